@@ -1,0 +1,41 @@
+#include "parallel.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace lightrec {
+
+void parallel_for(std::size_t num_pieces, std::size_t threads,
+                  const std::function<void(std::size_t)>& work) {
+  std::atomic<std::size_t> next{0};
+  std::exception_ptr failure;
+  std::mutex failure_mutex;
+  const auto run = [&] {
+    try {
+      for (std::size_t piece = next++; piece < num_pieces; piece = next++) work(piece);
+    } catch (...) {
+      next = num_pieces;
+      const std::lock_guard<std::mutex> lock(failure_mutex);
+      if (!failure) failure = std::current_exception();
+    }
+  };
+
+  std::vector<std::thread> helpers;
+  const std::size_t wanted = std::min(std::max<std::size_t>(threads, 1), num_pieces);
+  for (std::size_t i = 1; i < wanted; ++i) {
+    try {
+      helpers.emplace_back(run);
+    } catch (const std::system_error&) {
+      break;  // the system gives no more threads: the ones there are do the work
+    }
+  }
+  run();
+  for (std::thread& helper : helpers) helper.join();
+  if (failure) std::rethrow_exception(failure);
+}
+
+}  // namespace lightrec

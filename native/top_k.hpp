@@ -1,0 +1,78 @@
+// The k best of a stream of scored rows: score descending, row ascending. Shared by every scan.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <limits>
+#include <vector>
+
+namespace lightrec {
+
+// Candidates are kept as one integer each, so that one comparison orders score and row. -0.0 counts (and
+// comes back) as 0.0. Scores must be finite and rows must arrive in ascending order: then a row that only
+// equals the k-th best score so far has lost already, and `bar` may exclude it.
+class TopK {
+ public:
+  // k >= 1. Rows that do not score above `bar` are known not to be wanted.
+  explicit TopK(std::size_t k, float bar = -std::numeric_limits<float>::infinity())
+      : k_(k), capacity_(std::max(2 * k, k + 256)), bar_(bar) {
+    keys_.reserve(capacity_);
+  }
+
+  // Only rows that score above it can still be among the k best.
+  float bar() const { return bar_; }
+
+  // To be called with scores above bar() only.
+  void push(float score, std::size_t row) {
+    keys_.push_back(key(score, row));
+    if (keys_.size() == capacity_) shrink();
+  }
+
+  // Orders the k best (fewer where fewer were pushed), best first, and returns their number.
+  std::size_t finish() {
+    if (keys_.size() > k_) shrink();
+    std::sort(keys_.begin(), keys_.end(), std::greater<>());
+    return keys_.size();
+  }
+
+  std::size_t size() const { return keys_.size(); }
+
+  // After finish(): the row and the score at a rank.
+  std::int64_t row(std::size_t rank) const { return static_cast<std::uint32_t>(~keys_[rank]); }
+  float score(std::size_t rank) const { return score_of(keys_[rank]); }
+
+ private:
+  static constexpr std::uint32_t kSign = 0x80000000U;
+
+  static std::uint64_t key(float score, std::size_t row) {
+    score += 0.0F;  // -0.0 becomes 0.0
+    std::uint32_t bits;
+    std::memcpy(&bits, &score, sizeof bits);
+    bits = (bits & kSign) != 0 ? ~bits : bits | kSign;  // unsigned order is now the order of scores
+    return static_cast<std::uint64_t>(bits) << 32 | static_cast<std::uint32_t>(~row);
+  }
+
+  static float score_of(std::uint64_t key) {
+    auto bits = static_cast<std::uint32_t>(key >> 32);
+    bits = (bits & kSign) != 0 ? bits & ~kSign : ~bits;
+    float score;
+    std::memcpy(&score, &bits, sizeof score);
+    return score;
+  }
+
+  void shrink() {
+    const auto last = keys_.begin() + static_cast<std::ptrdiff_t>(k_) - 1;
+    std::nth_element(keys_.begin(), last, keys_.end(), std::greater<>());
+    keys_.resize(k_);
+    bar_ = std::max(bar_, score_of(keys_.back()));
+  }
+
+  std::size_t k_, capacity_;
+  float bar_;
+  std::vector<std::uint64_t> keys_;
+};
+
+}  // namespace lightrec

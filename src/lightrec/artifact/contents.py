@@ -1,0 +1,192 @@
+"""What a model folder holds, in memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from lightrec.codes.item_codes import ItemCodes
+from lightrec.interactions.history import History
+from lightrec.interactions.id_map import IdMap
+
+UserForm = Literal["identity", "linear", "mlp", "free", "fitted", "table"]
+FloatArray = npt.NDArray[np.float32] | npt.NDArray[np.float16]
+
+
+@dataclass(frozen=True, eq=False)
+class Users:
+    """The users, in the form in which they meet the codes.
+
+    Attributes:
+        form: `identity` the teacher's vectors; `linear`, `mlp` a map of them; `free` vectors trained by
+            gradient; `fitted` vectors fitted to the codes; `table` a score table of each user's own.
+        values: Float32 or float16; vectors (M, D), or score tables (M, B, W) when the form is `table`.
+        map_weights: The map of `linear` and `mlp`, which query vectors go through too: float32 arrays
+            `K.weight` (out, in) and, if there is one, `K.bias` (out,), for the layers in ascending K.
+            None for the other forms.
+    """
+
+    form: UserForm
+    values: FloatArray
+    map_weights: Mapping[str, npt.NDArray[np.float32]] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """How an item's vector was encoded, so that new items can be encoded alike, without torch.
+
+    Either the trained way (`similarity` and `recurrence`) or by the metric of the item's cell (`centres`
+    and `metrics`).
+
+    Attributes:
+        similarity: Name of the similarity between a vector and a codeword (Eq. 5, Table 5).
+        recurrence: Name of the recurrence between codebooks (Eq. 7, Table 4).
+        weights: Float32 or float16 arrays of at most three dimensions, by name.
+        centres: (K, D) float32 or float16; an item belongs to the cell of the nearest centre.
+        metrics: (K, D, R) float32 or float16; the metrics of the cells, or factors of them.
+    """
+
+    similarity: str | None = None
+    recurrence: str | None = None
+    weights: Mapping[str, FloatArray] = field(default_factory=dict)
+    centres: FloatArray | None = None
+    metrics: FloatArray | None = None
+
+
+@dataclass(frozen=True)
+class BytesPerItem:
+    """Memory per item.
+
+    Attributes:
+        codes: One byte a codebook.
+        codebooks: The float32 codebooks, shared out over the items.
+        ids: The external ids (8 bytes an integer, the UTF-8 bytes of a text); not part of `all_in`.
+    """
+
+    codes: float
+    codebooks: float
+    ids: float
+
+    @property
+    def all_in(self) -> float:
+        """Codes and codebooks."""
+        return self.codes + self.codebooks
+
+
+@dataclass(frozen=True)
+class BytesPerUser:
+    """Memory per user.
+
+    Attributes:
+        values: The user's vector or score table.
+        map: The map of `linear` and `mlp`, shared out over the users.
+        ids: The external ids; not part of `all_in`.
+    """
+
+    values: float
+    map: float
+    ids: float
+
+    @property
+    def all_in(self) -> float:
+        """Values and map."""
+        return self.values + self.map
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained model: what `train` and `compress` return, and a folder keeps.
+
+    Attributes:
+        config: JSON values by key: the settings of the run, data digest, versions, metrics.
+        item_codes: Codes and codebooks of the N items.
+        users: Vectors or score tables of the M users.
+        user_ids: External ids of the users, in row order.
+        item_ids: External ids of the items, in row order.
+        item_columns: N rows; `popularity` (Int64), and any further flat columns such as `title`.
+        history: The training pairs, if they are kept.
+        selection: How new items are encoded, if that is known.
+        float_items: (N, T) float32 or float16 teacher vectors for post-ranking, if they are kept.
+            Their width T is that of query vectors. Memory-mapped in a loaded model.
+        digest: Digest of the manifest that the model was loaded from; None for a new model.
+    """
+
+    config: Mapping[str, Any]
+    item_codes: ItemCodes
+    users: Users
+    user_ids: IdMap
+    item_ids: IdMap
+    item_columns: pl.DataFrame
+    history: History | None = None
+    selection: Selection | None = None
+    float_items: FloatArray | None = None
+    digest: str | None = None
+
+    @property
+    def num_items(self) -> int:
+        """N."""
+        return self.item_codes.num_items
+
+    @property
+    def num_users(self) -> int:
+        """M."""
+        return len(self.users.values)
+
+    @property
+    def query_width(self) -> int:
+        """Width of a query by vector: the teacher's, before any map."""
+        weights = self.users.map_weights
+        if not weights:
+            return self.item_codes.width
+        first = min((name for name in weights if name.endswith(".weight")), key=layer_of)
+        return int(weights[first].shape[1])
+
+    @property
+    def bytes_per_item(self) -> BytesPerItem:
+        """Memory per item, from the arrays' sizes."""
+        codes, num_items = self.item_codes, max(self.num_items, 1)
+        return BytesPerItem(
+            codes=float(codes.num_codebooks),
+            codebooks=codes.codebooks.nbytes / num_items,
+            ids=_id_bytes(self.item_ids) / num_items,
+        )
+
+    @property
+    def bytes_per_user(self) -> BytesPerUser:
+        """Memory per user, from the arrays' sizes."""
+        weights, num_users = self.users.map_weights or {}, max(self.num_users, 1)
+        return BytesPerUser(
+            values=self.users.values.nbytes / num_users,
+            map=sum(array.nbytes for array in weights.values()) / num_users,
+            ids=_id_bytes(self.user_ids) / num_users,
+        )
+
+    def save(self, path: str | os.PathLike[str], *, with_history: bool = True) -> None:
+        """Writes the model to a folder; see `lightrec.artifact.save.save_model`."""
+        from lightrec.artifact.save import save_model
+
+        save_model(self, path, with_history=with_history)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Model:
+        """Reads a model from its folder; see `lightrec.artifact.load.load_model`."""
+        from lightrec.artifact.load import load_model
+
+        return load_model(path)
+
+
+def layer_of(name: str) -> int:
+    """The number of the layer that an array of `Users.map_weights` belongs to."""
+    return int(name.partition(".")[0])
+
+
+def _id_bytes(ids: IdMap) -> int:
+    if ids.dtype_name == "int":
+        return 8 * len(ids)
+    return int(ids.series.str.len_bytes().sum())

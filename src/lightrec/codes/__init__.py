@@ -1,0 +1,1 @@
+"""Additive codes and how they are fitted without gradients; numpy only."""

@@ -1,0 +1,266 @@
+"""Additive quantisation: codes and codebooks fitted jointly, without a gradient.
+
+Residual k-means gives the start. Then, in rounds, the codebooks are refitted by least squares for the
+codes at hand, and every item is encoded again, by beam search over the codebooks and by iterated
+conditional modes (ICM: one codebook at a time, the others held), keeping the better answer. Items may
+count differently (popular ones matter more) and their error may be measured by any `ItemMetric`.
+
+Babenko and Lempitsky, "Additive quantization for extreme vector compression", CVPR 2014; the least
+squares and ICM steps are those of Martinez et al., "LSQ++", ECCV 2018.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from lightrec.codes.assignment import assign
+from lightrec.codes.item_codes import MAX_CODEWORDS, ItemCodes
+from lightrec.codes.item_metric import ItemMetric
+from lightrec.codes.residual_kmeans import residual_kmeans
+from lightrec.errors import ArgumentError
+
+BLOCK = 4_096  # items whose products with all codewords are held at once (16 MB at 4 x 256)
+RIDGE = 1e-4  # of the mean diagonal: the least-squares system is singular (a shift between books)
+CONJUGATE_GRADIENT_STEPS = 40
+
+
+class AdditiveQuantizationConfig(BaseModel):
+    """Settings of additive quantisation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    num_codebooks: int = Field(4, ge=1, le=64)
+    """B, bytes per item."""
+    num_codewords: int = Field(256, ge=1, le=MAX_CODEWORDS)
+    """W, codewords in each codebook."""
+    kmeans_iterations: int = Field(20, ge=1)
+    """Lloyd steps per codebook of the residual k-means start."""
+    rounds: int = Field(6, ge=0)
+    """Rounds of refitting codebooks and encoding again."""
+    beam: int = Field(16, ge=1)
+    """Partial codes kept while encoding."""
+    icm_sweeps: int = Field(2, ge=0)
+    """ICM sweeps over the codebooks after the beam search."""
+    popularity_power: float = Field(0.5, ge=0.0)
+    """An item counts as (its training pairs + 1/2) to this power; 0: all items count the same."""
+
+
+def popularity_weights(degrees: np.ndarray, power: float) -> np.ndarray:
+    """Item weights for quantisation.
+
+    Args:
+        degrees: (N,) training pairs of each item.
+        power: 0 for equal weights; 0.5 and 1 are usual.
+
+    Returns:
+        (N,) float32 with mean 1.
+    """
+    weights = (degrees + 0.5) ** power
+    return (weights / weights.mean()).astype(np.float32)
+
+
+def additive_quantization(
+    vectors: np.ndarray,
+    config: AdditiveQuantizationConfig | None = None,
+    *,
+    weights: np.ndarray | None = None,
+    metric: ItemMetric | None = None,
+    rng: np.random.Generator,
+    on_round: Callable[[int, float], None] | None = None,
+) -> ItemCodes:
+    """Fits codes and codebooks to item vectors.
+
+    Args:
+        vectors: (N, D) float32 item vectors.
+        config: Sizes and effort; the defaults when None.
+        weights: (N,) how much an item's error counts; equal when None.
+        metric: How an item's error is measured; squared Euclidean distance when None.
+        rng: Source of the k-means start.
+        on_round: Called after each round with its number and the relative weighted error.
+
+    Returns:
+        Codes and codebooks.
+
+    Raises:
+        ArgumentError: The vectors hold NaN or infinity, or there are fewer items than codewords.
+    """
+    config = config or AdditiveQuantizationConfig()
+    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+    if vectors.ndim != 2 or not np.isfinite(vectors).all():
+        raise ArgumentError("item vectors must be (N, D) and finite")
+    weights = np.ones(len(vectors), np.float32) if weights is None else weights
+    metric = metric or ItemMetric.euclidean(vectors.shape[1])
+    item_codes = residual_kmeans(
+        vectors,
+        config.num_codebooks,
+        config.num_codewords,
+        weights=weights,
+        iterations=config.kmeans_iterations,
+        rng=rng,
+    )
+    for number in range(1, config.rounds + 1):
+        codebooks = refit_codebooks(vectors, item_codes, weights=weights, metric=metric)
+        item_codes = encode(
+            vectors,
+            codebooks,
+            metric=metric,
+            beam=config.beam,
+            icm_sweeps=config.icm_sweeps,
+            start=item_codes.codes,
+        )
+        if on_round is not None:
+            on_round(number, relative_error(vectors, item_codes, weights=weights, metric=metric))
+    if config.rounds:
+        codebooks = refit_codebooks(vectors, item_codes, weights=weights, metric=metric)
+        item_codes = ItemCodes(item_codes.codes, codebooks)
+    return item_codes
+
+
+def encode(
+    vectors: np.ndarray,
+    codebooks: np.ndarray,
+    *,
+    metric: ItemMetric | None = None,
+    beam: int = 16,
+    icm_sweeps: int = 2,
+    start: np.ndarray | None = None,
+    threads: int = 0,
+) -> ItemCodes:
+    """Encodes item vectors with given codebooks.
+
+    Args:
+        vectors: (N, D) float32.
+        codebooks: (B, W, D) float32.
+        metric: How an item's error is measured; squared Euclidean distance when None.
+        beam: Partial codes kept; 0 only refines `start`.
+        icm_sweeps: ICM sweeps after the beam search, and from `start`.
+        start: (N, B) uint8 codes to improve on: no item gets a worse code than its start.
+        threads: 0 for all cores; the answer does not depend on it.
+
+    Returns:
+        The codes, with the codebooks as given.
+    """
+    num_codebooks, num_codewords, width = codebooks.shape
+    metric = metric or ItemMetric.euclidean(width)
+    flat = codebooks.reshape(-1, width)
+    codes = np.empty((len(vectors), num_codebooks), np.uint8)
+    for rows, matrix in metric.groups(len(vectors)):
+        measured = flat @ matrix
+        gram = np.ascontiguousarray(measured @ flat.T)
+        members = np.arange(len(vectors))[rows]
+        for begin in range(0, len(members), BLOCK):
+            block = members[begin : begin + BLOCK]
+            inner = (vectors[block] @ measured.T).reshape(-1, num_codebooks, num_codewords)
+            codes[block] = assign(
+                inner,
+                gram,
+                beam=beam,
+                sweeps=icm_sweeps,
+                start=None if start is None else np.ascontiguousarray(start[block]),
+                threads=threads,
+            ).codes
+    return ItemCodes(codes, codebooks)
+
+
+def refit_codebooks(
+    vectors: np.ndarray,
+    item_codes: ItemCodes,
+    *,
+    weights: np.ndarray | None = None,
+    metric: ItemMetric | None = None,
+) -> np.ndarray:
+    """The codebooks that minimise the weighted error for the codes at hand.
+
+    With one metric for all items the minimiser does not depend on it and the normal equations are
+    solved directly; with a metric per cell, by conjugate gradients from the present codebooks. A
+    small ridge towards the present codebooks settles directions that the data leave open.
+
+    Args:
+        vectors: (N, D) float32.
+        item_codes: Codes to keep and codebooks to start from.
+        weights: (N,) how much an item's error counts; equal when None.
+        metric: How an item's error is measured; squared Euclidean distance when None.
+
+    Returns:
+        (B, W, D) float32.
+    """
+    weights = np.ones(len(vectors), np.float32) if weights is None else weights
+    present = item_codes.codebooks.reshape(-1, item_codes.width).astype(np.float64)
+    selector = _selector(item_codes)
+    weighted = selector.multiply(weights.astype(np.float64)[:, None]).tocsr()
+    normal = (weighted.T @ selector).toarray()
+    ridge = RIDGE * float(np.trace(normal)) / len(normal)
+    if metric is None or metric.cells is None:
+        normal[np.diag_indices_from(normal)] += ridge
+        target = weighted.T @ vectors.astype(np.float64) + ridge * present
+        fitted = np.linalg.solve(normal, target)
+    else:
+        groups = list(metric.groups(len(vectors)))
+
+        def measure(rows_by_width: np.ndarray) -> np.ndarray:
+            """Sum over items of weight x selector' (row H): one side of the normal equations."""
+            measured = np.empty_like(rows_by_width)
+            for rows, matrix in groups:
+                measured[rows] = rows_by_width[rows] @ matrix
+            return np.asarray(weighted.T @ measured)
+
+        fitted = _conjugate_gradients(
+            lambda books: measure(selector @ books) + ridge * books,
+            measure(vectors.astype(np.float64)) + ridge * present,
+            present,
+        )
+    return np.ascontiguousarray(fitted.reshape(item_codes.codebooks.shape), dtype=np.float32)
+
+
+def relative_error(
+    vectors: np.ndarray,
+    item_codes: ItemCodes,
+    *,
+    weights: np.ndarray | None = None,
+    metric: ItemMetric | None = None,
+) -> float:
+    """Weighted error of the decoded items, as a share of the error of decoding all to zero."""
+    weights = np.ones(len(vectors), np.float32) if weights is None else weights
+    metric = metric or ItemMetric.euclidean(vectors.shape[1])
+    lost = float(np.dot(metric.errors(vectors - item_codes.decode()), weights))
+    return lost / max(float(np.dot(metric.errors(vectors), weights)), 1e-30)
+
+
+def _selector(item_codes: ItemCodes):  # noqa: ANN202 - a scipy matrix, imported only here
+    """(N, B W) CSR with a one where an item uses a codeword: decoding is `selector @ codebooks`."""
+    import scipy.sparse as sparse  # heavy, and serving never refits
+
+    n, num_codebooks = item_codes.codes.shape
+    columns = item_codes.codes + np.arange(num_codebooks) * item_codes.num_codewords
+    return sparse.csr_matrix(
+        (
+            np.ones(n * num_codebooks),
+            columns.ravel(),
+            np.arange(0, n * num_codebooks + 1, num_codebooks),
+        ),
+        shape=(n, num_codebooks * item_codes.num_codewords),
+    )
+
+
+def _conjugate_gradients(
+    apply: Callable[[np.ndarray], np.ndarray], target: np.ndarray, start: np.ndarray
+) -> np.ndarray:
+    """Solves `apply(x) = target` for a symmetric positive definite linear map on matrices."""
+    solution = start.copy()
+    residual = target - apply(solution)
+    direction = residual.copy()
+    size = float((residual * residual).sum())
+    enough = 1e-12 * max(float((target * target).sum()), 1e-30)
+    for _ in range(CONJUGATE_GRADIENT_STEPS):
+        if size <= enough:
+            break
+        applied = apply(direction)
+        step = size / max(float((direction * applied).sum()), 1e-300)
+        solution += step * direction
+        residual -= step * applied
+        previous, size = size, float((residual * residual).sum())
+        direction = residual + (size / previous) * direction
+    return solution

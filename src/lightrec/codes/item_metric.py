@@ -1,0 +1,89 @@
+"""How an item's quantisation error is measured.
+
+The error of item i with vector q_i and decoded vector y_i is (q_i - y_i)' H (q_i - y_i), where H belongs
+to the item's cell. The identity gives squared Euclidean distance, the users' Gram matrix gives the mean
+squared error of all users' scores (the first term of Eq. 9 with P2 = P1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from lightrec.errors import ArgumentError
+
+
+@dataclass(frozen=True)
+class ItemMetric:
+    """A symmetric positive definite matrix per cell of items.
+
+    Attributes:
+        cells: (N,) int32, the cell of each item; None when there is one cell.
+        matrices: (K, D, D) float32, one matrix per cell.
+    """
+
+    cells: np.ndarray | None
+    matrices: np.ndarray
+
+    def __post_init__(self) -> None:
+        shape = self.matrices.shape
+        if len(shape) != 3 or shape[1] != shape[2]:
+            raise ArgumentError(f"metric matrices must be (K, D, D), not {shape}")
+        if self.cells is None and shape[0] != 1:
+            raise ArgumentError(f"{shape[0]} metric matrices need the items' cells")
+        if self.cells is not None and len(self.cells):
+            low, high = int(self.cells.min()), int(self.cells.max())
+            if low < 0 or high >= shape[0]:
+                raise ArgumentError(f"metric cells {low}..{high} go beyond {shape[0]} matrices")
+
+    @classmethod
+    def euclidean(cls, width: int) -> ItemMetric:
+        """Squared Euclidean distance for vectors of `width` numbers."""
+        return cls(None, np.eye(width, dtype=np.float32)[None])
+
+    @classmethod
+    def user_gram(cls, users: np.ndarray, identity: float = 0.05) -> ItemMetric:
+        """The users' second moment, scaled to trace D, mixed with the identity.
+
+        Args:
+            users: (M, D) float user vectors.
+            identity: Share of the identity in the mixture, so that no direction is free of cost.
+        """
+        width = users.shape[1]
+        gram = users.T.astype(np.float64) @ users
+        gram *= width / max(float(np.trace(gram)), 1e-30)
+        mixed = (1.0 - identity) * gram + identity * np.eye(width)
+        return cls(None, mixed.astype(np.float32)[None])
+
+    @property
+    def width(self) -> int:
+        """D."""
+        return int(self.matrices.shape[1])
+
+    def groups(self, num_items: int) -> Iterator[tuple[np.ndarray | slice, np.ndarray]]:
+        """Item rows of each cell that has items, with the cell's (D, D) matrix."""
+        if self.cells is None:
+            yield slice(0, num_items), self.matrices[0]
+            return
+        order = np.argsort(self.cells, kind="stable")
+        bounds = np.searchsorted(self.cells[order], np.arange(len(self.matrices) + 1))
+        for cell, (start, stop) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+            if stop > start:
+                yield order[start:stop], self.matrices[cell]
+
+    def errors(self, difference: np.ndarray) -> np.ndarray:
+        """The error of each item.
+
+        Args:
+            difference: (N, D) float32, item vectors minus decoded vectors.
+
+        Returns:
+            (N,) float32.
+        """
+        errors = np.empty(len(difference), dtype=np.float32)
+        for rows, matrix in self.groups(len(difference)):
+            part = difference[rows]
+            errors[rows] = np.einsum("nd,nd->n", part @ matrix, part)
+        return errors

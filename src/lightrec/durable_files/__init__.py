@@ -1,0 +1,38 @@
+"""The one way anything reaches the disk.
+
+A file or folder is written under a hidden name beside its target, synced, and switched into place
+in one atomic step, so that a kill, a full disk or a power cut leaves the old content or the new,
+whole. Written for POSIX; elsewhere it imports, and does without locks and the exchange of folders.
+"""
+
+from lightrec.durable_files.folders import replace_folder, resolve_folder
+from lightrec.durable_files.reading import open_regular, read_json, sha256_of
+from lightrec.durable_files.strict_json import parse_json, to_json
+from lightrec.durable_files.writing import (
+    Bytes,
+    FileDigest,
+    FilePath,
+    append_line,
+    bytes_free,
+    num_bytes,
+    write_file,
+    write_new_file,
+)
+
+__all__ = [
+    "Bytes",
+    "FileDigest",
+    "FilePath",
+    "append_line",
+    "bytes_free",
+    "num_bytes",
+    "open_regular",
+    "parse_json",
+    "read_json",
+    "replace_folder",
+    "resolve_folder",
+    "sha256_of",
+    "to_json",
+    "write_file",
+    "write_new_file",
+]

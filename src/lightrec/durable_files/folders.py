@@ -1,0 +1,147 @@
+"""Whole folders, replaced in one atomic step."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from lightrec.durable_files.leftovers import OPEN_FLAGS, lock, locked_hidden_folder, remove, sweep
+from lightrec.durable_files.writing import FilePath, make_folder, refuse, sync
+
+_RENAME_EXCHANGE = 2
+_AT_FDCWD = -100
+_CANNOT_EXCHANGE = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM}
+
+
+@contextlib.contextmanager
+def replace_folder(path: FilePath) -> Iterator[Path]:
+    """Replaces or creates a folder in one atomic and durable step; missing parents are created.
+
+    Yields a new hidden folder beside the target, to be filled with `write_new_file`. When the block
+    ends without an error, everything in it is synced and it takes the target's place; **whatever
+    the target held before is deleted**. When the block raises, the target stays as it was. Of
+    several writers the last one wins, whole.
+
+    Linux exchanges the two folders in one step. Where that is not supported the old one is first
+    renamed to `.NAME.previous`, and `resolve_folder` finds it if a kill comes between the renames.
+
+    Args:
+        path: The folder; a symbolic link is followed and kept.
+
+    Raises:
+        LightRecError: The disk is full, the parent not writable, or a file has the folder's name.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        make_folder(target.parent)
+        sweep(target)
+        _sweep_previous(target)
+        hidden, fd = locked_hidden_folder(target)
+    except OSError as error:
+        refuse(path, error)
+    try:
+        yield hidden
+        _sync_tree(hidden)
+        _switch(hidden, target)
+    except BaseException as error:
+        remove(hidden)
+        if isinstance(error, OSError):
+            refuse(path, error)
+        raise
+    finally:
+        os.close(fd)
+    try:
+        sync(target.parent)
+    except OSError as error:  # a power cut may bring back either generation, so both are kept
+        refuse(path, error)
+    remove(hidden)  # holds the old content now
+    _sweep_previous(target)
+
+
+def resolve_folder(path: FilePath) -> Path:
+    """The folder to read for `path`: itself, or its `.NAME.previous` if a switch was cut short."""
+    previous = _previous(Path(os.path.realpath(path)))
+    cut_short = os.path.exists(previous) and not os.path.exists(path)
+    return previous if cut_short else Path(path)
+
+
+def _sync_tree(folder: Path) -> None:
+    """Syncs all that is in the folder, whoever wrote it; what is synced already costs little."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            sync(os.path.join(parent, name))
+        sync(parent)
+
+
+def _switch(hidden: Path, target: Path) -> None:
+    """Puts `hidden` in the place of `target`; any old content is then under the name `hidden`."""
+    while True:
+        if target.is_dir():
+            os.chmod(hidden, stat.S_IMODE(os.stat(target).st_mode))
+        try:
+            os.rename(hidden, target)  # succeeds where there is nothing, or an empty folder
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        with contextlib.suppress(FileNotFoundError):  # another writer is between its two renames
+            if not _exchange(hidden, target):
+                _switch_in_two_steps(hidden, target)
+            return
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Swaps two folders in one atomic step; False where the system or the file system cannot."""
+    if os.name != "posix":
+        return False
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    names = os.fsencode(first), os.fsencode(second)
+    if rename(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in _CANNOT_EXCHANGE:
+        return False
+    raise OSError(code, os.strerror(code), os.fspath(second))
+
+
+def _previous(target: Path) -> Path:
+    return target.with_name(f".{target.name}.previous")
+
+
+def _switch_in_two_steps(hidden: Path, target: Path) -> None:
+    with _locked_folder(target.parent):
+        previous = _previous(target)
+        os.rename(target, previous)
+        try:
+            os.rename(hidden, target)
+        except BaseException:
+            os.rename(previous, target)
+            raise
+        sync(target.parent)
+        os.rename(previous, hidden)
+
+
+def _sweep_previous(target: Path) -> None:
+    """Deletes the `.NAME.previous` that a kill left behind, once `NAME` is there again."""
+    previous = _previous(target)
+    if previous.exists():
+        with _locked_folder(target.parent):
+            if target.exists():
+                remove(previous)
+
+
+@contextlib.contextmanager
+def _locked_folder(folder: Path) -> Iterator[None]:
+    fd = os.open(folder, os.O_RDONLY | OPEN_FLAGS)
+    try:
+        lock(fd, wait=True)
+        yield
+    finally:
+        os.close(fd)

@@ -1,0 +1,178 @@
+"""Single files: replaced whole, created, or grown by one line."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from lightrec.durable_files.leftovers import OPEN_FLAGS, hidden_sibling, lock, remove, sweep
+from lightrec.errors import ArgumentError, LightRecError
+
+FilePath = str | os.PathLike[str]
+Bytes = bytes | bytearray | memoryview
+
+_WRITE_BYTES = 64 << 20  # one call to write takes at most 2 GiB on Linux
+
+
+@dataclass(frozen=True, slots=True)
+class FileDigest:
+    """A file's content in brief.
+
+    Attributes:
+        num_bytes: Its length.
+        sha256: Its SHA-256, 64 hexadecimal digits.
+    """
+
+    num_bytes: int
+    sha256: str
+
+
+def write_file(path: FilePath, *chunks: Bytes) -> FileDigest:
+    """Replaces or creates a file in one atomic and durable step; missing parents are created.
+
+    Args:
+        path: The file; a symbolic link is followed and kept.
+        *chunks: The content, in order.
+
+    Raises:
+        LightRecError: The disk is full or the folder not writable; the old content is still there.
+    """
+    target = Path(os.path.realpath(path))
+    hidden = hidden_sibling(target)
+    try:
+        make_folder(target.parent)
+        sweep(target)
+        fd = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o666)
+        try:
+            lock(fd)
+            digest = _fill(fd, chunks)
+            os.rename(hidden, target)
+        finally:
+            os.close(fd)
+        sync(target.parent)
+    except BaseException as error:
+        remove(hidden)
+        if isinstance(error, OSError):
+            refuse(path, error, num_bytes(chunks))
+        raise
+    return digest
+
+
+def write_new_file(path: FilePath, *chunks: Bytes) -> FileDigest:
+    """Writes and syncs a file that does not exist yet, such as one in a folder of `replace_folder`.
+
+    Raises:
+        LightRecError: The disk is full, the file exists, or the folder is not writable.
+    """
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o666)
+        try:
+            return _fill(fd, chunks)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        refuse(path, error, num_bytes(chunks))
+
+
+def append_line(path: FilePath, line: str, *, durable: bool = True) -> None:
+    """Appends one line to a log or ledger, whole or not at all, also with several writers.
+
+    A last line that a dead writer left unfinished is ended first, so that the two do not merge.
+
+    Args:
+        path: The file; created when missing, with its parent folders.
+        line: Text without a line break.
+        durable: Whether to return only when the line is on the disk.
+
+    Raises:
+        ArgumentError: The line holds a line break.
+        LightRecError: The disk is full or the file not writable; the file is as it was.
+    """
+    if "\n" in line:
+        raise ArgumentError(f"line must not hold a line break: {line[:60]!r}")
+    data = line.encode() + b"\n"
+    target = Path(os.path.realpath(path))
+    try:
+        make_folder(target.parent)
+        fd = os.open(target, os.O_RDWR | os.O_CREAT | os.O_APPEND | OPEN_FLAGS, 0o666)
+        try:
+            lock(fd, wait=True)
+            size = os.fstat(fd).st_size
+            if size and os.pread(fd, 1, size - 1) != b"\n":
+                data = b"\n" + data
+            try:
+                _write_all(fd, data)
+            except OSError:
+                os.ftruncate(fd, size)
+                raise
+            if durable:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+        if durable and not size:
+            sync(target.parent)
+    except OSError as error:
+        refuse(path, error, len(data))
+
+
+def bytes_free(path: FilePath) -> int | None:
+    """Bytes that may still be written beside `path`; None where that is not known."""
+    try:
+        status = os.statvfs(Path(os.path.realpath(path)).parent)
+    except (OSError, AttributeError):
+        return None
+    return status.f_bavail * status.f_frsize
+
+
+def num_bytes(chunks: Iterable[Bytes]) -> int:
+    """Length of a file of these chunks."""
+    return sum(memoryview(chunk).nbytes for chunk in chunks)
+
+
+def refuse(path: FilePath, error: OSError, needed: int | None = None) -> NoReturn:
+    """Raises the error for a write that failed, with the bytes needed and free."""
+    free = bytes_free(path)
+    message = f"{os.fspath(path)}: cannot be written: {error.strerror or error}"
+    message += "" if needed is None else f"; {needed:,} bytes are needed"
+    message += "" if free is None else f"; {free:,} bytes are free there"
+    raise LightRecError(message) from error
+
+
+def make_folder(folder: Path) -> None:
+    """Creates a folder and its parents, durably, where they are missing."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder)
+        sync(folder.parent)
+
+
+def sync(path: FilePath) -> None:
+    """Makes a file's content, or a folder's list of names, durable."""
+    if os.name != "posix":  # elsewhere a folder cannot be opened
+        return
+    fd = os.open(path, os.O_RDONLY | OPEN_FLAGS)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _fill(fd: int, chunks: tuple[Bytes, ...]) -> FileDigest:
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        _write_all(fd, chunk)
+        digest.update(chunk)
+    os.fsync(fd)
+    return FileDigest(num_bytes(chunks), digest.hexdigest())
+
+
+def _write_all(fd: int, chunk: Bytes) -> None:
+    rest = memoryview(chunk).cast("B")
+    while rest:
+        rest = rest[os.write(fd, rest[:_WRITE_BYTES]) :]

@@ -1,0 +1,1 @@
+"""Ranking quality, measured over the whole catalogue."""

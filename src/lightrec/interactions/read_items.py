@@ -1,0 +1,59 @@
+"""The items table: one row an item, with whatever is known about it."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from lightrec.errors import InputError
+from lightrec.interactions.cell_values import ids_of
+from lightrec.interactions.columns import ITEM, find_column
+from lightrec.interactions.read_tables import TableSource, open_table
+
+_INTEGER = r"^-?(0|[1-9][0-9]{0,17})$"
+_DECIMAL = r"^-?(0|[1-9][0-9]{0,17})(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?$"
+
+
+def read_items(source: TableSource, item_column: str | None = None) -> pl.DataFrame:
+    """Reads an items table: a catalogue with columns such as title, category or price.
+
+    Args:
+        source: a path or table, as in `open_table`.
+        item_column: the table's name of the id column; by default `item_id` or a known alias.
+
+    Returns:
+        The table with its id column first and called `item_id` (String or Int64, unique), and
+        RecBole's type suffixes removed from the other names. Text columns of text files become
+        numbers where every cell is a plainly written number (`12`, `9.90`; not `007`).
+
+    Raises:
+        InputError: no id column, an id missing or twice, two columns of one name, or an unreadable
+            file.
+    """
+    table = open_table(source)
+    found = find_column(table.names, ITEM, item_column, table.label, required=True) or ITEM
+    frame = table.read()
+    ids = ids_of(frame, found, table)
+    if ids.n_unique() != len(ids):
+        row = int((~ids.is_first_distinct()).arg_max() or 0)
+        raise InputError(
+            f"{table.place(row)}, column {found!r}: item {ids[row]!r} occurs again; keep one row "
+            "for each item"
+        )
+    columns = {ITEM: ids}
+    for column in frame.drop(found):
+        name = column.name.split(":", 1)[0]
+        if name in columns:
+            raise InputError(f"{table.label}: two columns would be called {name!r}; rename one")
+        columns[name] = _as_number(column.alias("cells")) if table.text is not None else column
+    return pl.DataFrame(columns)
+
+
+def _as_number(column: pl.Series) -> pl.Series:
+    """A text column as integers or decimals where every cell is one, plainly written."""
+    if column.null_count() == len(column):
+        return column
+    if column.str.contains(_INTEGER).all():
+        return column.cast(pl.Int64)
+    if column.str.contains(_DECIMAL).all():
+        return column.cast(pl.Float64)
+    return column

@@ -1,0 +1,147 @@
+"""CSV and its relatives: what polars does not tell about a text file.
+
+polars reads the values; this file finds the separator and, where something is wrong, the line.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import polars as pl
+
+from lightrec.errors import InputError
+
+_SEPARATORS = ("\t", ";", "|", ",")
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """A table in a text file, perhaps compressed by gzip.
+
+    Attributes:
+        path: the file.
+        separator: between two fields of a line.
+        names: the column names, in order.
+    """
+
+    path: Path
+    separator: str
+    names: tuple[str, ...]
+
+    @classmethod
+    def opened(cls, path: Path, usual_separator: str) -> TextFile:
+        """Reads the line of column names.
+
+        Args:
+            path: the file.
+            usual_separator: what files of this kind use; another one is found by itself where the
+                usual one does not occur.
+
+        Raises:
+            InputError: the file is empty, not UTF-8 or damaged.
+        """
+        names = _column_names(path, usual_separator)
+        if len(names) == 1:
+            for separator in _SEPARATORS:
+                if separator in names[0]:
+                    return cls(path, separator, _column_names(path, separator))
+        return cls(path, usual_separator, names)
+
+    def scan(self) -> pl.LazyFrame:
+        """The columns, every cell as text; a cell without a character (also unquoted) is null."""
+        return pl.scan_csv(self.path, separator=self.separator, infer_schema=False)
+
+    def line_of(self, row: int) -> int:
+        """The line on which a row starts, from 1; rows are counted from 0, without blank lines."""
+        filled = (line for line, fields in self._lines() if fields)
+        return next((line for number, line in enumerate(filled) if number == row + 1), 0)
+
+    def blank_rows(self) -> list[int]:
+        """Rows that are nothing but a blank line, numbered as polars does.
+
+        Raises:
+            InputError: a line has more or fewer fields than there are columns, or a quote is open.
+        """
+        blank: list[int] = []
+        row = -1  # the column names
+        for line, fields in self._lines():
+            if row < 0 and not fields:
+                continue  # blank lines before the column names
+            if not fields:
+                blank.append(row)
+            elif len(fields) != len(self.names):
+                raise InputError(
+                    f"{self.path}, line {line}: {len(fields)} fields, but there are "
+                    f"{len(self.names)} columns; complete the line, or quote a field that holds "
+                    f"the separator {self.separator!r}"
+                )
+            row += 1
+        return blank
+
+    def explained(self, message: str) -> InputError:
+        """The error to raise for one that polars met while reading, naming the line."""
+        try:
+            if "utf-8" in message:
+                return _not_utf8(self.path)
+            self.blank_rows()
+        except InputError as found:
+            return found
+        except (OSError, EOFError, zlib.error):
+            pass  # a damaged gzip file has no lines to point at
+        return InputError(f"{self.path} cannot be read: {message.splitlines()[0]}")
+
+    def _lines(self) -> Iterator[tuple[int, list[str]]]:
+        """Each line's number and fields; a field with line breaks makes one long line."""
+        limit = csv.field_size_limit(2**31 - 1)  # polars has none either
+        line = 1
+        try:
+            with _open_text(self.path) as stream:
+                reader = csv.reader(stream, delimiter=self.separator, strict=True)
+                for fields in reader:
+                    yield line, fields
+                    line = reader.line_num + 1
+        except csv.Error as error:
+            raise InputError(
+                f"{self.path}, line {line}: {error}; close every quote, and double quotes inside"
+            ) from None
+        finally:
+            csv.field_size_limit(limit)
+
+
+def _column_names(path: Path, separator: str) -> tuple[str, ...]:
+    try:
+        frame = pl.read_csv(path, separator=separator, infer_schema=False, n_rows=0)
+    except pl.exceptions.NoDataError:
+        raise InputError(f"{path} is empty; it needs a line of column names and rows") from None
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise InputError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
+    text = "".join(frame.columns)
+    if "\ufffd" in text or "\0" in text:
+        raise _not_utf8(path)
+    if "\r" in text:
+        raise InputError(f"{path}: lines end with CR alone; save it with LF or CRLF line ends")
+    return tuple(frame.columns)
+
+
+def _not_utf8(path: Path) -> InputError:
+    remedy = "convert the file to UTF-8 (for example: iconv -f latin1 -t utf-8)"
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+        for line, data in enumerate(stream, start=1):
+            try:
+                data.decode("utf-8")
+            except UnicodeDecodeError:
+                return InputError(f"{path}, line {line}: not UTF-8; {remedy}")
+    return InputError(f"{path} is not UTF-8; {remedy}")
+
+
+def _open_text(path: Path) -> TextIO:
+    # Errors of decoding are found elsewhere; here only separators and quotes matter.
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8-sig", errors="replace", newline="")
+    return path.open(encoding="utf-8-sig", errors="replace", newline="")

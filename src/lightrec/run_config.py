@@ -1,0 +1,104 @@
+"""One run's configuration: the stages' own settings, composed, and read from TOML."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lightrec.codes.additive_quantization import AdditiveQuantizationConfig
+from lightrec.encoder.student import StudentConfig
+from lightrec.errors import ConfigError
+from lightrec.teachers.bpr import BprConfig
+
+PRESETS = ("default", "paper")
+
+
+class MetricConfig(BaseModel):
+    """How the quantiser measures an item's error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["euclidean", "user_gram"] = "euclidean"
+    """Squared distance, or the mean squared error of all users' scores."""
+    identity: float = Field(0.05, gt=0, le=1)
+    """Share of the identity in the users' Gram matrix."""
+
+
+class ValidationConfig(BaseModel):
+    """What is held out to choose epochs and to print the table."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    share: float = Field(0.1, gt=0, lt=1)
+    """Of the pairs given."""
+    by: Literal["auto", "time", "random"] = "auto"
+    """`time`: the latest pairs; `random`: uniform, never a user's only pair; `auto`: by time where
+    there are timestamps."""
+
+
+class RunConfig(BaseModel):
+    """Everything that decides a run, besides its data."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: int = Field(0, ge=0)
+    """Of splits, starts, order and negatives."""
+    validation: ValidationConfig = ValidationConfig()
+    teacher: BprConfig = BprConfig()
+    codes: AdditiveQuantizationConfig = AdditiveQuantizationConfig()
+    metric: MetricConfig = MetricConfig()
+    student: StudentConfig = StudentConfig()
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON form."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def load_config(
+    preset: str = "default", file: Path | str | None = None, **changes: Any  # noqa: ANN401
+) -> RunConfig:
+    """A preset, changed by a TOML file, changed by keyword.
+
+    Args:
+        preset: `default` or `paper`.
+        file: TOML with any of the same tables and keys.
+        changes: Top-level tables or values that win over both.
+
+    Raises:
+        ConfigError: Unknown preset or key, a value out of range, or a file that is not TOML.
+    """
+    if preset not in PRESETS:
+        raise ConfigError(f"unknown preset {preset!r}; there are {', '.join(PRESETS)}")
+    shipped = resources.files("lightrec.presets") / f"{preset}.toml"
+    settings = tomllib.loads(shipped.read_text(encoding="utf-8"))
+    source = f"preset {preset}"
+    if file is not None:
+        source = str(file)
+        try:
+            settings = _merged(settings, tomllib.loads(Path(file).read_text(encoding="utf-8")))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"{file}: cannot be read as TOML ({error})") from error
+    settings = _merged(settings, changes)
+    try:
+        return RunConfig.model_validate(settings)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
+        )
+        raise ConfigError(f"{source}: {faults}") from error
+
+
+def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(under)
+    for key, value in over.items():
+        present = merged.get(key)
+        both = isinstance(present, dict) and isinstance(value, dict)
+        merged[key] = _merged(present, value) if both else value
+    return merged

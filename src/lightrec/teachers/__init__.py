@@ -1,0 +1,1 @@
+"""Float models to distil from."""
