@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -29,7 +30,8 @@ using Input = nb::ndarray<const T, nb::ndim<Dims>, nb::c_contig, nb::device::cpu
 template <typename T, std::size_t Dims>
 using Result = nb::ndarray<nb::numpy, T, nb::ndim<Dims>, nb::c_contig>;
 
-void require(bool holds, const std::string& message) {
+// For fixed messages; what has to be put together is thrown where it is needed, as calls are frequent.
+void require(bool holds, const char* message) {
   if (!holds) throw ArgumentError(message);
 }
 
@@ -49,21 +51,20 @@ void require_codes_below(const Input<std::uint8_t, 2>& codes, std::size_t num_co
   const std::uint8_t* code = codes.data();
   unsigned largest = 0;
   for (std::size_t i = 0; i < codes.size(); ++i) largest = largest < code[i] ? code[i] : largest;
-  require(codes.size() == 0 || largest < num_codewords,
-          std::string(what) + " hold the index " + std::to_string(largest) + ", but there are " +
-              std::to_string(num_codewords) + " codewords");
+  if (codes.size() > 0 && largest >= num_codewords) {
+    throw ArgumentError(std::string(what) + " hold the index " + std::to_string(largest) +
+                        ", but there are " + std::to_string(num_codewords) + " codewords");
+  }
 }
 
 void require_table_shape(std::size_t num_codebooks, std::size_t num_codewords) {
   require(num_codebooks >= 1, "there must be at least one codebook");
   require(num_codewords >= 1 && num_codewords <= kMaxCodewords,
-          "a codebook has 1 to 256 codewords, not " + std::to_string(num_codewords));
+          "a codebook has 1 to 256 codewords");
 }
 
 Result<float, 3> build_tables(const ScoreTableBuilder& builder, const Input<float, 2>& queries) {
-  require(queries.shape(1) == builder.width(),
-          "queries have " + std::to_string(queries.shape(1)) + " dimensions, the codebooks have " +
-              std::to_string(builder.width()));
+  require(queries.shape(1) == builder.width(), "queries and codebooks differ in width");
   auto tables = new_array<float, 3>({queries.shape(0), builder.num_codebooks(), builder.num_codewords()});
   {
     const nb::gil_scoped_release released;
@@ -76,8 +77,7 @@ Result<float, 2> all_scores(const Input<std::uint8_t, 2>& codes, const Input<flo
                             std::size_t threads) {
   require_table_shape(tables.shape(1), tables.shape(2));
   require(codes.shape(1) == tables.shape(1),
-          "items have " + std::to_string(codes.shape(1)) + " codes, score tables have " +
-              std::to_string(tables.shape(1)) + " codebooks");
+          "codes and score tables differ in the number of codebooks");
   require_codes_below(codes, tables.shape(2), "codes");
   auto scores = new_array<float, 2>({tables.shape(0), codes.shape(0)});
   {
@@ -94,11 +94,11 @@ nb::tuple encode_vectors(const Input<float, 3>& inner, const Input<float, 2>& gr
   const std::size_t count = inner.shape(0), books = inner.shape(1), words = inner.shape(2);
   require_table_shape(books, words);
   require(gram.shape(0) == books * words && gram.shape(1) == books * words,
-          "gram must be (" + std::to_string(books * words) + ", " + std::to_string(books * words) + ")");
+          "gram must have one row and one column for each codeword");
   require(beam > 0 || start.has_value(), "beam 0 only refines: give the codes to start from");
   if (start) {
     require(start->shape(0) == count && start->shape(1) == books,
-            "start must be (" + std::to_string(count) + ", " + std::to_string(books) + ")");
+            "start must have the codes of every vector");
     require_codes_below(*start, words, "start codes");
   }
   auto codes = new_array<std::uint8_t, 2>({count, books});
@@ -122,15 +122,17 @@ void require_finite_scores(const float* tables, std::size_t size, std::size_t nu
 
 Rows checked_rows(const std::int32_t* begin, const std::int32_t* end, std::size_t num_items,
                   const char* what) {
-  std::int64_t previous = -1;
-  for (const std::int32_t* row = begin; row != end; ++row) {
-    require(*row > previous, std::string(what) + " rows must be ascending, without repetition, from 0 on");
-    previous = *row;
+  const Rows rows{begin, end};
+  if (rows.size() == 0) return rows;
+  const bool ascending = std::adjacent_find(begin, end, std::greater_equal<>()) == end;
+  if (!ascending || *begin < 0) {
+    throw ArgumentError(std::string(what) + " rows must be ascending, without repetition, from 0 on");
   }
-  require(previous < static_cast<std::int64_t>(num_items),
-          std::string(what) + " rows hold " + std::to_string(previous) + ", but there are " +
-              std::to_string(num_items) + " items");
-  return {begin, end};
+  if (static_cast<std::size_t>(end[-1]) >= num_items) {
+    throw ArgumentError(std::string(what) + " rows hold " + std::to_string(end[-1]) + ", but there are " +
+                        std::to_string(num_items) + " items");
+  }
+  return rows;
 }
 
 using OptionalRows = std::optional<Input<std::int32_t, 1>>;

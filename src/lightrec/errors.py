@@ -1,7 +1,8 @@
 """One family of errors.
 
-Every error names what is at fault (file, column, row, id or argument) and says what to do. The command
-line prints the message alone and leaves with the class's `exit_code`; no traceback reaches a user.
+Every error names what is at fault (file, column, row, id or argument) and says what to do. The
+command line prints the message alone and leaves with the class's `exit_code`; no traceback reaches
+a user.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The compiled kernels, when they were built.
 
-`KERNELS` is the extension module `lightrec._native`, or None where the package was installed without a
-C++ compiler (or where `LIGHTREC_NO_NATIVE=1` asks for the numpy path). Everything answers the same
-either way, only slower without it.
+`KERNELS` is the extension module `lightrec._native`, or None where the package was installed
+without a C++ compiler (or where `LIGHTREC_NO_NATIVE=1` asks for the numpy path). Everything answers
+the same either way, only slower without it.
 """
 
 from __future__ import annotations

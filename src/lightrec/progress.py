@@ -24,7 +24,13 @@ def track(
         yield from steps
         return
     from rich.console import Console  # rich costs 40 ms to import and serving never needs it
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     if total is None and isinstance(steps, Sized):
         total = len(steps)

@@ -9,25 +9,16 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from lightrec.codes.additive_quantization import AdditiveQuantizationConfig
+from lightrec.codes.item_metric import MetricConfig
 from lightrec.encoder.student import StudentConfig
 from lightrec.errors import ConfigError
+from lightrec.settings import merged, read_toml, validated
 from lightrec.teachers.bpr import BprConfig
 
 PRESETS = ("default", "paper")
-
-
-class MetricConfig(BaseModel):
-    """How the quantiser measures an item's error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    kind: Literal["euclidean", "user_gram"] = "euclidean"
-    """Squared distance, or the mean squared error of all users' scores."""
-    identity: float = Field(0.05, gt=0, le=1)
-    """Share of the identity in the users' Gram matrix."""
 
 
 class ValidationConfig(BaseModel):
@@ -62,7 +53,9 @@ class RunConfig(BaseModel):
 
 
 def load_config(
-    preset: str = "default", file: Path | str | None = None, **changes: Any  # noqa: ANN401
+    preset: str = "default",
+    file: Path | str | None = None,
+    **changes: Any,  # noqa: ANN401
 ) -> RunConfig:
     """A preset, changed by a TOML file, changed by keyword.
 
@@ -77,28 +70,7 @@ def load_config(
     if preset not in PRESETS:
         raise ConfigError(f"unknown preset {preset!r}; there are {', '.join(PRESETS)}")
     shipped = resources.files("lightrec.presets") / f"{preset}.toml"
-    settings = tomllib.loads(shipped.read_text(encoding="utf-8"))
-    source = f"preset {preset}"
+    settings, source = tomllib.loads(shipped.read_text(encoding="utf-8")), f"preset {preset}"
     if file is not None:
-        source = str(file)
-        try:
-            settings = _merged(settings, tomllib.loads(Path(file).read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ConfigError(f"{file}: cannot be read as TOML ({error})") from error
-    settings = _merged(settings, changes)
-    try:
-        return RunConfig.model_validate(settings)
-    except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
-        )
-        raise ConfigError(f"{source}: {faults}") from error
-
-
-def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(under)
-    for key, value in over.items():
-        present = merged.get(key)
-        both = isinstance(present, dict) and isinstance(value, dict)
-        merged[key] = _merged(present, value) if both else value
-    return merged
+        settings, source = merged(settings, read_toml(file)), str(file)
+    return validated(RunConfig, merged(settings, changes), source)

@@ -4,35 +4,47 @@
     → start   codes of the teacher's items: random, residual k-means or additive quantisation
     → student codes, codebooks and users, learned from pairs and from the teacher (Eq. 1-11)
 
-Validation pairs are held out first: the epochs are chosen on them, and the printed table is measured on
-them. Then the shipped model is trained on all pairs.
+Validation pairs are held out first: the epochs are chosen on them, and the printed table is
+measured on them. Then the shipped model is trained on all pairs.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
-from lightrec.artifact import Model
+from lightrec._version import __version__
+from lightrec.artifact.contents import Model, Users
 from lightrec.codes.additive_quantization import additive_quantization, popularity_weights
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.item_metric import ItemMetric
 from lightrec.codes.residual_kmeans import residual_kmeans
-from lightrec.comparison import Comparison
+from lightrec.comparison import Comparison, ComparisonRow
 from lightrec.encoder.student import Student
+from lightrec.errors import ArgumentError
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer, PopularityScorer, Scorer
-from lightrec.interactions.history import History
-from lightrec.interactions.interactions import Interactions
-from lightrec.interactions.splits import Split, time_split, validation_split
-from lightrec.run_config import RunConfig
+from lightrec.interactions import (
+    ColumnNames,
+    History,
+    Interactions,
+    Split,
+    read_items,
+    time_split,
+    validation_split,
+)
+from lightrec.interactions.read_tables import TableSource
+from lightrec.run_config import RunConfig, load_config
 from lightrec.teachers.bpr import BprFactorization, train_bpr
 from lightrec.teachers.factors import Factors
 from lightrec.training.loop import Surroundings, Validation, fit
 from lightrec.training.negative_sampling import PairBatches
+from lightrec.training.run_log import RunLog
 
 
 @dataclass(frozen=True)
@@ -59,11 +71,115 @@ class FittedStudent:
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """What validation chose, to be repeated on all pairs."""
+class Learned:
+    """The stages' outcomes, in order."""
 
-    teacher_epochs: int
-    student_epochs: int
+    teacher: FittedTeacher
+    start: ItemCodes | None
+    student: FittedStudent
+
+
+def train(
+    interactions: Interactions | TableSource,
+    *,
+    preset: str = "default",
+    config: RunConfig | None = None,
+    items: TableSource | None = None,
+    columns: ColumnNames | None = None,
+    refit: bool = True,
+    run_folder: Path | str | None = None,
+    progress: bool = False,
+) -> Model:
+    """Trains a model.
+
+    Args:
+        interactions: A file (CSV, TSV, `.inter`, Parquet), a pandas, polars or Arrow table, or
+            `Interactions`.
+        preset: `default` or `paper`; ignored when `config` is given.
+        config: The whole configuration.
+        items: Items table: the catalogue, with any columns to keep (title, category, ...).
+        columns: The table's column names where they are not recognised.
+        refit: Trains the shipped model on all pairs; False ships the one that validation saw.
+        run_folder: Where metrics and checkpoints go; the same call goes on where a run with the
+            same data and configuration stopped. None keeps nothing.
+        progress: Shows progress bars when standard error is a terminal.
+
+    Returns:
+        The model; `model.config["comparison"]` holds the table measured on the held-out pairs.
+
+    Raises:
+        InputError: The table cannot be used.
+        ArgumentError: There are fewer items than codewords, or no pair can be held out.
+        DivergedError: A loss is not finite.
+        InterruptedRunError: The user asked to stop; checkpoints are in `run_folder`.
+    """
+    config = config or load_config(preset)
+    items_table = None if items is None else read_items(items)
+    pairs = (
+        interactions
+        if isinstance(interactions, Interactions)
+        else Interactions.from_table(interactions, columns, items=items_table)
+    )
+    _check_sizes(pairs, config)
+    run = _Run(config, pairs.digest(), None if run_folder is None else Path(run_folder), progress)
+    held = hold_out(pairs, config)
+    fitted, judged = held.train.history(), held.test.history()
+    learned = learn(fitted, config, held_out=judged, run=run)
+    comparison = compare(learned, fitted, judged, config)
+    if refit:
+        learned = learn(pairs.history(), config, repeat=learned, run=run)
+    model = assemble(learned, pairs, config, comparison, items_table)
+    run.clear_checkpoints()
+    return model
+
+
+def hold_out(pairs: Interactions, config: RunConfig) -> Split:
+    """Sets validation pairs aside: the latest where there are timestamps, else a uniform share."""
+    by_time = config.validation.by == "time" or (
+        config.validation.by == "auto" and pairs.timestamps is not None
+    )
+    if by_time:
+        return time_split(pairs, config.validation.share)
+    return validation_split(pairs, config.seed, config.validation.share)
+
+
+def learn(
+    pairs: History,
+    config: RunConfig,
+    *,
+    held_out: History | None = None,
+    repeat: Learned | None = None,
+    run: _Run | None = None,
+) -> Learned:
+    """Runs the three stages.
+
+    Args:
+        pairs: Training pairs.
+        config: The run's configuration.
+        held_out: Pairs to choose epochs on.
+        repeat: An earlier outcome whose epochs are used instead.
+        run: Where logs and checkpoints go.
+    """
+    run = run or _Run(config, "", None, progress=False)
+    part = "all" if held_out is None else "validation"
+    teacher = fit_teacher(
+        pairs,
+        config,
+        held_out=held_out,
+        epochs=repeat.teacher.epochs if repeat else None,
+        surroundings=run.surroundings(f"teacher-{part}"),
+    )
+    start = quantize(pairs, teacher.factors, config, config.student.start)
+    student = fit_student(
+        pairs,
+        teacher.factors,
+        start,
+        config,
+        held_out=held_out,
+        epochs=repeat.student.epochs if repeat else None,
+        surroundings=run.surroundings(f"student-{part}"),
+    )
+    return Learned(teacher, start, student)
 
 
 def fit_teacher(
@@ -111,16 +227,9 @@ def quantize(pairs: History, teacher: Factors, config: RunConfig, start: str) ->
         teacher.items,
         codes,
         weights=popularity_weights(pairs.item_degrees(), codes.popularity_power),
-        metric=item_metric(teacher, config),
+        metric=ItemMetric.configured(config.metric, teacher.users, teacher.width),
         rng=rng,
     )
-
-
-def item_metric(teacher: Factors, config: RunConfig) -> ItemMetric:
-    """How the run measures an item's quantisation error."""
-    if config.metric.kind == "user_gram":
-        return ItemMetric.user_gram(teacher.users, config.metric.identity)
-    return ItemMetric.euclidean(teacher.width)
 
 
 def fit_student(
@@ -141,7 +250,7 @@ def fit_student(
         settings,
         num_codebooks=config.codes.num_codebooks,
         num_codewords=config.codes.num_codewords,
-        metric=item_metric(teacher, config),
+        metric=ItemMetric.configured(config.metric, teacher.users, teacher.width),
         seed=config.seed,
     )
     batches = PairBatches(
@@ -165,6 +274,106 @@ def fit_student(
         surroundings=surroundings,
     )
     return FittedStudent(student.item_codes(), student.user_vectors(), result.epochs)
+
+
+def compare(learned: Learned, pairs: History, held_out: History, config: RunConfig) -> Comparison:
+    """Popularity, teacher, quantisers and student, measured on the held-out pairs."""
+    teacher, student = learned.teacher.factors, learned.student
+    vector = 4.0 * teacher.width
+    scorers: list[tuple[str, Scorer, float, float | None]] = [
+        ("popularity", PopularityScorer(pairs.item_degrees()), 4.0, None),
+        ("teacher", FloatScorer(teacher.users, teacher.items), vector, vector),
+    ]
+    for name in ("rvq", "aq"):
+        same = name == config.student.start
+        codes = learned.start if same else quantize(pairs, teacher, config, name)
+        if codes is not None:
+            scorer = CodeScorer(codes, teacher.users)
+            scorers.append((name, scorer, codes.bytes_per_item_all_in, vector))
+    codes = student.item_codes
+    scorer = CodeScorer(codes, student.users)
+    scorers.append(("lightrec", scorer, codes.bytes_per_item_all_in, 4.0 * student.users.shape[1]))
+    rows = (
+        ComparisonRow(name, evaluate_ranking(each, pairs, held_out).means, per_item, per_user)
+        for name, each, per_item, per_user in scorers
+    )
+    return Comparison(f"{len(held_out):,} held-out validation pairs", tuple(rows))
+
+
+def assemble(
+    learned: Learned,
+    pairs: Interactions,
+    config: RunConfig,
+    comparison: Comparison,
+    items_table: pl.DataFrame | None,
+) -> Model:
+    """Puts the outcome and the ids together into what a model folder holds."""
+    history = pairs.history()
+    columns = pl.DataFrame({"popularity": history.item_degrees()})
+    if items_table is not None:
+        ids = pl.DataFrame({"item_id": pairs.items.series})
+        described = ids.join(items_table, on="item_id", how="left", maintain_order="left")
+        columns = columns.hstack(described.drop("item_id", "popularity", strict=False))
+    student = config.student
+    return Model(
+        config={
+            "lightrec": __version__,
+            "settings": config.model_dump(mode="json"),
+            "data_digest": pairs.digest(),
+            "teacher_epochs": learned.teacher.epochs,
+            "student_epochs": learned.student.epochs,
+            "comparison": comparison.to_json(),
+        },
+        item_codes=learned.student.item_codes,
+        users=Users(student.user_form, learned.student.users),
+        user_ids=pairs.users,
+        item_ids=pairs.items,
+        item_columns=columns,
+        history=history,
+    )
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Where a run's log and checkpoints go."""
+
+    config: RunConfig
+    data_digest: str
+    folder: Path | None
+    progress: bool
+
+    def surroundings(self, stage: str) -> Surroundings:
+        """Log, checkpoint and progress bar of one stage."""
+        if self.folder is None:
+            return Surroundings(progress=self.progress)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        fingerprint = {
+            "stage": stage,
+            "config": self.config.digest(),
+            "data": self.data_digest,
+            "lightrec": __version__,
+        }
+        return Surroundings(
+            log=RunLog(self.folder / "metrics.jsonl"),
+            checkpoint=self.folder / stage,
+            fingerprint=fingerprint,
+            progress=self.progress,
+        )
+
+    def clear_checkpoints(self) -> None:
+        """Removes the checkpoints of a finished run; the log stays."""
+        if self.folder is not None:
+            for stage in self.folder.glob("*-*"):
+                shutil.rmtree(stage, ignore_errors=True)
+
+
+def _check_sizes(pairs: Interactions, config: RunConfig) -> None:
+    """Refuses at once what would fail only after the teacher was trained."""
+    if len(pairs.items) < config.codes.num_codewords:
+        raise ArgumentError(
+            f"the catalogue has {len(pairs.items)} items, fewer than num_codewords = "
+            f"{config.codes.num_codewords}; set codes.num_codewords to at most {len(pairs.items)}"
+        )
 
 
 def _judge(

@@ -31,9 +31,10 @@ def model_card(model: Model, file_sizes: Mapping[str, int]) -> str:
         "# A LightRec model",
         "",
         f"A recommender of {model.num_items:,} items for {model.num_users:,} users. An item is "
-        f"{codes.num_codebooks} bytes, each an index into a codebook of {codes.num_codewords} codewords "
-        f"of width {codes.width}; its score is the sum of {codes.num_codebooks} entries of the user's "
-        f"score table. The users are {_FORMS[model.users.form]} (`{model.users.form}`).",
+        f"{codes.num_codebooks} bytes, each an index into a codebook of {codes.num_codewords} "
+        f"codewords of width {codes.width}; its score is the sum of {codes.num_codebooks} entries "
+        f"of the user's score table. The users are {_FORMS[model.users.form]} "
+        f"(`{model.users.form}`).",
         "",
         "## Size",
         "",
@@ -58,8 +59,8 @@ def model_card(model: Model, file_sizes: Mapping[str, int]) -> str:
         'recommender = lightrec.Recommender.load("path/of/this/folder")',
         "```",
         "",
-        "`MANIFEST.json` holds the SHA-256 of every file but this one, which may be edited; saving a "
-        "model to this folder again replaces it.",
+        "`MANIFEST.json` holds the SHA-256 of every file but this one, which may be edited; saving "
+        "a model to this folder again replaces it.",
         "",
     ]
     return "\n".join(lines)

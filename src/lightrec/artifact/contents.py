@@ -24,12 +24,14 @@ class Users:
     """The users, in the form in which they meet the codes.
 
     Attributes:
-        form: `identity` the teacher's vectors; `linear`, `mlp` a map of them; `free` vectors trained by
-            gradient; `fitted` vectors fitted to the codes; `table` a score table of each user's own.
-        values: Float32 or float16; vectors (M, D), or score tables (M, B, W) when the form is `table`.
-        map_weights: The map of `linear` and `mlp`, which query vectors go through too: float32 arrays
-            `K.weight` (out, in) and, if there is one, `K.bias` (out,), for the layers in ascending K.
-            None for the other forms.
+        form: `identity` the teacher's vectors; `linear`, `mlp` a map of them; `free` vectors
+            trained by gradient; `fitted` vectors fitted to the codes; `table` a score table of
+            each user's own.
+        values: Float32 or float16; vectors (M, D), or score tables (M, B, W) when the form is
+            `table`.
+        map_weights: The map of `linear` and `mlp`, which query vectors go through too: float32
+            arrays `K.weight` (out, in) and, if there is one, `K.bias` (out,), for the layers in
+            ascending K. None for the other forms.
     """
 
     form: UserForm
@@ -41,8 +43,8 @@ class Users:
 class Selection:
     """How an item's vector was encoded, so that new items can be encoded alike, without torch.
 
-    Either the trained way (`similarity` and `recurrence`) or by the metric of the item's cell (`centres`
-    and `metrics`).
+    Either the trained way (`similarity` and `recurrence`) or by the metric of the item's cell
+    (`centres` and `metrics`).
 
     Attributes:
         similarity: Name of the similarity between a vector and a codeword (Eq. 5, Table 5).

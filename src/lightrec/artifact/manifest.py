@@ -1,8 +1,8 @@
 """`MANIFEST.json`: which files make up a model, with the length and SHA-256 of each.
 
-The manifest carries its own digest and is accepted only in the exact form in which it is written, so that
-no byte of a model can change unnoticed. A digest is not a defence against someone who recomputes it:
-`verify` does not rely on it.
+The manifest carries its own digest and is accepted only in the exact form in which it is written,
+so that no byte of a model can change unnoticed. A digest is not a defence against someone who
+recomputes it: `verify` does not rely on it.
 """
 
 from __future__ import annotations

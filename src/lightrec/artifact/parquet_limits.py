@@ -1,10 +1,11 @@
 """What a Parquet file may ask of its reader: one number or text per row and column, and no more.
 
-Parquet can declare far more than it holds (compressed pages, texts that repeat their predecessor, lists
-without end), so that a small hostile file takes all memory. `check_parquet` reads the declarations, a
-Thrift structure at the end of the file and one in front of every page, and accepts what `save` writes:
-flat columns, no compression, no encoding that can lengthen a text. After it, the table needs memory for
-its rows and columns only, and its rows are known to be as many as the model has.
+Parquet can declare far more than it holds (compressed pages, texts that repeat their predecessor,
+lists without end), so that a small hostile file takes all memory. `check_parquet` reads the
+declarations, a Thrift structure at the end of the file and one in front of every page, and accepts
+what `save` writes: flat columns, no compression, no encoding that can lengthen a text. After it,
+the table needs memory for its rows and columns only, and its rows are known to be as many as the
+model has.
 
 Format: the Apache Parquet and Thrift compact protocol specifications.
 """

@@ -45,19 +45,19 @@ Parts = Mapping[str, tuple[Bytes, ...]]
 def save_model(model: Model, path: FilePath, *, with_history: bool = True) -> None:
     """Writes a model to a folder, replacing the model that is there.
 
-    A kill, a full disk or a power cut at any moment leaves the old model or the new one, whole. The folder
-    belongs to LightRec: a new model card is written over an edited one, and other files that someone
-    put into the folder go with the old model.
+    A kill, a full disk or a power cut at any moment leaves the old model or the new one, whole.
+    The folder belongs to LightRec: a new model card is written over an edited one, and other files
+    that someone put into the folder go with the old model.
 
     Args:
         model: The model; it is checked first.
         path: The folder; missing parents are created.
-        with_history: Whether to keep the training pairs, which excluding seen items, explanations and
-            fold-in need.
+        with_history: Whether to keep the training pairs, which excluding seen items, explanations
+            and fold-in need.
 
     Raises:
-        ArtifactError: The model is not sound, `path` holds something that is not a model, or the disk
-            is full or not writable. The old model is still there.
+        ArtifactError: The model is not sound, `path` holds something that is not a model, or the
+            disk is full or not writable. The old model is still there.
     """
     try:
         check_target(path)
@@ -84,7 +84,7 @@ def check_target(path: FilePath) -> None:
         return
     except OSError as error:
         raise ArtifactError(
-            f"{os.fspath(path)} cannot take a model: {error.strerror}; give the name of a new folder"
+            f"{os.fspath(path)} cannot take a model: {error.strerror}; name a new folder"
         ) from error
     if is_folder and (MANIFEST not in is_folder or any(is_folder.values())):
         raise ArtifactError(
@@ -138,7 +138,8 @@ def write_generation(path: FilePath, parts: Parts, *, card: str) -> Manifest:
         card: The model card.
 
     Raises:
-        ArtifactError: The disk is full or not writable; the message tells the bytes needed and free.
+        ArtifactError: The disk is full or not writable; the message tells the bytes needed and
+            free.
     """
     try:
         with replace_folder(path) as folder:
@@ -150,8 +151,8 @@ def write_generation(path: FilePath, parts: Parts, *, card: str) -> Manifest:
     except LightRecError as error:
         needed = sum(map(num_bytes, parts.values()))
         raise ArtifactError(
-            f"{os.fspath(path)}: the model was not saved: {error}. The whole model needs {needed:,} "
-            f"bytes, {bytes_free(path) or 0:,} are free. What was there before is kept"
+            f"{os.fspath(path)}: the model was not saved: {error}. The whole model needs "
+            f"{needed:,} bytes, {bytes_free(path) or 0:,} are free. What was there before is kept"
         ) from error
     return manifest
 

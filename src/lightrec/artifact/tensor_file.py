@@ -1,8 +1,8 @@
 """The safetensors format, written and read without a copy.
 
-Layout: the length of a JSON header as 8 bytes, the header, the arrays' bytes one after the other. The
-reader here is stricter than the format asks: no key twice, no hole, no metadata, few types. It works on
-bytes that are already in memory or mapped, so that what was hashed is what is used.
+Layout: the length of a JSON header as 8 bytes, the header, the arrays' bytes one after the other.
+The reader here is stricter than the format asks: no key twice, no hole, no metadata, few types. It
+works on bytes that are already in memory or mapped, so that what was hashed is what is used.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lightrec.errors import InputError
 
 Array = npt.NDArray[Any]
 
-_DTYPES = {
+_DTYPES: dict[str, np.dtype[Any]] = {
     "U8": np.dtype("<u1"),
     "I32": np.dtype("<i4"),
     "I64": np.dtype("<i8"),
@@ -33,7 +33,7 @@ _MAX_DIMENSIONS = 4
 
 
 def encode_tensors(tensors: Mapping[str, Array]) -> tuple[Bytes, ...]:
-    """A safetensors file as chunks of bytes: the header, then each array (not copied if contiguous).
+    """A safetensors file in chunks: the header, then each array (not copied if contiguous).
 
     Args:
         tensors: Arrays by name, of uint8, int32, int64, float16 or float32.
@@ -61,7 +61,8 @@ def decode_tensors(data: Bytes) -> dict[str, Array]:
     """The arrays of a safetensors file, by name, as read-only views of `data`.
 
     Raises:
-        InputError: The bytes are not such a file, or not one that `encode_tensors` could have written.
+        InputError: The bytes are not such a file, or not one that `encode_tensors` could have
+            written.
     """
     view = memoryview(data)
     size = int.from_bytes(view[:8], "little")
@@ -90,8 +91,8 @@ def decode_tensors(data: Bytes) -> dict[str, Array]:
 
 def _checked_entry(
     name: str,
-    entry: Any,
-    num_bytes: int,  # noqa: ANN401
+    entry: Any,  # noqa: ANN401
+    num_bytes: int,
 ) -> tuple[np.dtype[Any], tuple[int, ...], int, int]:
     """Type, shape, start and end of one array."""
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:

@@ -1,8 +1,9 @@
 """Whether a model is sound: every size, range and finiteness, across all of its parts.
 
-Loading relies on this and not on the digests: a model that passes gives finite scores and answers as its
-own contents say, whoever wrote them. What a part can check alone it checks when it is made (`ItemCodes`:
-codes within the codebooks; `IdMap`: ids unique; `History`: rows ascending and in range).
+Loading relies on this and not on the digests: a model that passes gives finite scores and answers
+as its own contents say, whoever wrote them. What a part can check alone it checks when it is made
+(`ItemCodes`: codes within the codebooks; `IdMap`: ids unique; `History`: rows ascending and in
+range).
 """
 
 from __future__ import annotations
@@ -89,6 +90,7 @@ def check_item_columns(columns: pl.DataFrame, num_items: int) -> None:
     _check(len(columns.columns) < MAX_COLUMNS, ITEM_TABLE, f"more than {MAX_COLUMNS} columns")
     _check(ITEM_ID not in columns.columns, ITEM_TABLE, f"column {ITEM_ID!r} is there twice")
     for name, dtype in columns.schema.items():
+        _check(name != "", ITEM_TABLE, "a column has no name")
         _check(
             dtype.is_integer() or isinstance(dtype, _COLUMN_TYPES),
             ITEM_TABLE,

@@ -1,9 +1,10 @@
 """Additive quantisation: codes and codebooks fitted jointly, without a gradient.
 
-Residual k-means gives the start. Then, in rounds, the codebooks are refitted by least squares for the
-codes at hand, and every item is encoded again, by beam search over the codebooks and by iterated
-conditional modes (ICM: one codebook at a time, the others held), keeping the better answer. Items may
-count differently (popular ones matter more) and their error may be measured by any `ItemMetric`.
+Residual k-means gives the start. Then, in rounds, the codebooks are refitted by least squares for
+the codes at hand, and every item is encoded again, by beam search over the codebooks and by
+iterated conditional modes (ICM: one codebook at a time, the others held), keeping the better
+answer. Items may count differently (popular ones matter more) and their error may be measured by
+any `ItemMetric`.
 
 Babenko and Lempitsky, "Additive quantization for extreme vector compression", CVPR 2014; the least
 squares and ICM steps are those of Martinez et al., "LSQ++", ECCV 2018.

@@ -5,10 +5,10 @@ The error of codes `c` for a vector x, without the constant `|x|^2`, is
     |sum_b c_b|^2 - 2 <x, sum_b c_b>
         = sum_b (|c_b|^2 - 2 <x, c_b>) + 2 sum_{a < b} <c_a, c_b>,
 
-so the inner products of vectors and codewords and the Gram matrix of the codewords are all that is needed,
-in whatever metric the caller measured them. Beam search goes through the books in order (Babenko and
-Lempitsky, "Additive quantization for extreme vector compression", CVPR 2014); sweeps of iterated
-conditional modes then re-choose one code at a time, all others fixed.
+so the inner products of vectors and codewords and the Gram matrix of the codewords are all that is
+needed, in whatever metric the caller measured them. Beam search goes through the books in order
+(Babenko and Lempitsky, "Additive quantization for extreme vector compression", CVPR 2014); sweeps
+of iterated conditional modes then re-choose one code at a time, all others fixed.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ def assign(
     """Chooses codes by beam search and coordinate-wise refinement.
 
     With `start`, the refinement also runs from there and the better of the two results is kept, so
-    errors never exceed those of `start`. Ties go to `start`, then to the lower beam entry, then to the
-    lower codeword. Candidates are compared in float32 with sums in book order; the result does not
-    depend on `threads`, nor on whether the compiled kernel did the work.
+    errors never exceed those of `start`. Ties go to `start`, then to the lower beam entry, then to
+    the lower codeword. Candidates are compared in float32 with sums in book order; the result does
+    not depend on `threads`, nor on whether the compiled kernel did the work.
 
     Args:
         inner: (n, B, W) float32, inner products of the vectors with all codewords.
@@ -77,13 +77,8 @@ def assign(
     start = None if start is None else np.ascontiguousarray(start)
     if KERNELS is not None:
         threads = threads or available_cores()
-        result = Assignment(*KERNELS.encode(inner, gram, beam, sweeps, start, threads))
-    else:
-        result = _assign_in_blocks(inner, gram, beam, sweeps, start)
-    if not np.isfinite(result.errors).all():
-        row = int(np.flatnonzero(~np.isfinite(result.errors))[0])
-        raise ArgumentError(f"inner (row {row}) or gram holds values that are not finite or too large")
-    return result
+        return Assignment(*KERNELS.encode(inner, gram, beam, sweeps, start, threads))
+    return _assign_in_blocks(inner, gram, beam, sweeps, start)
 
 
 def _check_arrays(inner: np.ndarray, gram: np.ndarray, start: np.ndarray | None) -> None:
@@ -113,10 +108,18 @@ def _assign_in_blocks(
     inner: np.ndarray, gram: np.ndarray, beam: int, sweeps: int, start: np.ndarray | None
 ) -> Assignment:
     count, num_codebooks, _ = inner.shape
+    # Values up to this magnitude cannot make any sum of an encoding overflow.
+    limit = np.finfo(np.float32).max / np.float32(4 * num_codebooks**2)
+    if not (np.abs(gram) <= limit).all():
+        raise ArgumentError("gram holds values that are not finite or too large")
     codes, errors = np.empty((count, num_codebooks), np.uint8), np.empty(count)
     for begin in range(0, count, _BLOCK):
         rows = slice(begin, begin + _BLOCK)
         search = _BlockSearch(inner[rows], gram)
+        fits = (np.abs(search.own) <= limit).all(axis=(1, 2))
+        if not fits.all():
+            row = begin + int(np.argmin(fits))
+            raise ArgumentError(f"inner holds values that are not finite or too large in row {row}")
         block_start = None if start is None else start[rows]
         codes[rows], errors[rows] = search.assign(beam, sweeps, block_start)
     return Assignment(codes, errors)
@@ -153,9 +156,8 @@ class _BlockSearch:
             errors = (entry_errors[:, :, None] + step).reshape(self.num_vectors, -1)
             best = np.argsort(errors, axis=1, kind="stable")[:, :beam]
             parents, words = np.divmod(best, self.num_codewords)
-            entries = np.concatenate(
-                [np.take_along_axis(entries, parents[:, :, None], axis=1), words[:, :, None]], axis=2
-            ).astype(np.uint8)
+            extended = np.take_along_axis(entries, parents[:, :, None], axis=1)
+            entries = np.concatenate([extended, words[:, :, None].astype(np.uint8)], axis=2)
             entry_errors = np.take_along_axis(errors, best, axis=1)
         return np.ascontiguousarray(entries[:, 0])
 
@@ -165,7 +167,9 @@ class _BlockSearch:
             before = codes.copy()
             for book in range(self.num_codebooks):
                 others = [(b, codes[:, b]) for b in range(self.num_codebooks) if b != book]
-                codes[:, book] = self.candidate_errors(self.own[:, book], others, book).argmin(axis=1)
+                codes[:, book] = self.candidate_errors(self.own[:, book], others, book).argmin(
+                    axis=1
+                )
             if np.array_equal(before, codes):
                 break
         return codes

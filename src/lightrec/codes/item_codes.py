@@ -1,7 +1,7 @@
 """Additive codes: the one representation that every quantised model shares.
 
-An item is B bytes; byte b picks row `codes[i, b]` of codebook b; the item's vector is the sum of the B
-rows (Eq. 1), and a user's score is the sum of B entries of the user's score table (Eq. 2).
+An item is B bytes; byte b picks row `codes[i, b]` of codebook b; the item's vector is the sum of
+the B rows (Eq. 1), and a user's score is the sum of B entries of the user's score table (Eq. 2).
 """
 
 from __future__ import annotations
@@ -174,4 +174,6 @@ class CodebookHealth:
         """One line for logs and `lightrec inspect`."""
         used = "/".join(map(str, self.used))
         perplexity = "/".join(f"{value:.0f}" for value in self.perplexity)
-        return f"codewords used {used}, perplexity {perplexity}, {self.collisions} items share a code"
+        return (
+            f"codewords used {used}, perplexity {perplexity}, {self.collisions} items share a code"
+        )

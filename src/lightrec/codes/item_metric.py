@@ -1,18 +1,32 @@
 """How an item's quantisation error is measured.
 
-The error of item i with vector q_i and decoded vector y_i is (q_i - y_i)' H (q_i - y_i), where H belongs
-to the item's cell. The identity gives squared Euclidean distance, the users' Gram matrix gives the mean
-squared error of all users' scores (the first term of Eq. 9 with P2 = P1).
+The error of item i with vector q_i and decoded vector y_i is (q_i - y_i)' H (q_i - y_i), where H
+belongs to the item's cell. The identity gives squared Euclidean distance, the users' Gram matrix
+gives the mean squared error of all users' scores (the first term of Eq. 9 with P2 = P1).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
 from lightrec.errors import ArgumentError
+
+
+class MetricConfig(BaseModel):
+    """How the quantiser measures an item's error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["euclidean", "user_gram"] = "user_gram"
+    """Squared distance, or the mean squared error of all users' scores."""
+    identity: float = Field(0.05, gt=0, le=1)
+    """Share of the identity in the users' Gram matrix."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +58,19 @@ class ItemMetric:
         return cls(None, np.eye(width, dtype=np.float32)[None])
 
     @classmethod
+    def configured(cls, config: MetricConfig, users: np.ndarray | None, width: int) -> ItemMetric:
+        """The metric that `config` asks for; Euclidean where there are no users to measure by.
+
+        Args:
+            config: Settings.
+            users: (M, D) user vectors, if there are any.
+            width: D.
+        """
+        if config.kind == "user_gram" and users is not None and len(users):
+            return cls.user_gram(users, config.identity)
+        return cls.euclidean(width)
+
+    @classmethod
     def user_gram(cls, users: np.ndarray, identity: float = 0.05) -> ItemMetric:
         """The users' second moment, scaled to trace D, mixed with the identity.
 
@@ -69,7 +96,7 @@ class ItemMetric:
             return
         order = np.argsort(self.cells, kind="stable")
         bounds = np.searchsorted(self.cells[order], np.arange(len(self.matrices) + 1))
-        for cell, (start, stop) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+        for cell, (start, stop) in enumerate(pairwise(bounds)):
             if stop > start:
                 yield order[start:stop], self.matrices[cell]
 

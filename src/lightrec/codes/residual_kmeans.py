@@ -1,6 +1,7 @@
 """Residual k-means: each codebook clusters what the earlier codebooks left over.
 
-The paper's RVQ baseline (Chen et al. 2010) when unweighted, and the first step of additive quantisation.
+The paper's RVQ baseline (Chen et al. 2010) when unweighted, and the first step of additive
+quantisation.
 """
 
 from __future__ import annotations

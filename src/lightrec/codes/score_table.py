@@ -1,9 +1,10 @@
 """Score tables: a query's inner products with every codeword (the table of Eq. 2).
 
-One routine builds every table, for one query or for many, and its arithmetic is fixed so that numpy and
-the compiled kernel agree to the last bit: an entry is `((q0*c0 + q1*c1) + q2*c2) + ...` in float32, with
-dimensions ascending, the sum starting from `q0*c0`, and each product and each sum rounded by itself.
-Rankings by score table are therefore the same on every machine, with and without the kernels.
+One routine builds every table, for one query or for many, and its arithmetic is fixed so that
+numpy and the compiled kernel agree to the last bit: an entry is `((q0*c0 + q1*c1) + q2*c2) + ...`
+in float32, with dimensions ascending, the sum starting from `q0*c0`, and each product and each sum
+rounded by itself. Rankings by score table are therefore the same on every machine, with and
+without the kernels.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from lightrec.native import KERNELS
 class ScoreTableBuilder:
     """Builds score tables for fixed codebooks.
 
-    Keeps a copy of the codebooks in the layout that tables are built from; worth holding on to where
-    queries come one by one.
+    Keeps a copy of the codebooks in the layout that tables are built from; worth holding on to
+    where queries come one by one.
 
     Args:
         codebooks: (B, W, D) float32; B and D at least 1, W 1 to 256.

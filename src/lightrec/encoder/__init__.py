@@ -1,4 +1,4 @@
-"""The paper: similarity, selection, recurrence, composite encoding and distillation; needs torch."""
+"""The paper: similarity, selection, recurrence, composition, distillation; needs torch."""
 
 from lightrec.encoder.composite_encoder import CompositeEncoder
 

@@ -1,8 +1,8 @@
 """Recurrent composite encoding (Eq. 1, 4, 6 and 7): the paper's algorithm as a torch layer.
 
-    encoder = CompositeEncoder(width=32)
-    encoded = encoder(items)            # items: (n, 32), from any network
-    loss = task_loss(users @ encoded.vectors.T)
+encoder = CompositeEncoder(width=32)
+encoded = encoder(items)            # items: (n, 32), from any network
+loss = task_loss(users @ encoded.vectors.T)
 
 """
 
@@ -104,7 +104,7 @@ class CompositeEncoder(nn.Module):
         return torch.stack(list(words)).sum(dim=0)
 
     def start_from(self, codebooks: np.ndarray) -> None:
-        """Takes over codebooks, (B, W, D) float32, from residual k-means or additive quantisation."""
+        """Takes over codebooks, (B, W, D) float32, that a quantiser fitted."""
         with torch.no_grad():
             self.codebooks.copy_(torch.from_numpy(codebooks))
 

@@ -1,7 +1,7 @@
 """Distillation from the float teacher (Eq. 8-11), each as a mean, so that its weight has a meaning.
 
-The paper sums over all users and tunes coefficients between 1e-10 and 1e-4; as means, weights of the
-order of 1 mean the same on every data set.
+The paper sums over all users and tunes coefficients between 1e-10 and 1e-4; as means, weights of
+the order of 1 mean the same on every data set.
 """
 
 from __future__ import annotations

@@ -49,9 +49,9 @@ class RecurrentEncoding(ItemEncoding):
 class JointEncoding(ItemEncoding):
     """All codebooks of an item chosen together, by beam search and ICM, once an epoch.
 
-    Codebooks from additive quantisation are not ordered from coarse to fine, so choosing greedily among
-    them would spoil them. Between two refreshes the codewords move under fixed codes, which gives the
-    exact gradient and costs no search.
+    Codebooks from additive quantisation are not ordered from coarse to fine, so choosing greedily
+    among them would spoil them. Between two refreshes the codewords move under fixed codes, which
+    gives the exact gradient and costs no search.
     """
 
     def __init__(

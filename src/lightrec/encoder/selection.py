@@ -1,6 +1,7 @@
 """How one codeword is chosen, and where the gradient goes.
 
-Both selections return the most similar codeword in the forward pass; they differ in the backward pass.
+Both selections return the most similar codeword in the forward pass; they differ in the backward
+pass.
 """
 
 from __future__ import annotations
@@ -51,8 +52,9 @@ class StraightThrough(nn.Module):
 class Hard(nn.Module):
     """The exact gradient to the chosen codeword, and none through the choice.
 
-    The straight-through gradient of the choice is biased: by itself it raises the distillation error
-    that it should lower. Here the choice is made anew at every step and only its codewords move.
+    The straight-through gradient of the choice is biased: by itself it raises the distillation
+    error that it should lower. Here the choice is made anew at every step and only its codewords
+    move.
     """
 
     def forward(

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from pydantic import ConfigDict, Field
 
 from lightrec.codes.item_codes import ItemCodes
@@ -37,8 +37,8 @@ class StudentConfig(LoopConfig):
     start: Literal["random", "rvq", "aq"] = "aq"
     """Codebooks before the first step: Glorot normal, residual k-means, additive quantisation."""
     selection: Literal["straight_through", "hard", "joint"] = "joint"
-    """`straight_through` is the paper's; `hard` moves chosen codewords only; `joint` also chooses an
-    item's codewords together (what additive quantisation needs)."""
+    """`straight_through` is the paper's; `hard` moves chosen codewords only; `joint` also chooses
+    an item's codewords together (what additive quantisation needs)."""
     similarity: Literal["euclidean", "bilinear"] = "euclidean"
     """Between items and codewords; `joint` measures errors and does not use it."""
     temperature: float = Field(0.9, gt=0)
@@ -54,8 +54,8 @@ class StudentConfig(LoopConfig):
     ranking_distillation: float = Field(0.0, ge=0)
     """Weight of R-KD (Eq. 11)."""
     distillation_on_positives: float = Field(1.0, ge=0, le=1)
-    """Share of distillation that falls on a batch's positives; the rest on its negatives. The paper's
-    1 positive and 5 negatives give 1/6; 1 weighs items by popularity."""
+    """Share of distillation that falls on a batch's positives; the rest on its negatives. The
+    paper's 1 positive and 5 negatives give 1/6; 1 weighs items by popularity."""
     l2: float = Field(1e-3, ge=0)
     """Weight of the L2 penalty on the vectors in a batch."""
     num_negatives: int = Field(5, ge=1)
@@ -187,9 +187,7 @@ def _similarity(
     return Euclidean() if config.similarity == "euclidean" else Bilinear(width, generator)
 
 
-def _distillation_weights(
-    places: torch.Tensor, count: int, on_positives: float
-) -> torch.Tensor:
+def _distillation_weights(places: torch.Tensor, count: int, on_positives: float) -> torch.Tensor:
     """(count,) weights summing to 1, by how often an item is a positive and a negative."""
     positive = torch.bincount(places[:, 0], minlength=count) / len(places)
     negative = torch.bincount(places[:, 1:].reshape(-1), minlength=count) / places[:, 1:].numel()

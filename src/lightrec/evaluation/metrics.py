@@ -64,7 +64,9 @@ def recall(ranks: TestRanks, cutoff: int) -> np.ndarray:
     return ranks.sum_by_user(inside) / ranks.test_items
 
 
-def ndcg(ranks: TestRanks, discount: np.ndarray, cutoff: np.ndarray | int | None = None) -> np.ndarray:
+def ndcg(
+    ranks: TestRanks, discount: np.ndarray, cutoff: np.ndarray | int | None = None
+) -> np.ndarray:
     """NDCG with binary relevance, expected over ties.
 
     Args:
@@ -92,7 +94,8 @@ def all_metrics(ranks: TestRanks, num_items: int) -> dict[str, np.ndarray]:
         num_items: Size of the catalogue.
 
     Returns:
-        (num_users,) float64 for `recall@20`, `recall@100`, `ndcg`, `ndcg@10` .. `ndcg@100`, `ndcg@nu`.
+        (num_users,) float64 for `recall@20`, `recall@100`, `ndcg`, `ndcg@10` .. `ndcg@100`,
+        `ndcg@nu`.
     """
     discount = cumulative_discount(num_items)
     metrics = {f"recall@{k}": recall(ranks, k) for k in RECALL_CUTOFFS}

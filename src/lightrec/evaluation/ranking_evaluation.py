@@ -1,8 +1,8 @@
 """Ranks the whole catalogue for every test user, a block at a time.
 
-Scores are computed in tiles whose shape never changes (32 users by up to 262,144 items), so that the
-same arithmetic is done whatever the block size and the number of threads, and the results are equal to
-the last bit. Nothing larger than a tile per thread is ever held.
+Scores are computed in tiles whose shape never changes (32 users by up to 262,144 items), so that
+the same arithmetic is done whatever the block size and the number of threads, and the results are
+equal to the last bit. Nothing larger than a tile per thread is ever held.
 """
 
 from __future__ import annotations
@@ -119,7 +119,10 @@ def _check(scorer: Scorer, exclude: History, test: History) -> None:
 
 
 def _count_common(exclude: History, test: History) -> int:
-    keys = [pairs.user_rows().astype(np.int64) * pairs.num_items + pairs.item_rows for pairs in (exclude, test)]
+    keys = [
+        pairs.user_rows().astype(np.int64) * pairs.num_items + pairs.item_rows
+        for pairs in (exclude, test)
+    ]
     return len(np.intersect1d(*keys, assume_unique=True))
 
 

@@ -37,7 +37,11 @@ class FloatScorer:
     items: np.ndarray
 
     def __post_init__(self) -> None:
-        if self.users.ndim != 2 or self.items.ndim != 2 or self.users.shape[1] != self.items.shape[1]:
+        if (
+            self.users.ndim != 2
+            or self.items.ndim != 2
+            or self.users.shape[1] != self.items.shape[1]
+        ):
             raise ArgumentError(
                 f"users {self.users.shape} and items {self.items.shape} must have the same width"
             )

@@ -57,25 +57,22 @@ def merge_duplicates(
     """
     if not len(user_rows):
         return np.zeros(0, dtype=np.int64)
-    keys = user_rows.astype(np.int64) * (int(item_rows.max()) + 1) + item_rows
-    order = np.argsort(keys, kind="stable")
-    sorted_keys = keys[order]
-    first = np.ones(len(keys), dtype=np.bool_)
-    first[1:] = sorted_keys[1:] != sorted_keys[:-1]
-    if not first.all() and (timestamps is not None or ratings is not None):
-        # Sorting by several keys is slow: only here, where something has to be chosen.
-        order = _by_preference(keys, timestamps, ratings)
-    return order[first].astype(np.int64, copy=False)
+    pairs = user_rows.astype(np.int64) * (int(item_rows.max()) + 1) + item_rows
+    order = np.argsort(pairs, kind="stable")
+    last = _last_of_each(pairs[order])
+    if not last.all():
+        # Sorting by several values is slow: only here, where something has to be chosen.
+        earlier_rows_later = -np.arange(len(pairs))
+        values = [value for value in (ratings, timestamps) if value is not None]
+        order = np.lexsort([earlier_rows_later, *values, pairs])
+    return order[last].astype(np.int64, copy=False)
 
 
-def _by_preference(
-    keys: npt.NDArray[np.int64],
-    timestamps: npt.NDArray[Any] | None,
-    ratings: npt.NDArray[np.float64] | None,
-) -> npt.NDArray[np.int64]:
-    """Positions sorted by pair, the row to keep first."""
-    least_to_most_important = [-values for values in (ratings, timestamps) if values is not None]
-    return np.lexsort([*least_to_most_important, keys])
+def _last_of_each(ascending: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Marks the last of every run of equal numbers."""
+    last = np.ones(len(ascending), dtype=np.bool_)
+    last[:-1] = ascending[1:] != ascending[:-1]
+    return last
 
 
 def in_groups_of_at_least(rows: Rows, minimum: int) -> npt.NDArray[np.bool_]:

@@ -16,6 +16,7 @@ from lightrec.interactions.columns import ColumnNames
 from lightrec.interactions.filters import PairFilter
 from lightrec.interactions.history import History, row_starts
 from lightrec.interactions.id_map import IdMap
+from lightrec.interactions.random_streams import random_stream
 from lightrec.interactions.read_pairs import PairsRead, read_pairs
 from lightrec.interactions.read_report import ReadReport
 from lightrec.interactions.read_tables import TableSource
@@ -148,7 +149,7 @@ class Interactions:
         Rows follow first appearance in many public files, and that follows popularity; experiments
         number them by the seed, so that nothing can profit from the order.
         """
-        rng = np.random.default_rng(seed)
+        rng = random_stream(seed, "row order")
         user_order = rng.permutation(len(self.users))  # new row -> old row
         item_order = rng.permutation(len(self.items))
         user_rows = np.argsort(user_order).astype(np.int32)[self.user_rows]

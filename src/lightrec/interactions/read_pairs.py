@@ -17,8 +17,6 @@ from lightrec.interactions.read_items import read_items
 from lightrec.interactions.read_report import ReadReport
 from lightrec.interactions.read_tables import TableSource, open_table
 
-Positions = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True, eq=False)
 class PairsRead:
@@ -39,7 +37,7 @@ class PairsRead:
     user_rows: npt.NDArray[np.int32]
     item_rows: npt.NDArray[np.int32]
     timestamps: Timestamps | None
-    source_rows: Positions
+    source_rows: npt.NDArray[np.int64]
     report: ReadReport
 
 

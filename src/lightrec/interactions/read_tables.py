@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
 import polars as pl
 from polars.selectors import by_name
 
@@ -59,8 +60,9 @@ class Table:
                 raise self.text.explained(str(error)) from None
             raise InputError(f"{self.label} cannot be read: {_first_line(error)}") from None
         if self.text is not None and frame.get_column(self.names[-1]).null_count():
-            blank = pl.Series(self.text.blank_rows(), dtype=pl.Int64)
-            frame = frame.filter(~pl.int_range(frame.height, eager=True).is_in(blank.implode()))
+            filled = np.ones(frame.height, dtype=np.bool_)
+            filled[[row for row in self.text.blank_rows() if row < frame.height]] = False
+            frame = frame.filter(filled)
         if not frame.height:
             raise InputError(f"{self.label} has no rows")
         return frame.select(by_name(*wanted))

@@ -16,6 +16,7 @@ from lightrec.errors import ArgumentError, InputError
 from lightrec.interactions.cell_values import Timestamps
 from lightrec.interactions.history import row_starts
 from lightrec.interactions.interactions import Interactions
+from lightrec.interactions.random_streams import random_stream
 
 logger = logging.getLogger("lightrec")
 
@@ -74,7 +75,7 @@ def paper_split(interactions: Interactions, seed: int, train_share: float = 0.8)
         ArgumentError: the share is out of range.
     """
     _check_share(train_share, "train_share")
-    order = np.random.default_rng(seed).random(len(interactions))
+    order = random_stream(seed, "paper split").random(len(interactions))
     degrees = interactions.history().user_degrees()
     wanted = np.rint(train_share * degrees).astype(np.int64)
     in_train = _rank_within_user(interactions, order) < wanted[interactions.user_rows]
@@ -96,7 +97,7 @@ def validation_split(train: Interactions, seed: int, share: float = 0.1) -> Spli
         ArgumentError: the share is out of range.
     """
     _check_share(share, "share")
-    order = np.random.default_rng(seed).random(len(train))
+    order = random_stream(seed, "validation split").random(len(train))
     last_of_user = _rank_within_user(train, -order) == 0
     candidates = np.flatnonzero(~last_of_user)
     drawn = candidates[np.argsort(order[candidates], kind="stable")][: round(share * len(train))]

@@ -15,6 +15,7 @@ import polars as pl
 
 from lightrec.errors import ArgumentError
 from lightrec.interactions.made_up_titles import CATEGORIES, made_up_titles
+from lightrec.interactions.random_streams import random_stream
 
 _WIDTH = 16  # of the planted tastes
 _TASTE = 2.5  # weight of taste against popularity and chance
@@ -58,7 +59,7 @@ def synthetic_catalogue(
         raise ArgumentError(f"needs 1 user and 20 items or more, not {num_users} and {num_items}")
     if not pairs_per_user >= 5:
         raise ArgumentError(f"pairs_per_user must be at least 5, not {pairs_per_user}")
-    rng = np.random.default_rng(seed)
+    rng = random_stream(seed, "synthetic catalogue")
     centres = _unit(rng.standard_normal((len(CATEGORIES), _WIDTH), dtype=np.float32))
     category = rng.integers(len(CATEGORIES), size=num_items)
     items = _unit(centres[category] + 0.15 * rng.standard_normal((num_items, _WIDTH), np.float32))

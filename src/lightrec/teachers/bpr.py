@@ -1,14 +1,14 @@
 """BPR matrix factorisation, the paper's teacher (Eq. 3), in the setting of its authors.
 
-Rendle et al., "BPR: Bayesian personalized ranking from implicit feedback", UAI 2009. The authors' code
-uses dense Adam at 1e-3, an L2 penalty of .001 on the vectors in the batch, 5 uniform negatives that are
-no training pairs, batches of 1024 and Glorot-normal starts.
+Rendle et al., "BPR: Bayesian personalized ranking from implicit feedback", UAI 2009. The authors'
+code uses dense Adam at 1e-3, an L2 penalty of .001 on the vectors in the batch, 5 uniform
+negatives that are no training pairs, batches of 1024 and Glorot-normal starts.
 """
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from pydantic import ConfigDict, Field
 from torch import nn
 

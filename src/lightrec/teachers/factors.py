@@ -27,7 +27,9 @@ class Factors:
     def __post_init__(self) -> None:
         for name, matrix in (("users", self.users), ("items", self.items)):
             if matrix.ndim != 2 or matrix.dtype != np.float32:
-                raise ArgumentError(f"{name} must be a float32 matrix, not {matrix.shape} {matrix.dtype}")
+                raise ArgumentError(
+                    f"{name} must be a float32 matrix, not {matrix.shape} {matrix.dtype}"
+                )
             if not np.isfinite(matrix).all():
                 row = int(np.flatnonzero(~np.isfinite(matrix).all(axis=1))[0])
                 raise ArgumentError(f"{name} row {row} holds a value that is not finite")

@@ -1,7 +1,7 @@
 """Checkpoints without pickle: tensors in safetensors, numbers in JSON, one atomic folder.
 
-A checkpoint belongs to one run: it carries a fingerprint of the configuration, data and code version,
-and another run refuses it, naming what differs.
+A checkpoint belongs to one run: it carries a fingerprint of the configuration, data and code
+version, and another run refuses it, naming what differs.
 """
 
 from __future__ import annotations
@@ -62,14 +62,19 @@ class Checkpoint:
             state = read_json(folder / STATE)
             tensors = load((folder / TENSORS).read_bytes())
         except (OSError, SafetensorError, ValueError) as error:
-            raise CheckpointError(f"{folder}: the checkpoint cannot be read ({error}); {remedy}") from error
+            raise CheckpointError(
+                f"{folder}: the checkpoint cannot be read ({error}); {remedy}"
+            ) from error
         saved = state["fingerprint"]
         different = sorted(
-            key for key in saved.keys() | fingerprint.keys() if saved.get(key) != fingerprint.get(key)
+            key
+            for key in saved.keys() | fingerprint.keys()
+            if saved.get(key) != fingerprint.get(key)
         )
         if different:
             raise CheckpointError(
-                f"{folder}: the checkpoint belongs to another run ({', '.join(different)} differ); {remedy}"
+                f"{folder}: the checkpoint belongs to another run "
+                f"({', '.join(different)} differ); {remedy}"
             )
         return cls(saved, state["progress"], tensors)
 

@@ -67,7 +67,9 @@ class Validation:
     """
 
     measure: Callable[[], dict[str, float]]
-    value: Callable[[dict[str, float]], float] = lambda metrics: metrics["recall@100"] + metrics["ndcg"]
+    value: Callable[[dict[str, float]], float] = lambda metrics: (
+        metrics["recall@100"] + metrics["ndcg"]
+    )
 
 
 @dataclass(frozen=True)
@@ -316,4 +318,6 @@ def _interruptions() -> Iterator[threading.Event]:
 
 
 def _with_prefix(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+    return {
+        key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)
+    }

@@ -1,7 +1,8 @@
 """Batches of training pairs with sampled negatives.
 
-Randomness is a function of (seed, epoch, step) and nothing else, so a run that is taken up again at any
-step draws exactly what the uninterrupted run would have drawn, and no generator state is ever saved.
+Randomness is a function of (seed, epoch, step) and nothing else, so a run that is taken up again
+at any step draws exactly what the uninterrupted run would have drawn, and no generator state is
+ever saved.
 """
 
 from __future__ import annotations
@@ -35,12 +36,18 @@ class Batch:
 class PairBatches:
     """Shuffled training pairs with uniform, rejected negatives.
 
-    A user who has every item has no negative: the positive stands in for it, and the pair then gives a
-    constant loss and no gradient.
+    A user who has every item has no negative: the positive stands in for it, and the pair then
+    gives a constant loss and no gradient.
     """
 
     def __init__(
-        self, history: History, *, batch_size: int, num_negatives: int, pool_size: int | None, seed: int
+        self,
+        history: History,
+        *,
+        batch_size: int,
+        num_negatives: int,
+        pool_size: int | None,
+        seed: int,
     ) -> None:
         """Prepares the batches.
 
@@ -48,8 +55,8 @@ class PairBatches:
             history: Training pairs.
             batch_size: Pairs in a batch (the last of an epoch is smaller).
             num_negatives: L, negatives for each pair.
-            pool_size: Negatives come from this many items drawn for the batch, so that few different
-                items have to be encoded; None draws each from the whole catalogue.
+            pool_size: Negatives come from this many items drawn for the batch, so that few
+                different items have to be encoded; None draws each from the whole catalogue.
             seed: With epoch and step, all that the draws depend on.
 
         Raises:

@@ -1,0 +1,116 @@
+"""One generation of a model folder, open for reading.
+
+All files are opened before the first is read, relative to one open folder. So a load sees one
+generation, whole, also when a save replaces it at that moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import mmap
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BufferedReader
+
+from lightrec.artifact.manifest import (
+    FLOAT_ITEMS,
+    MANIFEST,
+    MAX_MANIFEST_BYTES,
+    OPTIONAL,
+    REQUIRED,
+    Manifest,
+)
+from lightrec.durable_files import Bytes, FilePath, open_regular, resolve_folder, sha256_of
+from lightrec.errors import ArtifactError, InputError
+
+_TRIES = 20
+_OPEN_FOLDER = os.O_RDONLY | sum(
+    getattr(os, flag, 0) for flag in ("O_DIRECTORY", "O_NONBLOCK", "O_CLOEXEC")
+)
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One generation of a model, with all of its files open."""
+
+    manifest: Manifest
+    files: Mapping[str, BufferedReader]
+
+    def content(self, name: str) -> Bytes:
+        """A file's content, checked against the manifest; float items are memory-mapped."""
+        listed, file = self.manifest.files[name], self.files[name]
+        length = os.fstat(file.fileno()).st_size
+        if length != listed.num_bytes:
+            raise ArtifactError(
+                f"{name}: has {length:,} bytes, the manifest says {listed.num_bytes:,}"
+            )
+        content: Bytes
+        if name == FLOAT_ITEMS and length:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            content = memoryview(mmap.mmap(file.fileno(), length, access=mmap.ACCESS_READ))
+        else:
+            content = file.read(length)
+            digest = sha256_of(content)
+        if digest != listed.sha256:
+            raise ArtifactError(
+                f"{name}: SHA-256 does not match the manifest; the file was changed after saving"
+            )
+        return content
+
+
+def open_generation(path: FilePath, stack: contextlib.ExitStack) -> Generation:
+    """Opens the manifest and every file that it lists.
+
+    When a save replaces the folder meanwhile, files of the old generation are gone; the next try
+    then opens the new one.
+
+    Args:
+        path: The folder of the model.
+        stack: Closes the files.
+
+    Raises:
+        ArtifactError: There is no model, a newer release wrote it, its manifest is damaged, or a
+            file of it is missing or not a regular file.
+    """
+    for _ in range(_TRIES):
+        folder = resolve_folder(path)
+        try:
+            return _open_files(path, os.open(folder, _OPEN_FOLDER), stack)
+        except FileNotFoundError as error:
+            missing = error.filename
+        except OSError as error:
+            raise ArtifactError(f"{os.fspath(path)}: cannot be opened: {error.strerror}") from error
+    if missing == MANIFEST:
+        raise damaged(path, f"is not a model: it has no {MANIFEST}")
+    if missing in OPTIONAL + REQUIRED:
+        raise damaged(path, f"{missing}: is missing")
+    raise ArtifactError(f"{os.fspath(path)}: there is no such folder; check the path of the model")
+
+
+def _open_files(path: FilePath, folder_fd: int, stack: contextlib.ExitStack) -> Generation:
+    stack.callback(os.close, folder_fd)
+    name = MANIFEST
+    try:
+        data = _open(name, folder_fd, stack).read(MAX_MANIFEST_BYTES)
+        manifest = Manifest.from_bytes(data)
+        files = {}
+        for name in manifest.files:
+            files[name] = _open(name, folder_fd, stack)
+    except InputError as error:
+        raise damaged(path, f"{name}: {error}") from error
+    except ArtifactError as error:  # a newer format
+        raise ArtifactError(f"{os.fspath(path)}: {error}") from error
+    return Generation(manifest, files)
+
+
+def _open(name: str, folder_fd: int, stack: contextlib.ExitStack) -> BufferedReader:
+    return stack.enter_context(open(open_regular(name, folder_fd), "rb"))
+
+
+def damaged(path: FilePath, reason: object) -> ArtifactError:
+    """The error for a model that cannot be used as it is, with the remedy."""
+    return ArtifactError(
+        f"{os.fspath(path)}: {reason}; restore the folder from a copy, or train again"
+    )

@@ -1,0 +1,149 @@
+"""`lightrec compress`: vectors from anywhere in, model folder out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lightrec.cli.comparison_table import show_comparison
+from lightrec.cli.options import (
+    ItemColumn,
+    ModelOut,
+    RatingAbove,
+    RatingColumn,
+    TimestampColumn,
+    UserColumn,
+    Verbose,
+    column_names,
+)
+from lightrec.cli.terminal import in_words, set_up_log, show, show_next
+
+if TYPE_CHECKING:
+    from lightrec.interactions import Interactions
+    from lightrec.read_vectors import Vectors
+
+
+def compress(
+    items: Annotated[Path, typer.Option(metavar="FILE", help="Item vectors.")],
+    out: ModelOut,
+    users: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="User vectors of the same width.")
+    ] = None,
+    item_ids: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Item ids in row order.", show_default="row numbers"),
+    ] = None,
+    user_ids: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="User ids in row order.", show_default="row numbers"),
+    ] = None,
+    tensor: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Array of a safetensors file.")
+    ] = None,
+    interactions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Pairs that the vectors were trained on: popular items count more, and what "
+            "users have seen can be left out.",
+        ),
+    ] = None,
+    test: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Pairs that they were not trained on, to measure on."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="TOML file with settings.")
+    ] = None,
+    keep_float_items: Annotated[
+        bool, typer.Option("--keep-float-items", help="Keep float16 vectors for post-ranking.")
+    ] = False,
+    user_column: UserColumn = None,
+    item_column: ItemColumn = None,
+    rating_column: RatingColumn = None,
+    timestamp_column: TimestampColumn = None,
+    rating_above: RatingAbove = None,
+    verbose: Verbose = False,
+) -> None:
+    """Compress vectors that you already have to 4 bytes an item; no training.
+
+    Vectors: .npy of shape (rows, width); .safetensors with such an array; or
+    .parquet with an id column and one column of lists, or one number column a
+    dimension. float16, float32 and float64 are read.
+    Ids: .txt with one id a line; the first column of .csv or .parquet; .npy.
+
+    Printed: how much of the float top 100 the codes keep and, where there are
+    pairs, ranking quality before and after.
+
+    Examples:
+
+      lightrec compress --items items.npy --users users.npy --out model
+      lightrec compress --items items.parquet --test likes.csv --users u.npy
+        --user-ids u.txt --out model
+    """
+    from lightrec.artifact.save import check_target
+    from lightrec.comparison import Comparison
+    from lightrec.compress import CompressConfig
+    from lightrec.compress import compress as compress_vectors
+    from lightrec.interactions import Interactions
+    from lightrec.read_vectors import read_ids, read_vectors
+    from lightrec.settings import read_toml, validated
+
+    set_up_log(verbose=verbose)
+    check_target(out)
+    settings = CompressConfig()
+    if config is not None:
+        settings = validated(CompressConfig, read_toml(config), str(config))
+    columns = column_names(user_column, item_column, rating_column, timestamp_column)
+
+    def vectors(path: Path, what: str) -> Vectors:
+        named = tensor if path.suffix.lower() == ".safetensors" else None
+        return read_vectors(path, what, tensor=named)
+
+    def pairs(path: Path | None) -> Interactions | None:
+        if path is None:
+            return None
+        read = Interactions.from_table(path, columns, rating_above=rating_above)
+        show(read.report.describe())
+        return read
+
+    item_vectors = vectors(items, "item")
+    user_vectors = None if users is None else vectors(users, "user")
+    model = compress_vectors(
+        item_vectors.values,
+        None if user_vectors is None else user_vectors.values,
+        item_ids=item_vectors.ids if item_ids is None else read_ids(item_ids, "item"),
+        user_ids=read_ids(user_ids, "user")
+        if user_ids is not None
+        else None
+        if user_vectors is None
+        else user_vectors.ids,
+        interactions=pairs(interactions),
+        test=pairs(test),
+        config=settings,
+        keep_float_items=keep_float_items,
+        progress=True,
+    )
+    model.save(out)
+    show(f"{model.num_items:,} items and {model.num_users:,} users")
+    for note in model.config["notes"]:
+        show(f"  {note}")
+    overlap = model.config["overlap"]
+    show(
+        f"recall of the float top {overlap['at']} by the codes' top {overlap['at']}: "
+        f"{overlap['share']:.4f} (mean over {overlap['queries']:,} {overlap['by']} as queries)"
+    )
+    show(f"bytes per item, codebooks counted: {model.bytes_per_item.all_in:,.1f}")
+    if "comparison" in model.config:
+        show()
+        show_comparison(Comparison.from_json(model.config["comparison"]))
+    show()
+    show(f"The model is in {out}.")
+    place, item = in_words(out), in_words(model.item_ids.ids([0])[0])
+    if model.num_users:
+        user = in_words(model.user_ids.ids([0])[0])
+        show_next(f"lightrec recommend {place} --user {user}", f"lightrec inspect {place}")
+    else:
+        show_next(f"lightrec similar {place} --item {item}", f"lightrec inspect {place}")

@@ -1,0 +1,123 @@
+"""`lightrec inspect`: what is in a model folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from lightrec.cli.comparison_table import show_comparison
+from lightrec.cli.options import Json, ModelPath
+from lightrec.cli.terminal import show, show_json, show_table
+
+if TYPE_CHECKING:
+    from lightrec.artifact import Manifest, Model
+
+
+def inspect(model: ModelPath, as_json: Json = False) -> None:
+    """Show what is in a model: sizes, bytes per item, codebook health, digests.
+
+    MODEL is a folder that train or compress wrote. Every byte of it is checked
+    on the way.
+
+    Examples:
+
+      lightrec inspect model
+      lightrec inspect model --json | jq .bytes_per_item
+    """
+    from lightrec.artifact import load_model, read_manifest
+
+    loaded = load_model(model)
+    contents = describe(loaded, read_manifest(model))
+    if as_json:
+        show_json(contents)
+        return
+    for name, value in contents.items():
+        if name == "files":
+            show()
+            rows = [(file, entry["bytes"], entry["sha256"]) for file, entry in value.items()]
+            show_table(("file", "bytes", "SHA-256"), rows)
+        elif name == "comparison":
+            from lightrec.comparison import Comparison
+
+            show()
+            show_comparison(Comparison.from_json(value))
+        elif isinstance(value, Mapping):
+            show(f"{_words(name)}: " + ", ".join(f"{key} {_short(value[key])}" for key in value))
+        else:
+            show(f"{_words(name)}: {_short(value)}")
+
+
+def describe(model: Model, manifest: Manifest) -> dict[str, Any]:
+    """Everything that `inspect` tells, as JSON values."""
+    codes, per_item, per_user = model.item_codes, model.bytes_per_item, model.bytes_per_user
+    config = dict(model.config)
+    contents: dict[str, Any] = {
+        "items": model.num_items,
+        "users": model.num_users,
+        "codes": {
+            "num_codebooks": codes.num_codebooks,
+            "num_codewords": codes.num_codewords,
+            "width": codes.width,
+            "bits_per_item": codes.bits_per_item,
+        },
+        "bytes_per_item": {
+            "codes": per_item.codes,
+            "codebooks": per_item.codebooks,
+            "all_in": per_item.all_in,
+            "ids": per_item.ids,
+            "all_in_with_ids": per_item.all_in + per_item.ids,
+        },
+        "user_form": model.users.form,
+        "bytes_per_user": {
+            "values": per_user.values,
+            "map": per_user.map,
+            "all_in": per_user.all_in,
+            "ids": per_user.ids,
+        },
+        "codebook_health": {
+            "codewords_used": list(codes.health.used),
+            "perplexity": list(codes.health.perplexity),
+            "items_sharing_a_code": codes.health.collisions,
+        },
+        "item_columns": model.item_columns.columns,
+        "training_pairs_kept": None if model.history is None else len(model.history),
+        "float_items_kept": model.float_items is not None,
+        "lightrec": config.get("lightrec"),
+        "data_digest": config.get("data_digest"),
+        "config_digest": _digest(config.get("settings")),
+        "model_digest": manifest.digest,
+        "notes": config.get("notes", []),
+    }
+    if "comparison" in config:
+        contents["comparison"] = config["comparison"]
+    contents["files"] = {
+        name: {"bytes": file.num_bytes, "sha256": file.sha256}
+        for name, file in manifest.files.items()
+    }
+    return contents
+
+
+def _digest(settings: object) -> str | None:
+    """SHA-256 of the run's settings in canonical JSON, as `RunConfig.digest` makes it."""
+    import hashlib
+    import json
+
+    if settings is None:
+        return None
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.2f}".removesuffix(".00")
+    if isinstance(value, list):
+        return ", ".join(map(_short, value)) or "none"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)

@@ -1,0 +1,97 @@
+"""`lightrec split`: a table of interactions, cut into one to train on and one to test on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from lightrec.cli.options import (
+    InteractionsPath,
+    ItemColumn,
+    MinUserPairs,
+    RatingAbove,
+    RatingColumn,
+    TimestampColumn,
+    UserColumn,
+    column_names,
+)
+from lightrec.cli.terminal import in_words, show, show_next
+from lightrec.cli.write_tables import write_table
+from lightrec.errors import ArgumentError
+
+
+def split(
+    interactions: InteractionsPath,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the two files.")],
+    by: Annotated[
+        Literal["time", "last", "paper"],
+        typer.Option(
+            help="time: one moment for everybody, later pairs are for testing. "
+            "last: each user's latest pair. paper: a random share of each user's pairs."
+        ),
+    ] = "time",
+    seed: Annotated[int, typer.Option(min=0, help="Of the split 'paper'.")] = 0,
+    test_share: Annotated[
+        float, typer.Option(metavar="SHARE", help="Of the pairs; for 'time' and 'paper'.")
+    ] = 0.2,
+    user_column: UserColumn = None,
+    item_column: ItemColumn = None,
+    rating_column: RatingColumn = None,
+    timestamp_column: TimestampColumn = None,
+    rating_above: RatingAbove = None,
+    min_user_pairs: MinUserPairs = 1,
+) -> None:
+    """Split a table of interactions into train and test.
+
+    INTERACTIONS has one row an interaction, with columns user_id and item_id,
+    and for --by time or last a timestamp:
+
+      user_id,item_id,rating,timestamp
+      anna,0345339681,5,1136073600
+
+    The folder gets train and test in the format of the input, with all of its
+    columns and every cell as it was; rows of the same pair are merged.
+
+    Examples:
+
+      lightrec split ratings.csv --out parts
+      lightrec split ratings.csv --out parts --by paper --seed 1 --rating-above 3
+    """
+    from lightrec.interactions.filters import PairFilter
+    from lightrec.interactions.read_tables import open_table
+    from lightrec.interactions.split_tables import split_table
+
+    table = open_table(interactions)
+    ending = _ending(interactions) if table.text else ".parquet"
+    train_file, test_file = out / f"train{ending}", out / f"test{ending}"
+    for target in (train_file, test_file):
+        if target.exists() and target.samefile(interactions):
+            raise ArgumentError(
+                f"--out {out}: {target} is the table to split; name another folder"
+            )
+    tables = split_table(
+        table,
+        by,
+        columns=column_names(user_column, item_column, rating_column, timestamp_column),
+        pair_filter=PairFilter(rating_above, min_user_pairs),
+        seed=seed,
+        test_share=test_share,
+    )
+    separator = table.text.separator if table.text else None
+    write_table(tables.train, train_file, separator=separator)
+    write_table(tables.test, test_file, separator=separator)
+    show(tables.split.train.report.describe())
+    show(tables.split.describe())
+    show(f"written: {train_file}, {test_file}")
+    show_next(
+        f"lightrec train {in_words(train_file)} --out model",
+        f"lightrec evaluate model {in_words(test_file)}",
+    )
+
+
+def _ending(path: Path) -> str:
+    """`.csv`, or `.csv.gz` where the file is compressed."""
+    last = path.suffix
+    return path.with_suffix("").suffix + last if last.lower() == ".gz" else last

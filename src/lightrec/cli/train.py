@@ -1,0 +1,132 @@
+"""`lightrec train`: interactions in, model folder out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lightrec.cli.comparison_table import show_comparison
+from lightrec.cli.options import (
+    InteractionsPath,
+    ItemColumn,
+    MinUserPairs,
+    ModelOut,
+    RatingAbove,
+    RatingColumn,
+    TimestampColumn,
+    UserColumn,
+    Verbose,
+    column_names,
+)
+from lightrec.cli.terminal import in_words, set_up_log, show, show_next
+
+
+def train(
+    interactions: InteractionsPath,
+    out: ModelOut,
+    preset: Annotated[
+        str, typer.Option(metavar="default|paper", help="Settings to start from.")
+    ] = "default",
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="TOML file that changes settings.")
+    ] = None,
+    items: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Table of the catalogue: item_id, title, category ..."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of everything that is drawn.")] = None,
+    refit: Annotated[
+        bool,
+        typer.Option(
+            "--refit/--no-refit",
+            help="Train the shipped model on all pairs, or keep the one that validation saw.",
+        ),
+    ] = True,
+    history: Annotated[
+        bool,
+        typer.Option(
+            "--history/--no-history",
+            help="Keep the training pairs in the model, to leave out what users have seen.",
+        ),
+    ] = True,
+    user_column: UserColumn = None,
+    item_column: ItemColumn = None,
+    rating_column: RatingColumn = None,
+    timestamp_column: TimestampColumn = None,
+    rating_above: RatingAbove = None,
+    min_user_pairs: MinUserPairs = 1,
+    run_folder: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="For metrics.jsonl and checkpoints.", show_default="MODEL.run"
+        ),
+    ] = None,
+    verbose: Verbose = False,
+) -> None:
+    """Train a model from a table of interactions.
+
+    INTERACTIONS has one row an interaction; ratings and times are optional:
+
+      user_id,item_id,rating,timestamp
+      anna,0345339681,5,1136073600
+
+    A tenth of the pairs (the latest, where there are times) is held out to
+    choose epochs and to measure popularity, float vectors, residual k-means,
+    additive quantisation and LightRec side by side. Then the model is trained
+    on all pairs. Stopped? The same command goes on where it was.
+
+    The settings of --config are tables of TOML, as in the presets:
+
+      [teacher]
+      width = 64
+
+    Examples:
+
+      lightrec train ratings.csv --out model
+      lightrec train plays.parquet --items songs.csv --out model --seed 7
+    """
+    from lightrec.artifact.save import check_target
+    from lightrec.comparison import Comparison
+    from lightrec.interactions import Interactions, read_items
+    from lightrec.run_config import load_config
+    from lightrec.train import train as train_model
+
+    set_up_log(verbose=verbose)
+    check_target(out)
+    changes: dict[str, Any] = {} if seed is None else {"seed": seed}
+    settings = load_config(preset, config, **changes)
+    catalogue = None if items is None else read_items(items)
+    pairs = Interactions.from_table(
+        interactions,
+        column_names(user_column, item_column, rating_column, timestamp_column),
+        items=catalogue,
+        rating_above=rating_above,
+        min_pairs_per_user=min_user_pairs,
+    )
+    show(pairs.report.describe())
+    show(f"  {len(pairs.users):,} users, {len(pairs.items):,} items")
+    sys.stdout.flush()  # before the bars on standard error
+    folder = run_folder or out.with_name(out.name + ".run")
+    model = train_model(
+        pairs,
+        config=settings,
+        items=catalogue,
+        refit=refit,
+        run_folder=folder,
+        progress=True,
+    )
+    model.save(out, with_history=history)
+    show()
+    show_comparison(Comparison.from_json(model.config["comparison"]))
+    show()
+    shipped = "all pairs" if refit else "the pairs that were not held out (--no-refit)"
+    show(f"The model, trained on {shipped}, is in {out}; its log is in {folder}.")
+    place, user, item = in_words(out), model.user_ids.ids([0])[0], model.item_ids.ids([0])[0]
+    show_next(
+        f"lightrec recommend {place} --user {in_words(user)}",
+        f"lightrec similar {place} --item {in_words(item)}",
+        f"lightrec inspect {place}",
+    )

@@ -1,0 +1,244 @@
+"""Turns the vectors that a team already has into 4-byte items; no torch, no training.
+
+Anybody's vectors will do: matrix factorisation, two towers, a faiss index. User vectors say which
+errors matter, interactions say which items matter; neither is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from lightrec._version import __version__
+from lightrec.artifact.contents import Model, Users
+from lightrec.codes.additive_quantization import (
+    AdditiveQuantizationConfig,
+    additive_quantization,
+    popularity_weights,
+)
+from lightrec.codes.item_codes import ItemCodes
+from lightrec.codes.item_metric import ItemMetric, MetricConfig
+from lightrec.comparison import Comparison, ComparisonRow
+from lightrec.errors import ArgumentError, InputError
+from lightrec.evaluation.ranking_evaluation import evaluate_ranking
+from lightrec.evaluation.scorers import CodeScorer, FloatScorer, Scorer
+from lightrec.evaluation.top_overlap import top_overlap
+from lightrec.interactions import History, IdMap, Interactions
+from lightrec.interactions.read_tables import TableSource
+from lightrec.teachers.factors import Factors
+
+OVERLAP_AT = 100
+OVERLAP_QUERIES = 1_000  # a sample: the standard error of the mean overlap is then below .01
+UNIT_LENGTH = 1e-3  # how far from 1 the norms of normalised vectors may be
+
+
+class CompressConfig(BaseModel):
+    """Settings of compression."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: int = Field(0, ge=0)
+    """Of the k-means start and of the sample of queries."""
+    codes: AdditiveQuantizationConfig = AdditiveQuantizationConfig()
+    """Sizes and effort."""
+    metric: MetricConfig = MetricConfig()
+    """How an item's error is measured; without user vectors it is Euclidean."""
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """What is compressed: factors, and how they were made ready.
+
+    Attributes:
+        factors: Users (M may be 0) and items, float32.
+        notes: What was done to them, one sentence each.
+    """
+
+    factors: Factors
+    notes: tuple[str, ...]
+
+
+def compress(
+    items: np.ndarray,
+    users: np.ndarray | None = None,
+    *,
+    item_bias: np.ndarray | None = None,
+    item_ids: Sequence[str] | Sequence[int] | IdMap | None = None,
+    user_ids: Sequence[str] | Sequence[int] | IdMap | None = None,
+    interactions: Interactions | TableSource | None = None,
+    test: Interactions | TableSource | None = None,
+    config: CompressConfig | None = None,
+    keep_float_items: bool = False,
+    progress: bool = False,
+) -> Model:
+    """Compresses item vectors.
+
+    Args:
+        items: (N, D) float.
+        users: (M, D) float; without them the model answers queries by vector only.
+        item_bias: (N,) added to every user's score of an item: becomes one more dimension, which is
+            1 on the user side.
+        item_ids: Their ids, in row order; row numbers when None.
+        user_ids: Likewise for users.
+        interactions: Pairs that the vectors were trained on: popular items then count more, and
+            `recommend` leaves out what a user has seen.
+        test: Pairs that they were not trained on, to measure ranking quality on.
+        config: Sizes and effort.
+        keep_float_items: Keeps the item vectors as float16 for post-ranking.
+        progress: Shows progress bars when standard error is a terminal.
+
+    Returns:
+        The model; `model.config` holds `comparison` (ranking quality of the float vectors and of
+        the codes), `overlap` (share of the float top 100 that the codes' top 100 holds) and
+        `notes`.
+
+    Raises:
+        ArgumentError: Shapes, ids or sizes do not fit, a value is not finite, or there are fewer
+            items than codewords.
+        InputError: A table cannot be used.
+    """
+    config = config or CompressConfig()
+    ready = prepare(items, users, item_bias)
+    factors, notes = ready.factors, list(ready.notes)
+    item_map = _id_map(item_ids, len(factors.items), "item")
+    user_map = _id_map(user_ids, len(factors.users), "user")
+    history = _history(interactions, user_map, item_map, "interactions", notes)
+    held_out = _history(test, user_map, item_map, "test", notes)
+    degrees = np.zeros(len(item_map), np.int64) if history is None else history.item_degrees()
+    codes = additive_quantization(
+        factors.items,
+        config.codes,
+        weights=popularity_weights(degrees, config.codes.popularity_power),
+        metric=ItemMetric.configured(config.metric, factors.users, factors.width),
+        rng=np.random.default_rng(config.seed),
+    )
+    queries = factors.users if len(factors.users) else factors.items
+    sample = np.random.default_rng(config.seed).permutation(len(queries))[:OVERLAP_QUERIES]
+    overlap = top_overlap(factors.items, codes, queries[sample], OVERLAP_AT)
+    comparison = _comparison(factors, codes, history, held_out, progress=progress)
+    return Model(
+        config={
+            "lightrec": __version__,
+            "settings": config.model_dump(mode="json"),
+            "overlap": {
+                "at": min(OVERLAP_AT, len(item_map)),
+                "share": overlap,
+                "queries": len(sample),
+                "by": "users" if len(factors.users) else "items",
+            },
+            "notes": notes,
+            **({} if comparison is None else {"comparison": comparison.to_json()}),
+        },
+        item_codes=codes,
+        users=Users("identity", factors.users),
+        user_ids=user_map,
+        item_ids=item_map,
+        item_columns=pl.DataFrame({"popularity": degrees}),
+        history=history,
+        float_items=factors.items.astype(np.float16) if keep_float_items else None,
+    )
+
+
+def prepare(items: np.ndarray, users: np.ndarray | None, item_bias: np.ndarray | None) -> Vectors:
+    """Float32 factors of one width, with the bias folded in and unit length respected."""
+    notes = []
+    item_vectors = _matrix(items, "items")
+    width = item_vectors.shape[1]
+    user_vectors = np.zeros((0, width), np.float32) if users is None else _matrix(users, "users")
+    norms = np.linalg.norm(item_vectors, axis=1)
+    if item_bias is None and len(norms) and np.abs(norms - 1.0).max() < UNIT_LENGTH:
+        lengths = np.linalg.norm(user_vectors, axis=1, keepdims=True)
+        user_vectors = (user_vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+        notes.append("items are of unit length: users were normalised too, scores are cosines")
+    if item_bias is not None:
+        bias = np.asarray(item_bias, np.float32).reshape(-1, 1)
+        if len(bias) != len(item_vectors):
+            raise ArgumentError(f"item_bias has {len(bias)} values for {len(item_vectors)} items")
+        item_vectors = np.hstack([item_vectors, bias])
+        ones = np.ones((len(user_vectors), 1), np.float32)
+        user_vectors = np.hstack([user_vectors, ones])
+        notes.append(f"the item bias is dimension {width + 1}; a query vector has 1 there")
+    return Vectors(Factors(user_vectors, item_vectors), tuple(notes))
+
+
+def _matrix(values: np.ndarray, name: str) -> np.ndarray:
+    matrix = np.asarray(values)
+    if matrix.ndim != 2 or matrix.dtype.kind not in "fiu" or not matrix.shape[1]:
+        raise ArgumentError(
+            f"{name} must be a matrix of numbers, not {matrix.shape} {matrix.dtype}"
+        )
+    return np.ascontiguousarray(matrix, dtype=np.float32)
+
+
+def _id_map(ids: Sequence[str] | Sequence[int] | IdMap | None, count: int, what: str) -> IdMap:
+    if ids is None:
+        return IdMap(pl.Series(np.arange(count, dtype=np.int64)))
+    id_map = ids if isinstance(ids, IdMap) else IdMap.from_values(ids, what)
+    if len(id_map) != count:
+        raise ArgumentError(f"there are {len(id_map)} {what} ids for {count} {what} vectors")
+    return id_map
+
+
+def _history(
+    pairs: Interactions | TableSource | None,
+    users: IdMap,
+    items: IdMap,
+    what: str,
+    notes: list[str],
+) -> History | None:
+    """The pairs in rows of the vectors; pairs without a vector are counted in `notes`."""
+    if pairs is None:
+        return None
+    read = pairs if isinstance(pairs, Interactions) else Interactions.from_table(pairs)
+    user_rows = users.find(read.users.series)[read.user_rows]
+    item_rows = items.find(read.items.series)[read.item_rows]
+    known = (user_rows >= 0) & (item_rows >= 0)
+    if len(read) and not known.any():
+        raise InputError(
+            f"{what}: no pair has both a user and an item vector; "
+            "check that ids and vectors belong together"
+        )
+    if not known.all():
+        notes.append(f"{what}: {int((~known).sum()):,} pairs without a vector were left out")
+    return History.from_pairs(user_rows[known], item_rows[known], len(users), len(items))
+
+
+def _comparison(
+    factors: Factors,
+    codes: ItemCodes,
+    history: History | None,
+    held_out: History | None,
+    *,
+    progress: bool,
+) -> Comparison | None:
+    """Ranking quality before and after, on test pairs or else on the interactions themselves."""
+    if held_out is None and history is None:
+        return None
+    nothing = History.from_pairs(
+        np.zeros(0, np.int64), np.zeros(0, np.int64), len(factors.users), codes.num_items
+    )
+    if held_out is not None:
+        exclude, sought = history or nothing, held_out
+        title = f"{len(sought):,} test pairs"
+    else:
+        exclude, sought = nothing, history or nothing
+        title = f"the {len(sought):,} given interactions themselves (fit, not prediction)"
+    vector = 4.0 * factors.width
+    scorers: tuple[tuple[str, Scorer, float], ...] = (
+        ("teacher", FloatScorer(factors.users, factors.items), vector),
+        ("lightrec", CodeScorer(codes, factors.users), codes.bytes_per_item_all_in),
+    )
+    rows = (
+        ComparisonRow(
+            name,
+            evaluate_ranking(scorer, exclude, sought, progress=progress).means,
+            per_item,
+            vector,
+        )
+        for name, scorer, per_item in scorers
+    )
+    return Comparison(title, tuple(rows))

@@ -1,0 +1,1 @@
+"""The paper's tables and the project's own, each from one command."""

@@ -1,0 +1,286 @@
+"""The main path: teacher, quantisers and training told apart, on the paper's data and protocol.
+
+Rows: `popularity`, `bpr`, then each start beside the student that was trained from it:
+`start_random` and `lightrec_random`, `start_rvq` and `lightrec_rvq` (unweighted residual k-means,
+the paper's baseline), `start_aq` and `lightrec` (additive quantisation). D = 32, B = 4, W = 256.
+
+Settings and epochs are chosen on the validation part of split 0, once per data set; the final
+models are trained on all training pairs and evaluated on test once per split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lightrec.codes.item_codes import ItemCodes
+from lightrec.encoder.student import Student, StudentConfig
+from lightrec.evaluation.ranking_evaluation import evaluate_ranking
+from lightrec.evaluation.scorers import CodeScorer, FloatScorer, PopularityScorer, Scorer
+from lightrec.experiments.provenance import RANKING_SOURCES
+from lightrec.experiments.runner import Row, Runner, digest_of
+from lightrec.experiments.teacher_cache import cached_teacher
+from lightrec.interactions import History, load_public, paper_split, validation_split
+from lightrec.run_config import RunConfig, load_config
+from lightrec.teachers.factors import Factors
+from lightrec.train import FittedTeacher, fit_student, fit_teacher, quantize
+from lightrec.training.loop import Surroundings
+
+NAME = "main_path"
+DATA = ("citeulike-t", "gowalla")
+STUDENTS = {
+    "lightrec_random": {"start": "random", "selection": "straight_through"},
+    "lightrec_rvq": {"start": "rvq", "selection": "hard"},
+    "lightrec": {"start": "aq", "selection": "joint"},
+}
+"""Each student by its start, with the selection that suits it (chosen on validation)."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Training pairs and the pairs to be found, with the digest of both.
+
+    Attributes:
+        data: Name of the public data set.
+        split: Seed of the split.
+        pairs: What is trained on.
+        sought: What is ranked for: validation or test pairs.
+        digest: Of the split's training pairs, validation included.
+    """
+
+    data: str
+    split: int
+    pairs: History
+    sought: History
+    digest: str
+
+
+def run(
+    data: Sequence[str] = DATA,
+    splits: Sequence[int] = (0, 1, 2),
+    *,
+    root: Path | str | None = None,
+    stale: bool = False,
+    progress: bool = False,
+) -> Path:
+    """Measures what is missing and writes `experiments/results/main_path.json`.
+
+    Args:
+        data: Public data sets.
+        splits: Seeds of the splits.
+        root: The data folder; by default the one that LIGHTREC_DATA names.
+        stale: Measures cells of an older source again.
+        progress: Shows progress bars when standard error is a terminal.
+
+    Returns:
+        The result file.
+    """
+    command = f"lightrec experiment {NAME}"
+    if tuple(data) != DATA:
+        command += "".join(f" --data {name}" for name in data)
+    command += f" --splits {','.join(map(str, splits))}"
+    runner = Runner(NAME, command, RANKING_SOURCES, stale=stale)
+    config = load_config("default")
+    surroundings = Surroundings(progress=progress)
+    for name in data:
+        chosen = _choose(runner, _validation_part(name, root), config, surroundings)
+        for split in splits:
+            _measure(runner, _test_part(name, split, root), config, chosen, surroundings)
+            runner.write()
+    return runner.write()
+
+
+def _validation_part(data: str, root: Path | str | None) -> Part:
+    train = _split(data, 0, root).train
+    held = validation_split(train, 0)
+    return Part(data, 0, held.train.history(), held.test.history(), train.digest())
+
+
+def _test_part(data: str, split: int, root: Path | str | None) -> Part:
+    both = _split(data, split, root)
+    return Part(data, split, both.train.history(), both.test.history(), both.train.digest())
+
+
+def _split(data: str, split: int, root: Path | str | None):  # noqa: ANN202
+    # Rows are numbered by the seed: file order often follows popularity, and nothing may profit.
+    return paper_split(load_public(data, root).shuffled_rows(split), split)
+
+
+def _student_config(config: RunConfig, model: str) -> RunConfig:
+    settings = config.student.model_dump() | STUDENTS[model]
+    return config.model_copy(update={"student": StudentConfig.model_validate(settings)})
+
+
+def _choose(
+    runner: Runner, part: Part, config: RunConfig, surroundings: Surroundings
+) -> dict[str, int]:
+    """Epochs of the teacher and of each student, chosen on validation."""
+
+    def choose_teacher() -> Row:
+        teacher = _teacher(part, config, None, surroundings)
+        return {"epochs": teacher.epochs}
+
+    base = {"data": part.data, "split": part.split, "part": "validation"}
+    stage = base | {"model": "bpr", "teacher": config.teacher.model_dump(), "seed": config.seed}
+    chosen = {"bpr": runner.cell(stage, part.digest, choose_teacher)["epochs"]}
+    for model in STUDENTS:
+        settings = _student_config(config, model)
+
+        def choose_student(settings: RunConfig = settings) -> Row:
+            teacher = _teacher(part, config, None, surroundings).factors
+            start = quantize(part.pairs, teacher, settings, settings.student.start)
+            student = fit_student(
+                part.pairs,
+                teacher,
+                start,
+                settings,
+                held_out=part.sought,
+                surroundings=surroundings,
+            )
+            return {"epochs": student.epochs}
+
+        stage = base | {"model": model, "config": settings.model_dump()}
+        chosen[model] = runner.cell(stage, part.digest, choose_student)["epochs"]
+    return chosen
+
+
+def _measure(
+    runner: Runner,
+    part: Part,
+    config: RunConfig,
+    chosen: dict[str, int],
+    surroundings: Surroundings,
+) -> None:
+    """Every row of one split, on test."""
+    base = {"data": part.data, "split": part.split, "part": "test", "teacher_epochs": chosen["bpr"]}
+    width = config.teacher.width
+
+    def teacher() -> Factors:
+        return _teacher(part, config, chosen["bpr"], surroundings).factors
+
+    def popularity() -> Row:
+        scorer = PopularityScorer(part.pairs.item_degrees())
+        return _row(
+            part, "popularity", config, scorer, _FLOAT | {"width": 0, "bytes_per_user": 0.0}
+        )
+
+    def bpr() -> Row:
+        factors = teacher()
+        scorer = FloatScorer(factors.users, factors.items)
+        sizes = {
+            "width": width,
+            "bits_per_item": 32.0 * width,
+            "bytes_per_item_all_in": 4.0 * width,
+            "bytes_per_user": 4.0 * width,
+            "epochs": chosen["bpr"],
+        }
+        return _row(part, "bpr", config, scorer, _FLOAT | sizes)
+
+    runner.test_row(base | {"model": "popularity"}, part.digest, popularity)
+    runner.test_row(
+        base | {"model": "bpr", "teacher": config.teacher.model_dump(), "seed": config.seed},
+        part.digest,
+        bpr,
+    )
+    for model in STUDENTS:
+        settings = _student_config(config, model)
+        start_name = f"start_{settings.student.start}"
+
+        def start(settings: RunConfig = settings, name: str = start_name) -> Row:
+            factors = teacher()
+            codes = quantize(part.pairs, factors, settings, settings.student.start)
+            if codes is None:
+                codes = Student(factors, None, settings.student, seed=settings.seed).item_codes()
+            return _coded_row(part, name, settings, codes, factors.users, 0)
+
+        def student(settings: RunConfig = settings, name: str = model) -> Row:
+            factors = teacher()
+            fitted = fit_student(
+                part.pairs,
+                factors,
+                quantize(part.pairs, factors, settings, settings.student.start),
+                settings,
+                epochs=chosen[name],
+                surroundings=surroundings,
+            )
+            codes = fitted.item_codes
+            return _coded_row(part, name, settings, codes, fitted.users, fitted.epochs)
+
+        stage = base | {"model": start_name, "config": settings.model_dump()}
+        runner.test_row(stage, part.digest, start)
+        stage = base | {
+            "model": model,
+            "config": settings.model_dump(),
+            "student_epochs": chosen[model],
+        }
+        runner.test_row(stage, part.digest, student)
+
+
+def _teacher(
+    part: Part, config: RunConfig, epochs: int | None, surroundings: Surroundings
+) -> FittedTeacher:
+    """The BPR teacher of a part; with validation when `epochs` is None."""
+    identity: dict[str, Any] = {
+        "teacher": config.teacher.model_dump(),
+        "seed": config.seed,
+        "data": part.digest,
+        "pairs": len(part.pairs),
+        "epochs": epochs,
+    }
+    return cached_teacher(
+        digest_of(identity),
+        lambda: fit_teacher(
+            part.pairs,
+            config,
+            held_out=part.sought if epochs is None else None,
+            epochs=epochs,
+            surroundings=surroundings,
+        ),
+    )
+
+
+_FLOAT: Row = {
+    "num_codebooks": 0,
+    "num_codewords": 0,
+    "bits_per_item": 32.0,
+    "bytes_per_item_all_in": 4.0,
+    "collisions": 0,
+    "epochs": 0,
+}
+
+
+def _coded_row(
+    part: Part, model: str, config: RunConfig, codes: ItemCodes, users: np.ndarray, epochs: int
+) -> Row:
+    sizes = {
+        "width": codes.width,
+        "num_codebooks": codes.num_codebooks,
+        "num_codewords": codes.num_codewords,
+        "bits_per_item": codes.bits_per_item,
+        "bytes_per_item_all_in": codes.bytes_per_item_all_in,
+        "bytes_per_user": 4.0 * users.shape[1],
+        "collisions": codes.health.collisions,
+        "epochs": epochs,
+    }
+    return _row(part, model, config, CodeScorer(codes, users), sizes)
+
+
+def _row(part: Part, model: str, config: RunConfig, scorer: Scorer, sizes: Row) -> Row:
+    result = evaluate_ranking(scorer, part.pairs, part.sought)
+    return {
+        "data": part.data,
+        "model": model,
+        "variant": "",
+        "split": part.split,
+        "seed": config.seed,
+        "users": len(result.user_rows),
+        "items": part.pairs.num_items,
+        "teacher_width": config.teacher.width,
+        "train_share": 0.8,
+        **sizes,
+        **result.means,
+    }

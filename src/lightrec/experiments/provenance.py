@@ -1,0 +1,124 @@
+"""Where a number comes from: commit, source digest, machine, versions."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import lightrec
+from lightrec.native import KERNELS
+
+PACKAGE = Path(lightrec.__file__).resolve().parent
+RANKING_SOURCES = (
+    "codes",
+    "encoder",
+    "evaluation",
+    "interactions",
+    "native",
+    "presets",
+    "run_config.py",
+    "teachers",
+    "train.py",
+    "training",
+)
+"""What ranking results depend on, as `source_digest` takes it."""
+DISTRIBUTIONS = ("numpy", "scipy", "polars", "torch", "faiss-cpu")
+
+
+def project_root() -> Path:
+    """The checkout that the package runs from, or the current folder outside of one."""
+    root = PACKAGE.parent.parent
+    return root if (root / "pyproject.toml").exists() else Path.cwd()
+
+
+def source_digest(parts: Iterable[str]) -> str:
+    """SHA-256 over source files, in a fixed order.
+
+    Args:
+        parts: Files and folders that the result depends on, relative to the package; `native`
+            stands for the C++ sources beside it.
+    """
+    root = project_root()
+    digest = hashlib.sha256()
+    for part in sorted(parts):
+        base = root / "native" if part == "native" else PACKAGE / part
+        files = [base] if base.is_file() else sorted(base.rglob("*"))
+        for file in files:
+            if file.suffix in {".py", ".toml", ".cpp", ".hpp"}:
+                digest.update(str(file.relative_to(base.parent)).encode())
+                digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def commit() -> str:
+    """HEAD of the checkout; empty outside of one."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=project_root(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return ""
+    return found.stdout.strip() if found.returncode == 0 else ""
+
+
+def machine() -> dict[str, Any]:
+    """CPU, cores, memory, instruction set, BLAS and threads."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(_memory_bytes() / 2**30, 1),
+        "kernels": "compiled" if KERNELS is not None else "numpy",
+        "blas": _blas(),
+        "threads": os.environ.get("OMP_NUM_THREADS", str(os.cpu_count())),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Python and the libraries that numbers depend on."""
+    found = {"python": platform.python_version(), "lightrec": lightrec.__version__}
+    for name in DISTRIBUTIONS:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    for line in lines:
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def _memory_bytes() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return 0
+
+
+def _blas() -> str:
+    try:
+        from threadpoolctl import threadpool_info
+    except ImportError:
+        return "unknown"
+    found = [part for part in threadpool_info() if part.get("user_api") == "blas"]
+    return ", ".join(
+        f"{part.get('internal_api')} {part.get('version')} {part.get('architecture', '')}".strip()
+        for part in found
+    )

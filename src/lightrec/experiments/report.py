@@ -1,0 +1,92 @@
+"""Puts the recorded results into the documents.
+
+A document asks for a table by a pair of comments:
+
+    <!-- table: main_path -->
+    <!-- end table -->
+
+Everything between them is rendered from the result file; `--check` only says whether it is current.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from lightrec.durable_files import read_json, write_file
+from lightrec.errors import InputError
+from lightrec.experiments.provenance import RANKING_SOURCES, project_root, source_digest
+from lightrec.experiments.result_tables import TABLES
+
+PLACE = re.compile(r"(<!-- table: (?P<name>\w+) -->\n).*?(<!-- end table -->)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What rendering did or, with `check`, would do.
+
+    Attributes:
+        rendered: Documents that hold tables.
+        changed: Those whose tables were not current.
+        stale: Remarks on rows that an older source measured.
+    """
+
+    rendered: tuple[Path, ...]
+    changed: tuple[Path, ...]
+    stale: tuple[str, ...]
+
+
+def render(root: Path | None = None, *, check: bool = False) -> Report:
+    """Renders every table in README.md and docs/.
+
+    Args:
+        root: Of the checkout.
+        check: Changes nothing.
+
+    Raises:
+        InputError: A document asks for a table that does not exist, or has no result file yet.
+    """
+    root = root or project_root()
+    documents = [root / "README.md", *sorted((root / "docs").glob("*.md"))]
+    rendered, changed = [], []
+    for document in documents:
+        if not document.exists():
+            continue
+        text = document.read_text(encoding="utf-8")
+        fresh = _filled(text, root, document.name)
+        if PLACE.search(text):
+            rendered.append(document)
+        if fresh != text:
+            changed.append(document)
+            if not check:
+                write_file(document, fresh.encode())
+    return Report(tuple(rendered), tuple(changed), tuple(_stale(root)))
+
+
+def _filled(text: str, root: Path, document: str) -> str:
+    """The document's text with every table rendered anew."""
+    return PLACE.sub(
+        lambda found: f"{found[1]}{_table(found['name'], root, document)}\n{found[3]}", text
+    )
+
+
+def _table(name: str, root: Path, document: str) -> str:
+    if name not in TABLES:
+        raise InputError(f"{document}: there is no table {name!r}; there are {', '.join(TABLES)}")
+    file, table = TABLES[name]
+    results = root / "experiments" / "results" / file
+    if not results.exists():
+        raise InputError(f"{document}: {results} is not there yet; run its experiment")
+    return table(read_json(results))
+
+
+def _stale(root: Path) -> list[str]:
+    file = root / "experiments" / "results" / "main_path.json"
+    if not file.exists():
+        return []
+    present = source_digest(RANKING_SOURCES)
+    old = sum(row["source_digest"] != present for row in read_json(file)["rows"])
+    return (
+        [f"{file.name}: {old} rows are from an older source (--stale measures them)"] if old else []
+    )

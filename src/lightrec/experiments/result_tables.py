@@ -1,0 +1,140 @@
+"""Markdown tables from result files: the only way a number gets into a document."""
+
+from __future__ import annotations
+
+import statistics
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any
+
+Row = Mapping[str, Any]
+
+MAIN_PATH_MODELS = {
+    "popularity": "popularity",
+    "bpr": "BPR, float teacher",
+    "start_random": "random codebooks, untrained",
+    "lightrec_random": "→ trained",
+    "start_rvq": "residual k-means (RVQ)",
+    "lightrec_rvq": "→ trained",
+    "start_aq": "additive quantisation",
+    "lightrec": "→ trained: **LightRec**",
+}
+STARTS = {
+    "lightrec_random": "start_random",
+    "lightrec_rvq": "start_rvq",
+    "lightrec": "start_aq",
+}
+SHOWN = (
+    ("recall@20", "Recall@20"),
+    ("recall@100", "Recall@100"),
+    ("ndcg@100", "NDCG@100"),
+    ("ndcg", "NDCG"),
+)
+
+
+def main_path_table(content: Mapping[str, Any]) -> str:
+    """Ranking quality and bytes of every model of `main_path.json`, a table a data set."""
+    parts = []
+    for data in sorted({row["data"] for row in content["rows"]}):
+        rows = [row for row in content["rows"] if row["data"] == data]
+        splits = sorted({row["split"] for row in rows})
+        lines = [
+            f"**{data}**, {_splits(splits)}, {rows[0]['items']:,} items",
+            "",
+            "| model | " + " | ".join(title for _, title in SHOWN) + " | bytes per item, all in |",
+            "|---" * (len(SHOWN) + 2) + "|",
+        ]
+        for model, label in MAIN_PATH_MODELS.items():
+            of_model = [row for row in rows if row["model"] == model]
+            if of_model:
+                cells = [_mean_and_spread(of_model, name) for name, _ in SHOWN]
+                size = _mean(of_model, "bytes_per_item_all_in")
+                lines.append(f"| {label} | {' | '.join(cells)} | {size:.1f} |")
+        for model, label in (("bpr", "BPR"), ("start_rvq", "RVQ"), ("lightrec", "LightRec")):
+            printed = _paper_values().get(data, {}).get(model)
+            if printed:
+                lines.append(
+                    f"| *the paper's {label}* | | *{printed['recall@100']:.4f}* | "
+                    f"| *{printed['ndcg']:.4f}* | |"
+                )
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def main_path_gains(content: Mapping[str, Any]) -> str:
+    """What training adds to its own start, and what is lost to the teacher, paired by split."""
+    lines = [
+        "| data | trained from | Recall@100 | NDCG | both against the float teacher |",
+        "|---|---|---|---|---|",
+    ]
+    for data in sorted({row["data"] for row in content["rows"]}):
+        rows = [row for row in content["rows"] if row["data"] == data]
+        for model, start in STARTS.items():
+            gains = [_paired(rows, model, start, name) for name in ("recall@100", "ndcg")]
+            losses = [_paired(rows, model, "bpr", name) for name in ("recall@100", "ndcg")]
+            if all(gains):
+                gain = [f"{_percent(each)}" for each in gains]
+                loss = " / ".join(_percent(each) for each in losses)
+                label = MAIN_PATH_MODELS[start]
+                lines.append(f"| {data} | {label} | {gain[0]} | {gain[1]} | {loss} |")
+    return "\n".join(lines)
+
+
+def main_path_summary(content: Mapping[str, Any]) -> str:
+    """The README's short table: teacher, RVQ and LightRec only."""
+    lines = [
+        "| data | model | Recall@100 | NDCG | bytes per item, all in |",
+        "|---|---|---|---|---|",
+    ]
+    short = {"bpr": "float teacher (BPR)", "start_rvq": "residual k-means", "lightrec": "LightRec"}
+    for data in sorted({row["data"] for row in content["rows"]}):
+        for model, label in short.items():
+            rows = [r for r in content["rows"] if r["data"] == data and r["model"] == model]
+            if rows:
+                recall, ndcg = (_mean_and_spread(rows, name) for name in ("recall@100", "ndcg"))
+                size = _mean(rows, "bytes_per_item_all_in")
+                lines.append(f"| {data} | {label} | {recall} | {ndcg} | {size:.1f} |")
+    return "\n".join(lines)
+
+
+TABLES = {
+    "main_path": ("main_path.json", main_path_table),
+    "main_path_gains": ("main_path.json", main_path_gains),
+    "main_path_summary": ("main_path.json", main_path_summary),
+}
+"""Each table that a document can hold: its result file and what renders it."""
+
+
+def _splits(splits: Sequence[int]) -> str:
+    if len(splits) == 1:
+        return f"split {splits[0]}"
+    return f"mean ± standard deviation over splits {', '.join(map(str, splits))}"
+
+
+def _mean(rows: Sequence[Row], name: str) -> float:
+    return statistics.fmean(row[name] for row in rows)
+
+
+def _mean_and_spread(rows: Sequence[Row], name: str) -> str:
+    values = [row[name] for row in rows]
+    spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.4f}{spread}"
+
+
+def _paired(rows: Sequence[Row], model: str, other: str, name: str) -> list[float]:
+    """Relative differences of `model` from `other`, split by split."""
+    ours = {row["split"]: row[name] for row in rows if row["model"] == model}
+    theirs = {row["split"]: row[name] for row in rows if row["model"] == other}
+    common = sorted(ours.keys() & theirs.keys())
+    return [ours[split] / theirs[split] - 1.0 for split in common]
+
+
+def _percent(values: Sequence[float]) -> str:
+    spread = f" ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{100 * statistics.fmean(values):+.1f}{spread} %"
+
+
+def _paper_values() -> dict[str, dict[str, dict[str, float]]]:
+    file = resources.files("lightrec.experiments") / "paper_values.toml"
+    return tomllib.loads(file.read_text(encoding="utf-8"))

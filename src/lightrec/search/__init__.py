@@ -1,0 +1,1 @@
+"""Exact top-k over item codes, with filters and post-ranking; never imports torch."""

@@ -1,0 +1,144 @@
+"""Which rows a search may return: some excluded, or only some allowed, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lightrec.errors import ArgumentError
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Rows that one query may or may not return; build it with `Filter.of`.
+
+    Attributes:
+        exclude: (n,) int32, ascending without repetition: rows never returned.
+        allow: (n,) int32 likewise: nothing else is returned. None allows every row.
+    """
+
+    exclude: np.ndarray | None = None
+    allow: np.ndarray | None = None
+
+    @classmethod
+    def of(
+        cls,
+        num_items: int,
+        *,
+        exclude: np.ndarray | Sequence[int] | None = None,
+        allow: np.ndarray | Sequence[int] | None = None,
+    ) -> Filter:
+        """A filter from row numbers in any order, repetitions allowed.
+
+        Args:
+            num_items: Items of the catalogue.
+            exclude: Rows never returned.
+            allow: The only rows that may be returned.
+
+        Raises:
+            ArgumentError: A row is not a whole number from 0 to num_items - 1.
+        """
+        return cls(
+            exclude=None if exclude is None else _normalised(exclude, num_items, "exclude"),
+            allow=None if allow is None else _normalised(allow, num_items, "allow"),
+        )
+
+    def check(self, num_items: int) -> None:
+        """Checks a filter that was not built by `Filter.of`.
+
+        Raises:
+            ArgumentError: Rows are not ascending int32 without repetition, or out of range.
+        """
+        for what, rows in (("exclude", self.exclude), ("allow", self.allow)):
+            if rows is None or len(rows) == 0:
+                continue
+            if rows.ndim != 1 or rows.dtype != np.int32:
+                raise ArgumentError(
+                    f"{what} rows must be (n,) int32, not {rows.shape} {rows.dtype}"
+                )
+            if rows[0] < 0 or (np.diff(rows) <= 0).any():
+                raise ArgumentError(f"{what} rows must be ascending, without repetition, from 0 on")
+            if rows[-1] >= num_items:
+                raise ArgumentError(f"{what} rows hold {rows[-1]}, but there are {num_items} items")
+
+
+@dataclass(frozen=True)
+class BatchFilter:
+    """Filters of many queries: each excludes rows of its own, all share the allowed rows.
+
+    Attributes:
+        exclude_indptr: (Q + 1,) int64; query q excludes `exclude_rows[indptr[q] : indptr[q + 1]]`.
+        exclude_rows: int32, ascending without repetition within a query.
+        allow: (n,) int32, ascending without repetition, or None: every row.
+    """
+
+    exclude_indptr: np.ndarray
+    exclude_rows: np.ndarray
+    allow: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        indptr, num_rows = self.exclude_indptr, len(self.exclude_rows)
+        whole = len(indptr) > 0 and indptr[0] == 0 and indptr[-1] == num_rows
+        if not whole or (np.diff(indptr) < 0).any():
+            raise ArgumentError(
+                f"exclude_indptr must rise from 0 to the {num_rows} rows of exclude_rows"
+            )
+
+    @classmethod
+    def of(
+        cls,
+        num_items: int,
+        num_queries: int,
+        *,
+        exclude: Sequence[np.ndarray] | None = None,
+        allow: np.ndarray | Sequence[int] | None = None,
+    ) -> BatchFilter:
+        """Filters from row numbers in any order, repetitions allowed.
+
+        Args:
+            num_items: Items of the catalogue.
+            num_queries: Q.
+            exclude: For each query the rows it must not return.
+            allow: The only rows that any query may return.
+
+        Raises:
+            ArgumentError: A row is out of range, or `exclude` does not hold Q arrays.
+        """
+        if exclude is not None and len(exclude) != num_queries:
+            raise ArgumentError(f"exclude has {len(exclude)} lists for {num_queries} queries")
+        lists = [_normalised(rows, num_items, "exclude") for rows in exclude or []]
+        indptr = np.zeros(num_queries + 1, np.int64)
+        if lists:
+            np.cumsum([len(rows) for rows in lists], out=indptr[1:])
+        return cls(
+            exclude_indptr=indptr,
+            exclude_rows=np.concatenate(lists) if lists else np.empty(0, np.int32),
+            allow=None if allow is None else _normalised(allow, num_items, "allow"),
+        )
+
+    @property
+    def num_queries(self) -> int:
+        """Q."""
+        return len(self.exclude_indptr) - 1
+
+    def of_query(self, query: int) -> Filter:
+        """The filter of one query."""
+        begin, end = self.exclude_indptr[query : query + 2]
+        return Filter(exclude=self.exclude_rows[begin:end], allow=self.allow)
+
+
+def _normalised(rows: np.ndarray | Sequence[int], num_items: int, what: str) -> np.ndarray:
+    array = np.asarray(rows)
+    if array.size == 0:
+        return np.empty(0, np.int32)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise ArgumentError(
+            f"{what} must be a list of row numbers, not {array.shape} {array.dtype}"
+        )
+    unique = np.unique(array)
+    if unique[0] < 0 or unique[-1] >= num_items:
+        outside = unique[0] if unique[0] < 0 else unique[-1]
+        raise ArgumentError(f"{what} holds row {outside}; rows go from 0 to {num_items - 1}")
+    return unique.astype(np.int32)

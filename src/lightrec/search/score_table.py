@@ -1,0 +1,42 @@
+"""The table that every scan reads.
+
+The routine lives in `lightrec.codes` because evaluation, on the neutral ground, builds it too.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lightrec.codes.score_table import ScoreTableBuilder, score_tables
+from lightrec.errors import ArgumentError
+
+__all__ = ["ScoreTableBuilder", "check_tables", "score_tables"]
+
+
+def check_tables(tables: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Checks that tables fit the codes of a scan and that every score will be finite.
+
+    Args:
+        tables: (..., B, W) score tables.
+        shape: What their shape must be; -1 stands for any length.
+
+    Raises:
+        ArgumentError: The shape or dtype does not fit, or entries are NaN, infinite, or so large
+            that the B entries of a score could overflow.
+    """
+    check_shape(tables, shape)
+    limit = np.finfo(np.float32).max / np.float32(shape[-2])
+    if not (np.abs(tables) <= limit).all():
+        raise ArgumentError("score tables hold values that are not finite or too large to add up")
+
+
+def check_shape(tables: np.ndarray, shape: tuple[int, ...]) -> None:
+    """The part of `check_tables` that looks at shape and dtype only."""
+    fits = tables.ndim == len(shape) and all(
+        wanted in (-1, length) for wanted, length in zip(shape, tables.shape, strict=True)
+    )
+    if not fits or tables.dtype != np.float32:
+        wanted = ", ".join("Q" if length == -1 else str(length) for length in shape)
+        raise ArgumentError(
+            f"score tables must be ({wanted}) float32, not {tables.shape} {tables.dtype}"
+        )

@@ -1,0 +1,57 @@
+"""Reading settings from TOML into the configuration classes, with errors that name the key."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from lightrec.errors import ConfigError
+
+Config = TypeVar("Config", bound=BaseModel)
+
+
+def read_toml(file: Path | str) -> dict[str, Any]:
+    """The tables and values of a TOML file.
+
+    Raises:
+        ConfigError: It is not there or is not TOML.
+    """
+    try:
+        return tomllib.loads(Path(file).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{file}: cannot be read as TOML ({error})") from error
+
+
+def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`under` with what `over` says; tables are merged key by key."""
+    result = dict(under)
+    for key, value in over.items():
+        present = result.get(key)
+        both = isinstance(present, Mapping) and isinstance(value, Mapping)
+        result[key] = merged(present, value) if both else value
+    return result
+
+
+def validated(kind: type[Config], settings: Mapping[str, Any], source: str) -> Config:
+    """Settings as a configuration object.
+
+    Args:
+        kind: The configuration class.
+        settings: Tables and values.
+        source: Where they come from, for the error.
+
+    Raises:
+        ConfigError: An unknown key or a value out of range, each named.
+    """
+    try:
+        return kind.model_validate(dict(settings))
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc'])) or 'settings'}: {fault['msg']}"
+            for fault in error.errors()
+        )
+        raise ConfigError(f"{source}: {faults}") from error
