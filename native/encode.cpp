@@ -1,13 +1,13 @@
 #include "encode.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 #include <string>
 #include <vector>
 
 #include "errors.hpp"
 #include "finite.hpp"
+#include "float_order.hpp"
 #include "instruction_sets.hpp"
 #include "parallel.hpp"
 #include "score_table.hpp"
@@ -16,7 +16,7 @@ namespace lightrec {
 namespace {
 
 constexpr std::size_t kVectorsPerPiece = 32;
-constexpr std::size_t kChunk = 32;   // candidates compared with a bound in one go
+constexpr std::size_t kChunk = 32;  // candidates compared with a bound in one go
 
 // Error of choosing each codeword of one book: before + (own[w] + 2 * sum over others of others[i][w]).
 LIGHTREC_MULTIVERSIONED
@@ -55,16 +55,8 @@ void group_minima(const float* errors, std::size_t count, std::size_t num_groups
   }
 }
 
-// A candidate as one integer that orders as (error, candidate) does.
-std::uint64_t candidate_key(float error, std::size_t candidate) {
-  error += 0.0F;  // -0.0 becomes 0.0, which it is equal to
-  std::uint32_t bits;
-  std::memcpy(&bits, &error, sizeof bits);
-  bits ^= (bits & 0x80000000U) != 0 ? 0xffffffffU : 0x80000000U;
-  return static_cast<std::uint64_t>(bits) << 32 | candidate;
-}
-
-// Appends the keys of all candidates whose error is at most `bound`.
+// Appends the keys of all candidates whose error is at most `bound`: integers that order as (error,
+// candidate) does.
 LIGHTREC_MULTIVERSIONED
 void collect_up_to(const float* errors, std::size_t count, float bound, std::vector<std::uint64_t>& keys) {
   for (std::size_t first = 0; first < count; first += kChunk) {
@@ -73,7 +65,7 @@ void collect_up_to(const float* errors, std::size_t count, float bound, std::vec
     for (std::size_t i = first; i < end; ++i) any |= static_cast<int>(errors[i] <= bound);
     if (any == 0) continue;
     for (std::size_t i = first; i < end; ++i) {
-      if (errors[i] <= bound) keys.push_back(candidate_key(errors[i], i));
+      if (errors[i] <= bound) keys.push_back(static_cast<std::uint64_t>(order_of(errors[i])) << 32 | i);
     }
   }
 }
@@ -92,8 +84,7 @@ float largest_summand(std::size_t num_codebooks) {
 }
 
 [[noreturn]] void throw_too_large(std::size_t vector) {
-  throw ArgumentError("inner holds values that are not finite or too large in row " +
-                      std::to_string(vector));
+  throw ArgumentError("inner holds values that are not finite or too large in row " + std::to_string(vector));
 }
 
 // One thread's working space; encodes one vector at a time.
@@ -101,12 +92,19 @@ class Encoder {
  public:
   // diagonal: (B*W,), the diagonal of gram.
   Encoder(const EncodeProblem& problem, const float* diagonal)
-      : problem_(problem), diagonal_(diagonal), books_(problem.num_codebooks), words_(problem.num_codewords),
-        own_(books_ * words_), errors_(std::max<std::size_t>(problem.beam, 1) * words_), others_(books_), entries_(problem.beam * books_),
-        next_entries_(problem.beam * books_), entry_errors_(problem.beam),
-        minima_((4 * problem.beam + kChunk - 1) / kChunk * kChunk), found_(books_),
-        refined_(books_) {
-  }
+      : problem_(problem),
+        diagonal_(diagonal),
+        books_(problem.num_codebooks),
+        words_(problem.num_codewords),
+        own_(books_ * words_),
+        errors_(std::max<std::size_t>(problem.beam, 1) * words_),
+        others_(books_),
+        entries_(problem.beam * books_),
+        next_entries_(problem.beam * books_),
+        entry_errors_(problem.beam),
+        minima_((4 * problem.beam + kChunk - 1) / kChunk * kChunk),
+        found_(books_),
+        refined_(books_) {}
 
   void encode(std::size_t vector, std::uint8_t* codes, double* error) {
     const float* inner = problem_.inner + vector * books_ * words_;
@@ -215,8 +213,7 @@ class Encoder {
         for (std::size_t other = 0; other < books_; ++other) {
           if (other != b) others_[num_others++] = gram_row(other, codes[other], b);
         }
-        candidate_errors(own_.data() + b * words_, others_.data(), num_others, 0.0F, words_,
-                         errors_.data());
+        candidate_errors(own_.data() + b * words_, others_.data(), num_others, 0.0F, words_, errors_.data());
         const auto word = static_cast<std::uint8_t>(first_smallest(errors_.data(), words_));
         changed |= word != codes[b];
         codes[b] = word;
@@ -233,7 +230,7 @@ class Encoder {
   std::vector<const float*> others_;
   std::vector<std::uint8_t> entries_, next_entries_;  // (beam, B)
   std::vector<float> entry_errors_;                   // (beam,)
-  std::vector<float> minima_;           // of 4 * beam groups of candidates, rounded up to whole chunks
+  std::vector<float> minima_;          // of 4 * beam groups of candidates, rounded up to whole chunks
   std::vector<std::uint64_t> chosen_;  // keys of candidates, best first
   std::vector<std::uint8_t> found_, refined_;
 };

@@ -6,12 +6,14 @@
 
 namespace lightrec {
 
+inline constexpr std::size_t kLargestBeam = 65536;  // candidates of a book are numbered in 32 bits
+
 struct EncodeProblem {
   const float* inner;         // (num_vectors, num_codebooks, num_codewords): <vector, codeword>
   const float* gram;          // (B*W, B*W), symmetric: <codeword, codeword>
   const std::uint8_t* start;  // (num_vectors, num_codebooks) codes to refine as well, or null
   std::size_t num_vectors, num_codebooks, num_codewords;
-  std::size_t beam;    // partial encodings kept after each book; 0: only refine `start`
+  std::size_t beam;    // partial encodings kept after each book, at most kLargestBeam; 0: only refine `start`
   std::size_t sweeps;  // passes over the books, each re-choosing one code given all others
 };
 

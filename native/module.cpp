@@ -45,8 +45,7 @@ Result<T, Dims> new_array(const std::array<std::size_t, Dims>& shape) {
   return Result<T, Dims>(values.release(), Dims, shape.data(), owner);
 }
 
-void require_codes_below(const Input<std::uint8_t, 2>& codes, std::size_t num_codewords,
-                         const char* what) {
+void require_codes_below(const Input<std::uint8_t, 2>& codes, std::size_t num_codewords, const char* what) {
   if (num_codewords == kMaxCodewords) return;  // every byte is a codeword
   const std::uint8_t* code = codes.data();
   unsigned largest = 0;
@@ -59,8 +58,7 @@ void require_codes_below(const Input<std::uint8_t, 2>& codes, std::size_t num_co
 
 void require_table_shape(std::size_t num_codebooks, std::size_t num_codewords) {
   require(num_codebooks >= 1, "there must be at least one codebook");
-  require(num_codewords >= 1 && num_codewords <= kMaxCodewords,
-          "a codebook has 1 to 256 codewords");
+  require(num_codewords >= 1 && num_codewords <= kMaxCodewords, "a codebook has 1 to 256 codewords");
 }
 
 Result<float, 3> build_tables(const ScoreTableBuilder& builder, const Input<float, 2>& queries) {
@@ -76,14 +74,13 @@ Result<float, 3> build_tables(const ScoreTableBuilder& builder, const Input<floa
 Result<float, 2> all_scores(const Input<std::uint8_t, 2>& codes, const Input<float, 3>& tables,
                             std::size_t threads) {
   require_table_shape(tables.shape(1), tables.shape(2));
-  require(codes.shape(1) == tables.shape(1),
-          "codes and score tables differ in the number of codebooks");
+  require(codes.shape(1) == tables.shape(1), "codes and score tables differ in the number of codebooks");
   require_codes_below(codes, tables.shape(2), "codes");
   auto scores = new_array<float, 2>({tables.shape(0), codes.shape(0)});
   {
     const nb::gil_scoped_release released;
-    score_items(codes.data(), codes.shape(0), codes.shape(1), tables.data(), tables.shape(0),
-                tables.shape(2), threads, scores.data());
+    score_items(codes.data(), codes.shape(0), codes.shape(1), tables.data(), tables.shape(0), tables.shape(2),
+                threads, scores.data());
   }
   return scores;
 }
@@ -95,6 +92,7 @@ nb::tuple encode_vectors(const Input<float, 3>& inner, const Input<float, 2>& gr
   require_table_shape(books, words);
   require(gram.shape(0) == books * words && gram.shape(1) == books * words,
           "gram must have one row and one column for each codeword");
+  require(beam <= kLargestBeam, "beam must be at most 65536");
   require(beam > 0 || start.has_value(), "beam 0 only refines: give the codes to start from");
   if (start) {
     require(start->shape(0) == count && start->shape(1) == books,
@@ -105,9 +103,8 @@ nb::tuple encode_vectors(const Input<float, 3>& inner, const Input<float, 2>& gr
   auto errors = new_array<double, 1>({count});
   {
     const nb::gil_scoped_release released;
-    const EncodeProblem problem{inner.data(), gram.data(), start ? start->data() : nullptr,
-                                count,        books,       words,
-                                beam,         sweeps};
+    const EncodeProblem problem{
+        inner.data(), gram.data(), start ? start->data() : nullptr, count, books, words, beam, sweeps};
     encode(problem, threads, codes.data(), errors.data());
   }
   return nb::make_tuple(codes, errors);
@@ -157,8 +154,8 @@ nb::tuple scan_top_k(const Scan& scan, const Input<float, 2>& table, std::size_t
   require_finite_scores(table.data(), table.size(), scan.num_codebooks());
   RowFilter filter{Rows{}, checked_allowed(allow, scan.num_items())};
   if (exclude) {
-    filter.excluded = checked_rows(exclude->data(), exclude->data() + exclude->size(), scan.num_items(),
-                                   "exclude");
+    filter.excluded =
+        checked_rows(exclude->data(), exclude->data() + exclude->size(), scan.num_items(), "exclude");
   }
   std::optional<TopK> top;
   {
@@ -195,15 +192,13 @@ std::vector<RowFilter> checked_filters(std::size_t num_queries, std::size_t num_
 
 nb::tuple scan_top_k_batch(const Scan& scan, const Input<float, 3>& tables, std::size_t k,
                            const std::optional<Input<std::int64_t, 1>>& exclude_indptr,
-                           const OptionalRows& exclude_rows, const OptionalRows& allow,
-                           std::size_t threads) {
+                           const OptionalRows& exclude_rows, const OptionalRows& allow, std::size_t threads) {
   require(k >= 1, "k must be at least 1");
   require(tables.shape(1) == scan.num_codebooks() && tables.shape(2) == scan.num_codewords(),
           "the score tables do not have the shape of the codes");
   require_finite_scores(tables.data(), tables.size(), scan.num_codebooks());
   const std::size_t num_queries = tables.shape(0);
-  const auto filters =
-      checked_filters(num_queries, scan.num_items(), exclude_indptr, exclude_rows, allow);
+  const auto filters = checked_filters(num_queries, scan.num_items(), exclude_indptr, exclude_rows, allow);
   const std::size_t width = std::min(k, scan.num_items());
   auto rows = new_array<std::int64_t, 2>({num_queries, width});
   auto scores = new_array<float, 2>({num_queries, width});

@@ -15,7 +15,8 @@ class PackedCodes {
  public:
   // codes: (num_items, num_codebooks), row-major.
   PackedCodes(const std::uint8_t* codes, std::size_t num_items, std::size_t num_codebooks)
-      : num_items_(num_items), num_codebooks_(num_codebooks),
+      : num_items_(num_items),
+        num_codebooks_(num_codebooks),
         bytes_((num_items + kBlock - 1) / kBlock * kBlock * num_codebooks) {
     for (std::size_t i = 0; i < num_items; ++i) {
       for (std::size_t b = 0; b < num_codebooks; ++b) {
@@ -36,9 +37,7 @@ class PackedCodes {
   const std::uint8_t* item(std::size_t row) const { return bytes_.data() + offset(row); }
 
  private:
-  std::size_t offset(std::size_t row) const {
-    return row / kBlock * kBlock * num_codebooks_ + row % kBlock;
-  }
+  std::size_t offset(std::size_t row) const { return row / kBlock * kBlock * num_codebooks_ + row % kBlock; }
 
   std::size_t num_items_, num_codebooks_;
   std::vector<std::uint8_t> bytes_;

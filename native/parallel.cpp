@@ -9,8 +9,7 @@
 
 namespace lightrec {
 
-void parallel_for(std::size_t num_pieces, std::size_t threads,
-                  const std::function<void(std::size_t)>& work) {
+void parallel_for(std::size_t num_pieces, std::size_t threads, const std::function<void(std::size_t)>& work) {
   std::atomic<std::size_t> next{0};
   std::exception_ptr failure;
   std::mutex failure_mutex;

@@ -10,7 +10,6 @@ namespace lightrec {
 // included; 0 counts as 1). Pieces are handed out as threads become free, so they must not depend on
 // each other; then results do not depend on the number of threads. The first exception that a piece
 // throws is thrown again here, after all threads have stopped.
-void parallel_for(std::size_t num_pieces, std::size_t threads,
-                  const std::function<void(std::size_t)>& work);
+void parallel_for(std::size_t num_pieces, std::size_t threads, const std::function<void(std::size_t)>& work);
 
 }  // namespace lightrec

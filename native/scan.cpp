@@ -33,7 +33,8 @@ void BatchResult::store(std::size_t query, const TopK& top) const {
 
 Scan::Scan(const std::uint8_t* codes, std::size_t num_items, std::size_t num_codebooks,
            std::size_t num_codewords)
-    : num_codewords_(num_codewords), codes_(codes, num_items, num_codebooks),
+    : num_codewords_(num_codewords),
+      codes_(codes, num_items, num_codebooks),
       sample_(pack_sample(codes, num_items, num_codebooks)) {}
 
 TopK Scan::top_k(const float* table, std::size_t k, const RowFilter& filter) const {
@@ -52,7 +53,8 @@ TopK Scan::top_k(const float* table, std::size_t k, const RowFilter& filter) con
   scan_portable(sample_, padded.entries(), Rows{}, best_of_sample);
   TopK top(k, bar_below(best_of_sample));
   scan_portable(codes_, padded.entries(), filter.excluded, top);
-  return top.finish() < k ? top_k_without_bar(padded, k, filter.excluded) : top;
+  if (top.finish() < k) return top_k_without_bar(padded, k, filter.excluded);
+  return top;
 }
 
 TopK Scan::top_k_without_bar(const PaddedTable& table, std::size_t k, Rows excluded) const {
@@ -67,9 +69,7 @@ std::size_t Scan::rank_in_sample(std::size_t k, const RowFilter& filter) const {
   return bar_rank(k + filter.excluded.size(), sample_.num_items(), num_items());
 }
 
-std::size_t Scan::clamped(std::size_t k) const {
-  return std::max<std::size_t>(std::min(k, num_items()), 1);
-}
+std::size_t Scan::clamped(std::size_t k) const { return std::max<std::size_t>(std::min(k, num_items()), 1); }
 
 void Scan::top_k_batch(const float* tables, std::size_t num_queries, std::size_t k,
                        const std::vector<RowFilter>& filters, std::size_t threads,

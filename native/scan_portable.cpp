@@ -22,10 +22,11 @@ LIGHTREC_INLINE bool any_above(const float* scores, float bar) {
   return any != 0;
 }
 
-// Scores of eight items of a block. Look-ups are scalar, but one load brings eight codes.
+// Scores of eight items of a block. Look-ups are scalar (so nothing here is multiversioned), but one load
+// brings eight codes.
 LIGHTREC_INLINE void score_eight_items(const std::uint8_t* codes, const float* table,
                                        std::size_t num_codebooks, float* scores) {
-  std::uint64_t eight_codes[kUnrolledBooks];
+  std::uint64_t eight_codes[kUnrolledBooks] = {};
   for (std::size_t b = 0; b < num_codebooks; ++b) {
     std::memcpy(eight_codes + b, codes + b * kBlock, sizeof eight_codes[b]);
   }
@@ -71,22 +72,23 @@ LIGHTREC_INLINE void scan(const PackedCodes& codes, std::size_t num_codebooks, c
   }
 }
 
-LIGHTREC_MULTIVERSIONED
-void scan_four_books(const PackedCodes& codes, const float* table, Rows excluded, TopK& top) {
-  scan(codes, 4, table, excluded, top);
-}
-
-LIGHTREC_MULTIVERSIONED
-void scan_any_books(const PackedCodes& codes, const float* table, Rows excluded, TopK& top) {
-  scan(codes, codes.num_codebooks(), table, excluded, top);
-}
-
-using LaneMask = std::int32_t __attribute__((vector_size(kLanes * sizeof(std::int32_t))));
-
-LIGHTREC_INLINE bool any_lane(const LaneMask& mask) {
-  std::array<std::uint64_t, kLanes / 2> words;
-  std::memcpy(words.data(), &mask, sizeof mask);
-  return (words[0] | words[1] | words[2] | words[3]) != 0;
+// Whether any of count * 8 scores exceeds its lane's bar. Written for plain loops over whole vectors of four,
+// which every instruction set has; a comparison of eight would be taken apart where there is no AVX.
+LIGHTREC_INLINE bool any_above_bars(const Lanes* scores, std::size_t count, const Lanes& bars) {
+  using Four = float __attribute__((vector_size(16)));
+  using FourMask = std::int32_t __attribute__((vector_size(16)));
+  Four bar[2];
+  std::memcpy(bar, &bars, sizeof bar);
+  FourMask hits = {};
+  for (std::size_t j = 0; j < count; ++j) {
+    Four score[2];
+    std::memcpy(score, scores + j, sizeof score);
+    hits |= score[0] > bar[0];
+    hits |= score[1] > bar[1];
+  }
+  std::array<std::uint64_t, 2> words;
+  std::memcpy(words.data(), &hits, sizeof words);
+  return (words[0] | words[1]) != 0;
 }
 
 LIGHTREC_INLINE void scan_eight(const PackedCodes& codes, std::size_t num_codebooks, const Lanes* entries,
@@ -100,15 +102,13 @@ LIGHTREC_INLINE void scan_eight(const PackedCodes& codes, std::size_t num_codebo
   for (std::size_t first = 0; first < codes.num_items(); first += kGroup) {
     const std::uint8_t* group = codes.item(first);
     Lanes scores[kGroup];
-    LaneMask hits = {};
     for (std::size_t j = 0; j < kGroup; ++j) {
       score_item(entries, group + j, kBlock, num_codebooks, scores[j]);
-      hits |= scores[j].value > bars.value;
     }
-    if (!any_lane(hits)) continue;
+    if (!any_above_bars(scores, kGroup, bars)) continue;
     const std::size_t size = std::min(kGroup, codes.num_items() - first);
     for (std::size_t j = 0; j < size; ++j) {
-      if (!any_lane(scores[j].value > bars.value)) continue;
+      if (!any_above_bars(scores + j, 1, bars)) continue;
       for (std::size_t q = 0; q < count; ++q) {
         const float score = scores[j].value[q];
         if (score > bars.value[q] && !cursors[q].contains(first + j)) {
@@ -136,9 +136,9 @@ void scan_eight_any_books(const PackedCodes& codes, const Lanes* entries, std::s
 
 void scan_portable(const PackedCodes& codes, const float* table, Rows excluded, TopK& top) {
   if (codes.num_codebooks() == 4) {  // the usual four bytes, unrolled
-    scan_four_books(codes, table, excluded, top);
+    scan(codes, 4, table, excluded, top);
   } else {
-    scan_any_books(codes, table, excluded, top);
+    scan(codes, codes.num_codebooks(), table, excluded, top);
   }
 }
 

@@ -37,8 +37,7 @@ class ScoreTableBuilder {
 class PaddedTable {
  public:
   // table: (num_codebooks, num_codewords).
-  PaddedTable(const float* table, std::size_t num_codebooks, std::size_t num_codewords)
-      : entries_(table) {
+  PaddedTable(const float* table, std::size_t num_codebooks, std::size_t num_codewords) : entries_(table) {
     if (num_codewords == kMaxCodewords) return;
     copy_.assign(num_codebooks * kMaxCodewords, 0.0F);
     for (std::size_t b = 0; b < num_codebooks; ++b) {

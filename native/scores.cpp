@@ -54,8 +54,8 @@ LIGHTREC_INLINE void score_one(const std::uint8_t* codes, std::size_t num_items,
 }  // namespace
 
 void score_items(const std::uint8_t* codes, std::size_t num_items, std::size_t num_codebooks,
-                 const float* tables, std::size_t num_queries, std::size_t num_codewords,
-                 std::size_t threads, float* scores) {
+                 const float* tables, std::size_t num_queries, std::size_t num_codewords, std::size_t threads,
+                 float* scores) {
   if (num_queries == 1) {  // interleaving would be wasted on it
     if (num_codebooks == 4) {
       score_one(codes, num_items, 4, tables, num_codewords, scores);

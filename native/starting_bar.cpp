@@ -18,7 +18,7 @@ std::vector<std::size_t> sample_rows(std::size_t num_items) {
   const std::size_t size = std::min(kLargestSample, num_items / kItemsPerSample);
   if (size < kSmallestSample) return {};
   std::vector<std::size_t> rows(size);
-  std::mt19937_64 random(20190519);  // any fixed seed
+  std::mt19937_64 random(20190519);         // any fixed seed
   for (std::size_t i = 0; i < size; ++i) {  // one row from each of `size` equal parts
     const std::size_t begin = i * num_items / size, end = (i + 1) * num_items / size;
     rows[i] = begin + random() % (end - begin);
@@ -27,6 +27,7 @@ std::vector<std::size_t> sample_rows(std::size_t num_items) {
 }
 
 std::size_t bar_rank(std::size_t wanted, std::size_t sample_size, std::size_t num_items) {
+  if (sample_size == 0) return 0;
   const double expected =
       static_cast<double>(wanted) * static_cast<double>(sample_size) / static_cast<double>(num_items);
   // The number of wanted rows in the sample is close to Poisson: 3.5 standard deviations above.

@@ -4,10 +4,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <functional>
 #include <limits>
 #include <vector>
+
+#include "float_order.hpp"
 
 namespace lightrec {
 
@@ -45,23 +46,11 @@ class TopK {
   float score(std::size_t rank) const { return score_of(keys_[rank]); }
 
  private:
-  static constexpr std::uint32_t kSign = 0x80000000U;
-
   static std::uint64_t key(float score, std::size_t row) {
-    score += 0.0F;  // -0.0 becomes 0.0
-    std::uint32_t bits;
-    std::memcpy(&bits, &score, sizeof bits);
-    bits = (bits & kSign) != 0 ? ~bits : bits | kSign;  // unsigned order is now the order of scores
-    return static_cast<std::uint64_t>(bits) << 32 | static_cast<std::uint32_t>(~row);
+    return static_cast<std::uint64_t>(order_of(score)) << 32 | static_cast<std::uint32_t>(~row);
   }
 
-  static float score_of(std::uint64_t key) {
-    auto bits = static_cast<std::uint32_t>(key >> 32);
-    bits = (bits & kSign) != 0 ? bits & ~kSign : ~bits;
-    float score;
-    std::memcpy(&score, &bits, sizeof score);
-    return score;
-  }
+  static float score_of(std::uint64_t key) { return float_of(static_cast<std::uint32_t>(key >> 32)); }
 
   void shrink() {
     const auto last = keys_.begin() + static_cast<std::ptrdiff_t>(k_) - 1;

@@ -31,8 +31,10 @@ def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     result = dict(under)
     for key, value in over.items():
         present = result.get(key)
-        both = isinstance(present, Mapping) and isinstance(value, Mapping)
-        result[key] = merged(present, value) if both else value
+        if isinstance(present, Mapping) and isinstance(value, Mapping):
+            result[key] = merged(present, value)
+        else:
+            result[key] = value
     return result
 
 

@@ -10,22 +10,15 @@ measured on them. Then the shipped model is trained on all pairs.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from lightrec._version import __version__
 from lightrec.artifact.contents import Model, Users
-from lightrec.codes.additive_quantization import additive_quantization, popularity_weights
 from lightrec.codes.item_codes import ItemCodes
-from lightrec.codes.item_metric import ItemMetric
-from lightrec.codes.residual_kmeans import residual_kmeans
 from lightrec.comparison import Comparison, ComparisonRow
-from lightrec.encoder.student import Student
 from lightrec.errors import ArgumentError
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer, PopularityScorer, Scorer
@@ -40,34 +33,8 @@ from lightrec.interactions import (
 )
 from lightrec.interactions.read_tables import TableSource
 from lightrec.run_config import RunConfig, load_config
-from lightrec.teachers.bpr import BprFactorization, train_bpr
-from lightrec.teachers.factors import Factors
-from lightrec.training.loop import Surroundings, Validation, fit
-from lightrec.training.negative_sampling import PairBatches
-from lightrec.training.run_log import RunLog
-
-
-@dataclass(frozen=True)
-class FittedTeacher:
-    """A float model and the epochs it took."""
-
-    factors: Factors
-    epochs: int
-
-
-@dataclass(frozen=True)
-class FittedStudent:
-    """Codes, the users that go with them, and the epochs they took.
-
-    Attributes:
-        item_codes: The catalogue.
-        users: (M, D) float32, P2.
-        epochs: Passes over the pairs; 0 when no gradient step beat the start.
-    """
-
-    item_codes: ItemCodes
-    users: np.ndarray
-    epochs: int
+from lightrec.run_folder import RunFolder
+from lightrec.stages import FittedStudent, FittedTeacher, fit_student, fit_teacher, quantize
 
 
 @dataclass(frozen=True)
@@ -121,7 +88,8 @@ def train(
         else Interactions.from_table(interactions, columns, items=items_table)
     )
     _check_sizes(pairs, config)
-    run = _Run(config, pairs.digest(), None if run_folder is None else Path(run_folder), progress)
+    folder = None if run_folder is None else Path(run_folder)
+    run = RunFolder(folder, config, pairs.digest(), progress)
     held = hold_out(pairs, config)
     fitted, judged = held.train.history(), held.test.history()
     learned = learn(fitted, config, held_out=judged, run=run)
@@ -149,7 +117,7 @@ def learn(
     *,
     held_out: History | None = None,
     repeat: Learned | None = None,
-    run: _Run | None = None,
+    run: RunFolder | None = None,
 ) -> Learned:
     """Runs the three stages.
 
@@ -160,7 +128,7 @@ def learn(
         repeat: An earlier outcome whose epochs are used instead.
         run: Where logs and checkpoints go.
     """
-    run = run or _Run(config, "", None, progress=False)
+    run = run or RunFolder(None, config)
     part = "all" if held_out is None else "validation"
     teacher = fit_teacher(
         pairs,
@@ -180,100 +148,6 @@ def learn(
         surroundings=run.surroundings(f"student-{part}"),
     )
     return Learned(teacher, start, student)
-
-
-def fit_teacher(
-    pairs: History,
-    config: RunConfig,
-    *,
-    held_out: History | None = None,
-    epochs: int | None = None,
-    surroundings: Surroundings | None = None,
-) -> FittedTeacher:
-    """Trains the float teacher, with early stopping on `held_out` or for given epochs."""
-    model = BprFactorization(pairs.num_users, pairs.num_items, config.teacher, config.seed)
-
-    def scorer() -> Scorer:
-        factors = model.factors()
-        return FloatScorer(factors.users, factors.items)
-
-    result = train_bpr(
-        pairs,
-        config.teacher,
-        seed=config.seed,
-        model=model,
-        validate=_judge(scorer, pairs, held_out),
-        stop_after=epochs,
-        surroundings=surroundings,
-    )
-    return FittedTeacher(model.factors(), result.epochs)
-
-
-def quantize(pairs: History, teacher: Factors, config: RunConfig, start: str) -> ItemCodes | None:
-    """The student before any gradient step: `random` (drawn later: None), `rvq` or `aq`."""
-    rng = np.random.default_rng(config.seed)
-    codes = config.codes
-    if start == "random":
-        return None
-    if start == "rvq":  # unweighted: the paper's baseline
-        return residual_kmeans(
-            teacher.items,
-            codes.num_codebooks,
-            codes.num_codewords,
-            iterations=codes.kmeans_iterations,
-            rng=rng,
-        )
-    return additive_quantization(
-        teacher.items,
-        codes,
-        weights=popularity_weights(pairs.item_degrees(), codes.popularity_power),
-        metric=ItemMetric.configured(config.metric, teacher.users, teacher.width),
-        rng=rng,
-    )
-
-
-def fit_student(
-    pairs: History,
-    teacher: Factors,
-    start: ItemCodes | None,
-    config: RunConfig,
-    *,
-    held_out: History | None = None,
-    epochs: int | None = None,
-    surroundings: Surroundings | None = None,
-) -> FittedStudent:
-    """Trains codes, codebooks and users, with early stopping on `held_out` or for given epochs."""
-    settings = config.student
-    student = Student(
-        teacher,
-        start,
-        settings,
-        num_codebooks=config.codes.num_codebooks,
-        num_codewords=config.codes.num_codewords,
-        metric=ItemMetric.configured(config.metric, teacher.users, teacher.width),
-        seed=config.seed,
-    )
-    batches = PairBatches(
-        pairs,
-        batch_size=settings.batch_size,
-        num_negatives=settings.num_negatives,
-        pool_size=settings.pool_size,
-        seed=config.seed,
-    )
-
-    def scorer() -> Scorer:
-        return CodeScorer(student.item_codes(), student.user_vectors())
-
-    result = fit(
-        student,
-        batches,
-        settings,
-        name="student",
-        validation=_judge(scorer, pairs, held_out),
-        stop_after=epochs,
-        surroundings=surroundings,
-    )
-    return FittedStudent(student.item_codes(), student.user_vectors(), result.epochs)
 
 
 def compare(learned: Learned, pairs: History, held_out: History, config: RunConfig) -> Comparison:
@@ -333,40 +207,6 @@ def assemble(
     )
 
 
-@dataclass(frozen=True)
-class _Run:
-    """Where a run's log and checkpoints go."""
-
-    config: RunConfig
-    data_digest: str
-    folder: Path | None
-    progress: bool
-
-    def surroundings(self, stage: str) -> Surroundings:
-        """Log, checkpoint and progress bar of one stage."""
-        if self.folder is None:
-            return Surroundings(progress=self.progress)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        fingerprint = {
-            "stage": stage,
-            "config": self.config.digest(),
-            "data": self.data_digest,
-            "lightrec": __version__,
-        }
-        return Surroundings(
-            log=RunLog(self.folder / "metrics.jsonl"),
-            checkpoint=self.folder / stage,
-            fingerprint=fingerprint,
-            progress=self.progress,
-        )
-
-    def clear_checkpoints(self) -> None:
-        """Removes the checkpoints of a finished run; the log stays."""
-        if self.folder is not None:
-            for stage in self.folder.glob("*-*"):
-                shutil.rmtree(stage, ignore_errors=True)
-
-
 def _check_sizes(pairs: Interactions, config: RunConfig) -> None:
     """Refuses at once what would fail only after the teacher was trained."""
     if len(pairs.items) < config.codes.num_codewords:
@@ -374,12 +214,3 @@ def _check_sizes(pairs: Interactions, config: RunConfig) -> None:
             f"the catalogue has {len(pairs.items)} items, fewer than num_codewords = "
             f"{config.codes.num_codewords}; set codes.num_codewords to at most {len(pairs.items)}"
         )
-
-
-def _judge(
-    scorer: Callable[[], Scorer], pairs: History, held_out: History | None
-) -> Validation | None:
-    """Validation on `held_out` of whatever `scorer` returns at the time."""
-    if held_out is None:
-        return None
-    return Validation(lambda: evaluate_ranking(scorer(), pairs, held_out).means)

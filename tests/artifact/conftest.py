@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -23,7 +24,7 @@ def _map_weights(form, width, rng):
         return None
     sizes = [5, width] if form == "linear" else [5, 7, width]
     weights = {}
-    for layer, (wide, narrow) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for layer, (wide, narrow) in enumerate(itertools.pairwise(sizes)):
         weights[f"{2 * layer}.weight"] = rng.normal(size=(narrow, wide)).astype(np.float32)
         weights[f"{2 * layer}.bias"] = rng.normal(size=narrow).astype(np.float32)
     return weights
@@ -56,7 +57,9 @@ def _make_model(seed=0, form="identity", num_users=3, num_items=5, width=2, **ch
             num_users,
             num_items,
         ),
-        selection=Selection("bilinear", "residual", {"0.w": np.eye(width, dtype=np.float32)}),
+        selection=Selection(
+            "bilinear", "residual", {"0.w": rng.normal(size=(width, width)).astype(np.float32)}
+        ),
         float_items=rng.normal(size=(num_items, 5 if weights else width)).astype(np.float16),
     )
     return dataclasses.replace(model, **changes)

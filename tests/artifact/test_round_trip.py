@@ -78,7 +78,9 @@ def test_nasty_ids_come_back_exactly(tmp_path, make_model, assert_same):
     assert list(loaded.user_ids.rows(NASTY)) == list(range(len(NASTY)))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     users=st.one_of(
         st.lists(st.text(st.characters(exclude_categories=["Cs"])), unique=True, max_size=9),

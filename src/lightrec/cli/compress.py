@@ -78,7 +78,6 @@ def compress(
     pairs, ranking quality before and after.
 
     Examples:
-
       lightrec compress --items items.npy --users users.npy --out model
       lightrec compress --items items.parquet --test likes.csv --users u.npy
         --user-ids u.txt --out model
@@ -111,15 +110,14 @@ def compress(
 
     item_vectors = vectors(items, "item")
     user_vectors = None if users is None else vectors(users, "user")
+    user_map = None if user_vectors is None else user_vectors.ids
+    if user_ids is not None:
+        user_map = read_ids(user_ids, "user")
     model = compress_vectors(
         item_vectors.values,
         None if user_vectors is None else user_vectors.values,
         item_ids=item_vectors.ids if item_ids is None else read_ids(item_ids, "item"),
-        user_ids=read_ids(user_ids, "user")
-        if user_ids is not None
-        else None
-        if user_vectors is None
-        else user_vectors.ids,
+        user_ids=user_map,
         interactions=pairs(interactions),
         test=pairs(test),
         config=settings,

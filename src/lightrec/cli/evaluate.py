@@ -55,7 +55,6 @@ def evaluate(
     that it does not know are counted and shown.
 
     Examples:
-
       lightrec evaluate model parts/test.csv
       lightrec evaluate model parts/test.csv --train parts/train.csv --json
     """

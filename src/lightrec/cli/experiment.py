@@ -18,17 +18,13 @@ def experiment(
         list[str] | None,
         typer.Option(metavar="NAME", help="Public data set; may be repeated.", show_default="all"),
     ] = None,
-    splits: Annotated[
-        str, typer.Option(metavar="N,N...", help="Seeds of the splits.")
-    ] = "0,1,2",
+    splits: Annotated[str, typer.Option(metavar="N,N...", help="Seeds of the splits.")] = "0,1,2",
     stale: Annotated[
         bool, typer.Option("--stale", help="Measure again what an older source measured.")
     ] = False,
     data_root: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR", help="Folder of the data sets.", show_default="LIGHTREC_DATA"
-        ),
+        typer.Option(metavar="DIR", help="Folder of the data sets.", show_default="LIGHTREC_DATA"),
     ] = None,
     verbose: Verbose = False,
 ) -> None:
@@ -42,7 +38,6 @@ def experiment(
     trained from each of them, on citeulike-t and gowalla.
 
     Examples:
-
       lightrec experiment main_path
       lightrec experiment main_path --data gowalla --splits 0 -v
     """
@@ -50,9 +45,7 @@ def experiment(
     seeds = _seeds(splits)
     from lightrec.experiments import main_path
 
-    file = main_path.run(
-        data or main_path.DATA, seeds, root=data_root, stale=stale, progress=True
-    )
+    file = main_path.run(data or main_path.DATA, seeds, root=data_root, stale=stale, progress=True)
     show(f"written: {file}")
 
 

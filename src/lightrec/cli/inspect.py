@@ -20,7 +20,6 @@ def inspect(model: ModelPath, as_json: Json = False) -> None:
     on the way.
 
     Examples:
-
       lightrec inspect model
       lightrec inspect model --json | jq .bytes_per_item
     """

@@ -22,8 +22,43 @@ InteractionsPath = Annotated[
 ]
 ModelOut = Annotated[Path, typer.Option("--out", metavar="MODEL", help="Folder for the model.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Show the log on standard error.")
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the log on standard error.")]
+
+K = Annotated[int, typer.Option("-k", metavar="K", help="Items wanted; fewer where fewer exist.")]
+UserIds = Annotated[
+    list[str] | None,
+    typer.Option("--user", metavar="ID", help="User of the model; may be repeated."),
+]
+HistoryIds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--history",
+        metavar="ID",
+        help="Item that somebody liked, whom the model need not know; repeat it, or give ID,ID.",
+    ),
+]
+VectorFile = Annotated[
+    Path | None,
+    typer.Option("--vector", metavar="FILE", help="Query vectors: .npy, .safetensors or .parquet."),
+]
+AllowedItems = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow", metavar="ID|FILE", help="Return only these items: an id or a file of ids."
+    ),
+]
+DeniedItems = Annotated[
+    list[str] | None,
+    typer.Option("--deny", metavar="ID|FILE", help="Never return these items."),
+]
+Conditions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        metavar="COLUMN=VALUE",
+        help="Return only items with this value. Several columns: all must hold; one column "
+        "again: either value.",
+    ),
 ]
 
 UserColumn = Annotated[
@@ -36,9 +71,7 @@ ItemColumn = Annotated[
 ]
 RatingColumn = Annotated[
     str | None,
-    typer.Option(
-        metavar="NAME", help="Column of ratings; '' for none.", rich_help_panel=_COLUMNS
-    ),
+    typer.Option(metavar="NAME", help="Column of ratings; '' for none.", rich_help_panel=_COLUMNS),
 ]
 TimestampColumn = Annotated[
     str | None,

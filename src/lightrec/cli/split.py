@@ -55,7 +55,6 @@ def split(
     columns and every cell as it was; rows of the same pair are merged.
 
     Examples:
-
       lightrec split ratings.csv --out parts
       lightrec split ratings.csv --out parts --by paper --seed 1 --rating-above 3
     """
@@ -68,9 +67,7 @@ def split(
     train_file, test_file = out / f"train{ending}", out / f"test{ending}"
     for target in (train_file, test_file):
         if target.exists() and target.samefile(interactions):
-            raise ArgumentError(
-                f"--out {out}: {target} is the table to split; name another folder"
-            )
+            raise ArgumentError(f"--out {out}: {target} is the table to split; name another folder")
     tables = split_table(
         table,
         by,

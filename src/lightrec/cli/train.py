@@ -84,7 +84,6 @@ def train(
       width = 64
 
     Examples:
-
       lightrec train ratings.csv --out model
       lightrec train plays.parquet --items songs.csv --out model --seed 7
     """

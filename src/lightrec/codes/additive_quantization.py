@@ -13,6 +13,7 @@ squares and ICM steps are those of Martinez et al., "LSQ++", ECCV 2018.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,6 +23,9 @@ from lightrec.codes.item_codes import MAX_CODEWORDS, ItemCodes
 from lightrec.codes.item_metric import ItemMetric
 from lightrec.codes.residual_kmeans import residual_kmeans
 from lightrec.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 BLOCK = 4_096  # items whose products with all codewords are held at once (16 MB at 4 x 256)
 RIDGE = 1e-4  # of the mean diagonal: the least-squares system is singular (a shift between books)
@@ -59,8 +63,9 @@ def popularity_weights(degrees: np.ndarray, power: float) -> np.ndarray:
     Returns:
         (N,) float32 with mean 1.
     """
-    weights = (degrees + 0.5) ** power
-    return (weights / weights.mean()).astype(np.float32)
+    weights: np.ndarray = (degrees + 0.5) ** power
+    weights /= weights.mean()
+    return weights.astype(np.float32)
 
 
 def additive_quantization(
@@ -230,7 +235,7 @@ def relative_error(
     return lost / max(float(np.dot(metric.errors(vectors), weights)), 1e-30)
 
 
-def _selector(item_codes: ItemCodes):  # noqa: ANN202 - a scipy matrix, imported only here
+def _selector(item_codes: ItemCodes) -> csr_matrix:
     """(N, B W) CSR with a one where an item uses a codeword: decoding is `selector @ codebooks`."""
     import scipy.sparse as sparse  # heavy, and serving never refits
 

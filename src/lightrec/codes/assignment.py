@@ -20,6 +20,7 @@ import numpy as np
 from lightrec.errors import ArgumentError
 from lightrec.native import KERNELS, available_cores
 
+LARGEST_BEAM = 65_536
 _BLOCK = 128  # vectors of the numpy path searched at once: bounds its (n, beam, W) arrays
 
 
@@ -55,7 +56,7 @@ def assign(
     Args:
         inner: (n, B, W) float32, inner products of the vectors with all codewords.
         gram: (B*W, B*W) float32, symmetric: inner products among all codewords, book by book.
-        beam: Partial encodings kept after each book; 0 refines `start` only.
+        beam: Partial encodings kept after each book, at most 65,536; 0 refines `start` only.
         sweeps: Refinement passes over the books; they stop early where nothing changes.
         start: (n, B) uint8 codes to refine too.
         threads: Threads for the kernel, 0 for all available cores.
@@ -70,6 +71,8 @@ def assign(
         raise ArgumentError(
             f"beam {beam}, sweeps {sweeps} and threads {threads} must not be negative"
         )
+    if beam > LARGEST_BEAM:
+        raise ArgumentError(f"beam must be at most {LARGEST_BEAM}, not {beam}")
     _check_arrays(inner, gram, start)
     if beam == 0 and start is None:
         raise ArgumentError("beam 0 only refines: give the codes to start from")
@@ -133,7 +136,8 @@ class _BlockSearch:
         # (B, W, B, W): the Gram matrix by (book, codeword) pairs
         self.gram = gram.reshape(self.num_codebooks, self.num_codewords, self.num_codebooks, -1)
         diagonal = np.diagonal(gram).reshape(self.num_codebooks, self.num_codewords)
-        self.own = diagonal - np.float32(2) * inner  # (n, B, W): |c|^2 - 2 <x, c>
+        with np.errstate(over="ignore"):  # what overflows is refused by the caller
+            self.own = diagonal - np.float32(2) * inner  # (n, B, W): |c|^2 - 2 <x, c>
 
     def assign(
         self, beam: int, sweeps: int, start: np.ndarray | None

@@ -97,7 +97,7 @@ class ItemCodes:
             (n, D) float32.
         """
         codes = self.codes if rows is None else self.codes[rows]
-        vectors = self.codebooks[0][codes[:, 0]]
+        vectors: np.ndarray = self.codebooks[0][codes[:, 0]]
         for book in range(1, self.num_codebooks):
             vectors += self.codebooks[book][codes[:, book]]
         return vectors

@@ -111,7 +111,7 @@ class CompositeEncoder(nn.Module):
     @torch.no_grad()
     def item_codes(self, items: torch.Tensor) -> ItemCodes:
         """The codes of all items, (N, D), with the codebooks as they stand."""
-        blocks = [self(block).codes for block in items.split(BLOCK)]
+        blocks = [self(block).codes for block in torch.split(items, BLOCK)]
         return ItemCodes(
             torch.cat(blocks).to(torch.uint8).numpy(), self.codebooks.detach().numpy().copy()
         )

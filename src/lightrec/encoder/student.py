@@ -22,7 +22,7 @@ from lightrec.encoder.item_encoding import ItemEncoding, JointEncoding, Recurren
 from lightrec.encoder.recurrence import Subtract, SubtractDetached
 from lightrec.encoder.selection import Hard, StraightThrough
 from lightrec.encoder.similarity import Bilinear, Euclidean
-from lightrec.encoder.user_forms import FreeUsers, IdentityUsers
+from lightrec.encoder.user_forms import FreeUsers, IdentityUsers, UserForm
 from lightrec.teachers.factors import Factors
 from lightrec.training.loop import LoopConfig, Objective
 from lightrec.training.losses import bpr_loss, l2_penalty
@@ -62,7 +62,9 @@ class StudentConfig(LoopConfig):
     """Negatives for each training pair."""
     pool_size: int | None = Field(1024, ge=1)
     """Items from which a batch draws its negatives; without it, from the whole catalogue."""
-    epochs: int = Field(20, ge=0)
+    learning_rate: float = Field(2e-3, gt=0)
+    """Of Adam, for codebooks and users."""
+    epochs: int = Field(30, ge=0)
     """Most passes over the training pairs."""
     schedule: Literal["constant", "cosine"] = "cosine"
     """Of the learning rate."""
@@ -134,7 +136,7 @@ class Student(Objective):
         self.register_buffer("items", items, persistent=False)
         self.teacher_users = torch.from_numpy(teacher.users)
         forms = {"free": FreeUsers, "identity": IdentityUsers}
-        self.users = forms[config.user_form](self.teacher_users)
+        self.users: UserForm = forms[config.user_form](self.teacher_users)
         self.grams = UserGrams(self.teacher_users)
 
     def start_epoch(self, epoch: int) -> None:

@@ -6,7 +6,15 @@ import torch
 from torch import nn
 
 
-class IdentityUsers(nn.Module):
+class UserForm(nn.Module):
+    """What training needs of P2."""
+
+    def all(self) -> torch.Tensor:
+        """P2, (M, D)."""
+        raise NotImplementedError("a user form gives every user a vector")
+
+
+class IdentityUsers(UserForm):
     """P2 = P1: the teacher's vectors, so that any vector in its space can query."""
 
     def __init__(self, teacher_users: torch.Tensor) -> None:
@@ -19,7 +27,7 @@ class IdentityUsers(nn.Module):
         return self.get_buffer("vectors")
 
 
-class FreeUsers(nn.Module):
+class FreeUsers(UserForm):
     """P2 free, started at P1 and trained by gradient: what the authors' code does."""
 
     def __init__(self, teacher_users: torch.Tensor) -> None:

@@ -61,7 +61,8 @@ def recall(ranks: TestRanks, cutoff: int) -> np.ndarray:
         (num_users,) float64.
     """
     inside = np.clip((cutoff - ranks.greater) / ranks.equal, 0.0, 1.0)
-    return ranks.sum_by_user(inside) / ranks.test_items
+    found: np.ndarray = ranks.sum_by_user(inside) / ranks.test_items
+    return found
 
 
 def ndcg(
@@ -83,7 +84,9 @@ def ndcg(
     limit = per_user[ranks.users]
     first, final = np.minimum(ranks.greater, limit), np.minimum(ranks.greater + ranks.equal, limit)
     gains = (discount[final] - discount[first]) / ranks.equal
-    return ranks.sum_by_user(gains) / discount[np.minimum(ranks.test_items, per_user)]
+    ideal = discount[np.minimum(ranks.test_items, per_user)]
+    normalised: np.ndarray = ranks.sum_by_user(gains) / ideal
+    return normalised
 
 
 def all_metrics(ranks: TestRanks, num_items: int) -> dict[str, np.ndarray]:

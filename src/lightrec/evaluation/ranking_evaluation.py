@@ -119,11 +119,12 @@ def _check(scorer: Scorer, exclude: History, test: History) -> None:
 
 
 def _count_common(exclude: History, test: History) -> int:
-    keys = [
-        pairs.user_rows().astype(np.int64) * pairs.num_items + pairs.item_rows
-        for pairs in (exclude, test)
-    ]
-    return len(np.intersect1d(*keys, assume_unique=True))
+    return len(np.intersect1d(_keys(exclude), _keys(test), assume_unique=True))
+
+
+def _keys(pairs: History) -> np.ndarray:
+    keys: np.ndarray = pairs.user_rows().astype(np.int64) * pairs.num_items + pairs.item_rows
+    return keys
 
 
 def _blocks(num_users: int, block_size: int) -> Iterator[range]:
@@ -153,7 +154,7 @@ def _rank_tile(
     ]
     sought = np.empty(bounds[-1] - bounds[0], np.float32)
     offsets = bounds - bounds[0]
-    scores = None
+    scores = np.empty((0, 0), np.float32)
     for items in slices:  # the scores that the counts are taken against
         scores = scorer.scores(padded, items)
         for place, user in enumerate(tile):

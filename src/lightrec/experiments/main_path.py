@@ -11,7 +11,6 @@ models are trained on all training pairs and evaluated on test once per split.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,42 +20,22 @@ from lightrec.codes.item_codes import ItemCodes
 from lightrec.encoder.student import Student, StudentConfig
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer, PopularityScorer, Scorer
+from lightrec.experiments.parts import Part, bpr_teacher, test_part, validation_part
 from lightrec.experiments.provenance import RANKING_SOURCES
-from lightrec.experiments.runner import Row, Runner, digest_of
-from lightrec.experiments.teacher_cache import cached_teacher
-from lightrec.interactions import History, load_public, paper_split, validation_split
+from lightrec.experiments.runner import Row, Runner
 from lightrec.run_config import RunConfig, load_config
+from lightrec.stages import fit_student, quantize
 from lightrec.teachers.factors import Factors
-from lightrec.train import FittedTeacher, fit_student, fit_teacher, quantize
 from lightrec.training.loop import Surroundings
 
 NAME = "main_path"
 DATA = ("citeulike-t", "gowalla")
-STUDENTS = {
-    "lightrec_random": {"start": "random", "selection": "straight_through"},
-    "lightrec_rvq": {"start": "rvq", "selection": "hard"},
-    "lightrec": {"start": "aq", "selection": "joint"},
+STUDENTS: dict[str, dict[str, Any]] = {
+    "lightrec_random": load_config("paper").student.model_dump(),
+    "lightrec_rvq": {"start": "rvq"},
+    "lightrec": {"start": "aq"},
 }
-"""Each student by its start, with the selection that suits it (chosen on validation)."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """Training pairs and the pairs to be found, with the digest of both.
-
-    Attributes:
-        data: Name of the public data set.
-        split: Seed of the split.
-        pairs: What is trained on.
-        sought: What is ranked for: validation or test pairs.
-        digest: Of the split's training pairs, validation included.
-    """
-
-    data: str
-    split: int
-    pairs: History
-    sought: History
-    digest: str
+"""Each student: trained as the paper does, and as the default preset does from either quantiser."""
 
 
 def run(
@@ -87,27 +66,11 @@ def run(
     config = load_config("default")
     surroundings = Surroundings(progress=progress)
     for name in data:
-        chosen = _choose(runner, _validation_part(name, root), config, surroundings)
+        chosen = _choose(runner, validation_part(name, root), config, surroundings)
         for split in splits:
-            _measure(runner, _test_part(name, split, root), config, chosen, surroundings)
+            _measure(runner, test_part(name, split, root), config, chosen, surroundings)
             runner.write()
     return runner.write()
-
-
-def _validation_part(data: str, root: Path | str | None) -> Part:
-    train = _split(data, 0, root).train
-    held = validation_split(train, 0)
-    return Part(data, 0, held.train.history(), held.test.history(), train.digest())
-
-
-def _test_part(data: str, split: int, root: Path | str | None) -> Part:
-    both = _split(data, split, root)
-    return Part(data, split, both.train.history(), both.test.history(), both.train.digest())
-
-
-def _split(data: str, split: int, root: Path | str | None):  # noqa: ANN202
-    # Rows are numbered by the seed: file order often follows popularity, and nothing may profit.
-    return paper_split(load_public(data, root).shuffled_rows(split), split)
 
 
 def _student_config(config: RunConfig, model: str) -> RunConfig:
@@ -121,7 +84,7 @@ def _choose(
     """Epochs of the teacher and of each student, chosen on validation."""
 
     def choose_teacher() -> Row:
-        teacher = _teacher(part, config, None, surroundings)
+        teacher = bpr_teacher(part, config, None, surroundings)
         return {"epochs": teacher.epochs}
 
     base = {"data": part.data, "split": part.split, "part": "validation"}
@@ -131,7 +94,7 @@ def _choose(
         settings = _student_config(config, model)
 
         def choose_student(settings: RunConfig = settings) -> Row:
-            teacher = _teacher(part, config, None, surroundings).factors
+            teacher = bpr_teacher(part, config, None, surroundings).factors
             start = quantize(part.pairs, teacher, settings, settings.student.start)
             student = fit_student(
                 part.pairs,
@@ -160,7 +123,7 @@ def _measure(
     width = config.teacher.width
 
     def teacher() -> Factors:
-        return _teacher(part, config, chosen["bpr"], surroundings).factors
+        return bpr_teacher(part, config, chosen["bpr"], surroundings).factors
 
     def popularity() -> Row:
         scorer = PopularityScorer(part.pairs.item_degrees())
@@ -218,29 +181,6 @@ def _measure(
             "student_epochs": chosen[model],
         }
         runner.test_row(stage, part.digest, student)
-
-
-def _teacher(
-    part: Part, config: RunConfig, epochs: int | None, surroundings: Surroundings
-) -> FittedTeacher:
-    """The BPR teacher of a part; with validation when `epochs` is None."""
-    identity: dict[str, Any] = {
-        "teacher": config.teacher.model_dump(),
-        "seed": config.seed,
-        "data": part.digest,
-        "pairs": len(part.pairs),
-        "epochs": epochs,
-    }
-    return cached_teacher(
-        digest_of(identity),
-        lambda: fit_teacher(
-            part.pairs,
-            config,
-            held_out=part.sought if epochs is None else None,
-            epochs=epochs,
-            surroundings=surroundings,
-        ),
-    )
 
 
 _FLOAT: Row = {

@@ -24,7 +24,7 @@ RANKING_SOURCES = (
     "presets",
     "run_config.py",
     "teachers",
-    "train.py",
+    "stages.py",
     "training",
 )
 """What ranking results depend on, as `source_digest` takes it."""

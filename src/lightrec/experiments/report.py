@@ -5,7 +5,8 @@ A document asks for a table by a pair of comments:
     <!-- table: main_path -->
     <!-- end table -->
 
-Everything between them is rendered from the result file; `--check` only says whether it is current.
+Everything between them is rendered from the result file (`tree`: from the source); `--check` only
+says whether it is current.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from lightrec.durable_files import read_json, write_file
 from lightrec.errors import InputError
 from lightrec.experiments.provenance import RANKING_SOURCES, project_root, source_digest
 from lightrec.experiments.result_tables import TABLES
+from lightrec.experiments.source_tree import source_tree
 
 PLACE = re.compile(r"(<!-- table: (?P<name>\w+) -->\n).*?(<!-- end table -->)", re.DOTALL)
 
@@ -72,6 +74,8 @@ def _filled(text: str, root: Path, document: str) -> str:
 
 
 def _table(name: str, root: Path, document: str) -> str:
+    if name == "tree":
+        return source_tree(root)
     if name not in TABLES:
         raise InputError(f"{document}: there is no table {name!r}; there are {', '.join(TABLES)}")
     file, table = TABLES[name]

@@ -98,7 +98,34 @@ def main_path_summary(content: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def choices_table(content: Mapping[str, Any]) -> str:
+    """Every variant that was tried on validation pairs, best first within its group."""
+    lines = [
+        "| data | variant | start, Recall@100 / NDCG | best epoch, Recall@100 / NDCG | epoch |",
+        "|---|---|---|---|---|",
+    ]
+    for data in sorted({row["data"] for row in content["rows"]}):
+        rows = [row for row in content["rows"] if row["data"] == data]
+        teacher = _pair(rows[0], "_teacher")
+        lines.append(f"| {data} | *the float teacher* | | {teacher} | |")
+        for row in sorted(rows, key=_group_and_quality):
+            start = _pair(row, "_start") if "ndcg_validation_start" in row else "random"
+            lines.append(f"| | {row['variant']} | {start} | {_pair(row, '')} | {row['epochs']} |")
+    return "\n".join(lines)
+
+
+def _pair(row: Row, suffix: str) -> str:
+    recall, ndcg = (row[f"{name}_validation{suffix}"] for name in ("recall@100", "ndcg"))
+    return f"{recall:.4f} / {ndcg:.4f}"
+
+
+def _group_and_quality(row: Row) -> tuple[str, float]:
+    group = row["variant"].partition(":")[0] if ":" in row["variant"] else ""
+    return group, -(row["recall@100_validation"] + row["ndcg_validation"])
+
+
 TABLES = {
+    "choices": ("choices.json", choices_table),
     "main_path": ("main_path.json", main_path_table),
     "main_path_gains": ("main_path.json", main_path_gains),
     "main_path_summary": ("main_path.json", main_path_summary),

@@ -10,8 +10,8 @@ from safetensors.numpy import load, save
 
 from lightrec.durable_files import write_file
 from lightrec.experiments.provenance import project_root
+from lightrec.stages import FittedTeacher
 from lightrec.teachers.factors import Factors
-from lightrec.train import FittedTeacher
 
 
 def cached_teacher(key: str, fit: Callable[[], FittedTeacher]) -> FittedTeacher:
@@ -29,8 +29,8 @@ def cached_teacher(key: str, fit: Callable[[], FittedTeacher]) -> FittedTeacher:
     fitted = fit()
     factors = fitted.factors
     file.parent.mkdir(parents=True, exist_ok=True)
-    epochs = np.array([fitted.epochs], dtype=np.int64)
-    write_file(file, save({"users": factors.users, "items": factors.items, "epochs": epochs}))
+    passes = np.array([fitted.epochs], dtype=np.int64)
+    write_file(file, save({"users": factors.users, "items": factors.items, "epochs": passes}))
     return fitted
 
 

@@ -30,10 +30,12 @@ class BprConfig(LoopConfig):
     """Negatives for each training pair."""
     l2: float = Field(1e-3, ge=0)
     """Weight of the L2 penalty on the vectors in a batch."""
-    epochs: int = Field(240, ge=0)
-    """Most passes over the training pairs."""
+    epochs: int = Field(400, ge=0)
+    """Most passes over the training pairs; validation stops it before."""
     evaluate_every: int = Field(10, ge=1)
     """Epochs between two validations."""
+    patience: int = Field(4, ge=1)
+    """Validations without a better value before training stops."""
 
 
 class BprFactorization(Objective):
@@ -62,30 +64,28 @@ class BprFactorization(Objective):
 
 
 def train_bpr(
+    model: BprFactorization,
     history: History,
-    config: BprConfig,
     *,
     seed: int,
-    validate: Validation | None = None,
-    model: BprFactorization | None = None,
+    validation: Validation | None = None,
     stop_after: int | None = None,
     surroundings: Surroundings | None = None,
-) -> tuple[BprFactorization, FitResult]:
-    """Trains a BPR teacher.
+) -> FitResult:
+    """Trains a BPR teacher in place.
 
     Args:
+        model: The model, with its settings.
         history: Training pairs.
-        config: Settings.
-        seed: Of starts, order and negatives.
-        validate: Judge for early stopping; needs `model` to look at.
-        model: The model to train; a fresh one when None.
+        seed: Of order and negatives.
+        validation: Judge for early stopping.
         stop_after: Epochs to train where validation chose them before.
         surroundings: Log, checkpoint, progress bar.
 
     Returns:
-        The trained model and how the run ended.
+        How the run ended.
     """
-    model = model or BprFactorization(history.num_users, history.num_items, config, seed)
+    config = model.config
     batches = PairBatches(
         history,
         batch_size=config.batch_size,
@@ -93,16 +93,15 @@ def train_bpr(
         pool_size=None,
         seed=seed,
     )
-    result = fit(
+    return fit(
         model,
         batches,
         config,
         name="BPR teacher",
-        validation=validate,
+        validation=validation,
         stop_after=stop_after,
         surroundings=surroundings,
     )
-    return model, result
 
 
 def _glorot(rows: int, width: int, generator: torch.Generator) -> nn.Parameter:

@@ -7,11 +7,9 @@ student are trained by it alike.
 from __future__ import annotations
 
 import math
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +21,7 @@ from torch import nn
 from lightrec.errors import DivergedError, InterruptedRunError
 from lightrec.progress import track
 from lightrec.training.checkpoint import Checkpoint, optimiser_tensors, restore_optimiser
+from lightrec.training.interruptions import interruptions
 from lightrec.training.negative_sampling import Batch, PairBatches
 from lightrec.training.run_log import RunLog
 
@@ -139,7 +138,7 @@ def fit(
     run = _Run(objective, batches, config, name, validation, surroundings)
     run.restore()
     last = config.epochs if stop_after is None else min(stop_after, config.epochs)
-    with _interruptions() as interrupted:
+    with interruptions() as interrupted:
         if validation is not None and run.epoch == 0 and run.step == 0 and not run.curve:
             run.validate()
         while run.epoch < last and not run.out_of_patience:
@@ -293,28 +292,6 @@ class _Run:
         raise InterruptedRunError(
             f"{self.name}: interrupted in epoch {self.epoch + 1} after step {self.step}{where}"
         )
-
-
-@contextmanager
-def _interruptions() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C or SIGTERM sets; the second one acts at once."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def ask(number: int, _frame: object) -> None:
-        asked.set()
-        signal.signal(number, previous[number] or signal.SIG_DFL)
-
-    for number in previous:
-        signal.signal(number, ask)
-    try:
-        yield asked
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler or signal.SIG_DFL)
 
 
 def _with_prefix(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

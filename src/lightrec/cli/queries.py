@@ -1,0 +1,131 @@
+"""What the command line asks a recommender, read from its options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lightrec.errors import ArgumentError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from lightrec.artifact import Model
+    from lightrec.interactions import IdMap
+
+Query = dict[str, Any]
+"""One of `users`, `histories` and `vectors`, as `Recommender` takes them."""
+
+
+def read_query(
+    model: Model,
+    *,
+    users: Sequence[str] | None,
+    users_file: Path | None = None,
+    history: Sequence[str] | None,
+    vector: Path | None,
+) -> Query:
+    """The one kind of query that was given.
+
+    Raises:
+        ArgumentError: none was given, or several kinds.
+        InputError: a file cannot be read.
+    """
+    given = [bool(users) or users_file is not None, bool(history), vector is not None]
+    if sum(given) != 1:
+        raise ArgumentError("give one of --user ID, --history ID and --vector FILE")
+    if vector is not None:
+        from lightrec.read_vectors import read_vectors
+
+        return {"vectors": read_vectors(vector, "user", one=True).values}
+    if history:
+        return {"histories": [read_ids_given(history, model.item_ids)]}
+    asked = read_ids_given(users or (), model.user_ids)
+    if users_file is not None:
+        asked += _ids_of_file(users_file, model.user_ids, "user")
+    return {"users": asked}
+
+
+def read_ids_given(texts: Sequence[str], id_map: IdMap, *, or_files: bool = False) -> list[Any]:
+    """Ids from the texts of an option that may be repeated.
+
+    A text is an id that the model knows, else (with `or_files`) the name of a file of ids, else
+    several ids with commas between, else an id that the recommender will refuse as unknown.
+    """
+    ids: list[Any] = []
+    for text in texts:
+        value = id_map.parse(text)
+        known = id_map.find([value])[0] >= 0
+        if not known and or_files and Path(text).is_file():
+            ids += _ids_of_file(Path(text), id_map, "item")
+        elif not known and "," in text:
+            ids += [id_map.parse(part) for part in text.split(",") if part]
+        else:
+            ids.append(value)
+    return ids
+
+
+def read_filters(
+    model: Model,
+    allow: Sequence[str] | None,
+    deny: Sequence[str] | None,
+    where: Sequence[str] | None,
+) -> dict[str, Any]:
+    """The options --allow, --deny and --where as `Recommender` takes them."""
+    return {
+        "allow": read_ids_given(allow, model.item_ids, or_files=True) if allow else None,
+        "deny": read_ids_given(deny, model.item_ids, or_files=True) if deny else None,
+        "where": read_conditions(where, model.item_columns) if where else None,
+    }
+
+
+def read_conditions(texts: Sequence[str], columns: pl.DataFrame) -> dict[str, list[Any]]:
+    """Conditions on item columns, from texts such as `category=Crime`.
+
+    Raises:
+        ArgumentError: a text is no condition, names no column, or its value does not fit.
+    """
+    conditions: dict[str, list[Any]] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ArgumentError(f"--where {text}: write COLUMN=VALUE, such as --where year=1999")
+        if name not in columns.columns:
+            raise ArgumentError(
+                f"--where {text}: the items have no column {name!r}; there are "
+                f"{', '.join(columns.columns)}"
+            )
+        conditions.setdefault(name, []).append(_value(value, columns[name], text))
+    return conditions
+
+
+def _value(text: str, column: pl.Series, option: str) -> Any:  # noqa: ANN401
+    """The value that a text stands for in a column."""
+    import polars as pl
+
+    dtype = getattr(column.dtype, "inner", None) or column.dtype  # of lists: any element matches
+    read: Callable[[str], Any] = str
+    if dtype.is_integer():
+        read = int
+    elif dtype.is_float():
+        read = float
+    elif dtype == pl.Boolean:
+        read = {"true": True, "false": False}.__getitem__
+    elif dtype == pl.Date:
+        read = date.fromisoformat
+    elif dtype == pl.Datetime:
+        read = datetime.fromisoformat
+    try:
+        return read(text)
+    except (ValueError, KeyError):
+        raise ArgumentError(
+            f"--where {option}: column {column.name!r} holds {dtype}, and {text!r} is none"
+        ) from None
+
+
+def _ids_of_file(path: Path, id_map: IdMap, what: str) -> list[Any]:
+    from lightrec.read_vectors import read_ids
+
+    return [id_map.parse(str(value)) for value in read_ids(path, what).series.to_list()]

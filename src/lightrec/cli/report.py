@@ -1,0 +1,36 @@
+"""`lightrec report`: recorded results into the documents."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lightrec.cli.terminal import show
+from lightrec.errors import LightRecError
+
+
+def report(
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; fail where a table is not current.")
+    ] = False,
+) -> None:
+    """Render recorded results into README.md and docs/.
+
+    Works in a checkout of the project: every table between
+    `<!-- table: NAME -->` and `<!-- end table -->` is rendered anew from the
+    files of experiments/results.
+
+    Examples:
+      lightrec report
+      lightrec report --check
+    """
+    from lightrec.experiments.report import render
+
+    done = render(check=check)
+    for remark in done.stale:
+        show(remark)
+    changed = ", ".join(document.name for document in done.changed)
+    if check and changed:
+        raise LightRecError(f"not current: {changed}; run lightrec report")
+    show(f"{len(done.rendered)} documents hold tables; changed: {changed or 'none'}")

@@ -1,0 +1,74 @@
+"""The parts of the public data sets that experiments measure on, and their teachers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightrec.experiments.runner import digest_of
+from lightrec.experiments.teacher_cache import cached_teacher
+from lightrec.interactions import History, Split, load_public, paper_split, validation_split
+from lightrec.run_config import RunConfig
+from lightrec.stages import FittedTeacher, fit_teacher
+from lightrec.training.loop import Surroundings
+
+
+@dataclass(frozen=True)
+class Part:
+    """Training pairs and the pairs to be found, with the digest of both.
+
+    Attributes:
+        data: Name of the public data set.
+        split: Seed of the split.
+        pairs: What is trained on.
+        sought: What is ranked for: validation or test pairs.
+        digest: Of the split's training pairs, validation included.
+    """
+
+    data: str
+    split: int
+    pairs: History
+    sought: History
+    digest: str
+
+
+def validation_part(data: str, root: Path | str | None = None) -> Part:
+    """Split 0 with its validation pairs set aside: where settings and epochs are chosen."""
+    train = _split(data, 0, root).train
+    held = validation_split(train, 0)
+    return Part(data, 0, held.train.history(), held.test.history(), train.digest())
+
+
+def test_part(data: str, split: int, root: Path | str | None = None) -> Part:
+    """All training pairs of a split, and its test pairs."""
+    both = _split(data, split, root)
+    return Part(data, split, both.train.history(), both.test.history(), both.train.digest())
+
+
+def _split(data: str, split: int, root: Path | str | None) -> Split:
+    # Rows are numbered by the seed: file order often follows popularity, and nothing may profit.
+    return paper_split(load_public(data, root).shuffled_rows(split), split)
+
+
+def bpr_teacher(
+    part: Part, config: RunConfig, epochs: int | None, surroundings: Surroundings
+) -> FittedTeacher:
+    """The BPR teacher of a part; with validation when `epochs` is None."""
+    identity: dict[str, Any] = {
+        "teacher": config.teacher.model_dump(),
+        "seed": config.seed,
+        "data": part.digest,
+        "pairs": len(part.pairs),
+        "epochs": epochs,
+    }
+    return cached_teacher(
+        digest_of(identity),
+        lambda: fit_teacher(
+            part.pairs,
+            config,
+            held_out=part.sought if epochs is None else None,
+            epochs=epochs,
+            surroundings=surroundings,
+        ),
+    )

@@ -1,0 +1,61 @@
+"""Arguments as callers pass them: ids, one or any collection of them, and counts."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+import numpy as np
+import polars as pl
+
+from lightrec.errors import ArgumentError
+
+Ids: TypeAlias = str | int | Iterable[Any]
+"""One id, or a list, array or column of ids."""
+IdList: TypeAlias = list[Any] | np.ndarray | pl.Series
+
+
+def is_one_id(value: object) -> bool:
+    """Whether `value` is an id by itself and not a collection of ids."""
+    return isinstance(value, str | int | np.integer)
+
+
+def id_list(value: object, argument: str) -> IdList:
+    """One id as a list of one; a collection as something that an `IdMap` looks up.
+
+    Args:
+        value: What the caller passed.
+        argument: Name of the argument, for the error message.
+
+    Raises:
+        ArgumentError: It is neither an id nor one dimension of ids.
+    """
+    if is_one_id(value):
+        return [value]
+    if isinstance(value, np.ndarray):
+        if value.ndim != 1:
+            raise ArgumentError(
+                f"{argument} must be one list of ids, not an array of shape {value.shape}"
+            )
+        return value
+    if isinstance(value, pl.Series):
+        return value
+    if isinstance(value, Iterable) and not isinstance(value, bytes):
+        return list(value)
+    raise ArgumentError(f"{argument} must be an id or a list of ids, not {value!r}")
+
+
+def whole_number(value: Any, argument: str, *, at_least: int) -> int:  # noqa: ANN401
+    """A count as an int.
+
+    Raises:
+        ArgumentError: It is no whole number, or too small.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise ArgumentError(f"{argument} must be a whole number, not {value!r}") from None
+    if number < at_least:
+        raise ArgumentError(f"{argument} must be at least {at_least}, not {number}")
+    return number

@@ -1,0 +1,73 @@
+"""Which items may be returned: `allow`, `deny`, `where`, and what a user has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lightrec.artifact.contents import Model
+from lightrec.search.filters import BatchFilter, Filter
+from lightrec.serving.arguments import id_list
+from lightrec.serving.item_conditions import matching_rows
+
+
+def _no_rows() -> np.ndarray:
+    return np.empty(0, np.int32)
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """The items that all queries of a request may return.
+
+    Attributes:
+        allow: (n,) int32 item rows, ascending without repetition; None for all.
+        deny: int32 item rows likewise; empty where `allow` is given, which they are then taken out
+            of.
+    """
+
+    allow: np.ndarray | None = None
+    deny: np.ndarray = field(default_factory=_no_rows)
+
+    def without(self, seen: np.ndarray) -> Filter:
+        """The filter of one query that must not return `seen` rows, int32, ascending."""
+        return Filter(exclude=self._excluded(seen), allow=self.allow)
+
+    def without_each(self, seen: Sequence[np.ndarray]) -> BatchFilter:
+        """The filter of many queries, each of which has rows of its own that it must not return."""
+        lists = [self._excluded(rows) for rows in seen]
+        return BatchFilter(
+            exclude_indptr=np.cumsum([0, *map(len, lists)], dtype=np.int64),
+            exclude_rows=np.concatenate([_no_rows(), *lists]),
+            allow=self.allow,
+        )
+
+    def _excluded(self, seen: np.ndarray) -> np.ndarray:
+        if not len(self.deny):
+            return seen
+        return np.union1d(seen, self.deny) if len(seen) else self.deny
+
+
+def read_candidates(
+    model: Model, allow: object, deny: object, where: Mapping[str, Any] | None
+) -> Candidates:
+    """Reads the filters of a request; see `Recommender.recommend`.
+
+    Raises:
+        UnknownIdError: `allow` or `deny` holds an unknown item.
+        ArgumentError: A filter is malformed, or `where` names an unknown column.
+    """
+    denied = _no_rows() if deny is None else _rows(model, deny, "deny")
+    allowed = None if allow is None else _rows(model, allow, "allow")
+    if where:
+        matching = matching_rows(model.item_columns, where)
+        allowed = matching if allowed is None else np.intersect1d(allowed, matching)
+    if allowed is None:
+        return Candidates(deny=denied)
+    return Candidates(allow=np.setdiff1d(allowed, denied, assume_unique=True))
+
+
+def _rows(model: Model, ids: object, argument: str) -> np.ndarray:
+    return np.unique(model.item_ids.rows(id_list(ids, argument), "item")).astype(np.int32)

@@ -1,0 +1,178 @@
+"""Ranks the catalogue for queries, in blocks of bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from lightrec.artifact.contents import Model
+from lightrec.codes.item_codes import ItemCodes
+from lightrec.errors import ArgumentError
+from lightrec.search.post_ranking import post_rank
+from lightrec.search.scan import Scan, make_scan
+from lightrec.search.top_k import TopK
+from lightrec.serving.candidates import Candidates
+from lightrec.serving.encoding import EncodedQueries, QueryEncoder
+from lightrec.serving.popularity import PopularityRanking
+from lightrec.serving.queries import HistoryQueries, Queries
+from lightrec.serving.results import Fallback, Recommendations
+
+_BLOCK_BYTES = 64 << 20
+_MOST_QUERIES = 4096
+_NO_ROWS = np.empty(0, np.int32)
+
+
+@dataclass(frozen=True, eq=False)
+class Wish:
+    """What is wanted of each query.
+
+    Attributes:
+        k: Results, at least 1.
+        candidates: The items that may be returned.
+        exclude_seen: Whether a user's own items are left out; None: where they are known.
+        post_ranking: Items recalled by code and ordered by float vectors; 0 for none.
+    """
+
+    k: int
+    candidates: Candidates
+    exclude_seen: bool | None = None
+    post_ranking: int = 0
+
+    def __post_init__(self) -> None:
+        if 0 < self.post_ranking < self.k:
+            raise ArgumentError(
+                f"post_ranking must be at least k = {self.k}, not {self.post_ranking}; "
+                "it is the number of items that the k best are chosen from"
+            )
+
+
+class Ranking:
+    """Searches and scores one model's catalogue.
+
+    Args:
+        model: The model.
+        scan: Searches the codes; the fastest that runs here when None.
+        threads: Threads for many queries at once, 0 for all available cores.
+    """
+
+    def __init__(self, model: Model, scan: Scan | None = None, threads: int = 0) -> None:
+        self._model = model
+        self._encoder = QueryEncoder(model)
+        self._scan = scan or make_scan(model.item_codes)
+        self._threads = threads
+
+    def rank(self, queries: Queries, wish: Wish) -> Recommendations:
+        """The best items of each query.
+
+        Raises:
+            ArgumentError: Seen items or float vectors are asked for that the model does not hold.
+        """
+        found: list[TopK] = []
+        nothing_known = np.zeros(len(queries), np.bool_)
+        for start, block in self._blocks(queries, wish):
+            encoded = self._encoder.encode(block)
+            seen = self._seen(block, wish.exclude_seen)
+            answers = self._search(encoded, seen, wish)
+            if encoded.nothing_known is not None:
+                nothing_known[start : start + len(block)] = encoded.nothing_known
+                for query in np.flatnonzero(encoded.nothing_known).tolist():
+                    rows = wish.candidates.without(seen[query])
+                    answers[query] = self._popularity.top_k(wish.k, rows)
+            found += answers
+        return _joined(self._model, queries, found, nothing_known)
+
+    def score(self, queries: Queries, item_rows: np.ndarray) -> np.ndarray:
+        """Scores of given items: those that `rank` finds them by.
+
+        Args:
+            queries: Q queries.
+            item_rows: (n,) int64.
+
+        Returns:
+            (Q, n) float32.
+        """
+        item_codes = self._model.item_codes
+        listed = ItemCodes(item_codes.codes[item_rows], item_codes.codebooks)
+        scores = np.empty((len(queries), len(item_rows)), np.float32)
+        for start, block in self._blocks(queries):
+            encoded = self._encoder.encode(block)
+            part = scores[start : start + len(block)]
+            part[:] = listed.scores(encoded.tables)
+            if encoded.nothing_known is not None:
+                part[encoded.nothing_known] = self._popularity.scores[item_rows]
+        return scores + np.float32(0)  # as a search, which has no -0.0
+
+    @cached_property
+    def _popularity(self) -> PopularityRanking:
+        return PopularityRanking(self._model.item_columns["popularity"].to_numpy())
+
+    def _seen(self, queries: Queries, exclude_seen: bool | None) -> Sequence[np.ndarray]:
+        nothing = [_NO_ROWS] * len(queries)
+        if exclude_seen is False:
+            return nothing
+        seen = queries.seen(self._model)
+        if seen is None and exclude_seen:
+            raise ArgumentError(
+                "exclude_seen=True needs the training pairs, and this model was saved without "
+                "them; save it with them, deny the seen items, or pass exclude_seen=False"
+            )
+        return nothing if seen is None else seen
+
+    def _blocks(self, queries: Queries, wish: Wish | None = None) -> Iterator[tuple[int, Queries]]:
+        item_codes = self._model.item_codes
+        num_bytes = 4 * item_codes.num_codebooks * item_codes.num_codewords
+        if wish is not None:
+            num_results = min(max(wish.k, wish.post_ranking), item_codes.num_items)
+            num_bytes += 12 * num_results + 4 * len(wish.candidates.deny)
+        size = min(max(_BLOCK_BYTES // num_bytes, 1), _MOST_QUERIES)
+        for start in range(0, len(queries), size):
+            yield start, queries.block(start, start + size)
+
+    def _search(
+        self, encoded: EncodedQueries, seen: Sequence[np.ndarray], wish: Wish
+    ) -> list[TopK]:
+        recalled = self._top_k(encoded.tables, wish.post_ranking or wish.k, seen, wish.candidates)
+        if not wish.post_ranking:
+            return recalled
+        items = self._model.float_items
+        if items is None:
+            raise ArgumentError(
+                "post_ranking needs float item vectors, and this model was saved without them; "
+                "make it with float items, or leave post_ranking out"
+            )
+        if encoded.float_vectors is None:
+            raise ArgumentError(
+                "post_ranking needs each query's vector in the space of the float item vectors, "
+                f"which users of the form {self._model.users.form!r} do not have; "
+                "ask with vectors=..., or leave post_ranking out"
+            )
+        pairs = zip(recalled, encoded.float_vectors, strict=True)
+        return [post_rank(top.rows, vector, items, wish.k) for top, vector in pairs]
+
+    def _top_k(
+        self, tables: np.ndarray, k: int, seen: Sequence[np.ndarray], candidates: Candidates
+    ) -> list[TopK]:
+        k = min(k, max(self._scan.num_items, 1))
+        if len(tables) == 1:
+            return [self._scan.top_k(tables[0], k, candidates.without(seen[0]))]
+        rows = candidates.without_each(seen)
+        batch = self._scan.top_k_batch(tables, k, rows, threads=self._threads)
+        return [batch.of(query) for query in range(len(batch))]
+
+
+def _joined(
+    model: Model, queries: Queries, found: Sequence[TopK], nothing_known: np.ndarray
+) -> Recommendations:
+    rows = np.concatenate([np.empty(0, np.int64), *(top.rows for top in found)])
+    fallbacks: list[Fallback | None] = ["popularity" if n else None for n in nothing_known.tolist()]
+    return Recommendations(
+        query_column=queries.column,
+        queries=queries.labels(model),
+        counts=np.array([len(top) for top in found], np.int64),
+        item_ids=model.item_ids.series.gather(rows),
+        item_scores=np.concatenate([np.empty(0, np.float32), *(top.scores for top in found)]),
+        fallbacks=tuple(fallbacks) if isinstance(queries, HistoryQueries) else None,
+    )

@@ -1,0 +1,227 @@
+"""The recommender: a trained model, asked in ids."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lightrec.artifact.contents import Model
+from lightrec.progress import track
+from lightrec.search.scan import Scan
+from lightrec.serving.arguments import Ids, id_list, whole_number
+from lightrec.serving.candidates import read_candidates
+from lightrec.serving.queries import UserQueries, read_queries
+from lightrec.serving.ranking import Ranking, Wish
+from lightrec.serving.results import Recommendations
+from lightrec.serving.similar_items import SimilarItems
+
+
+class Recommender:
+    """Recommends from a model; needs numpy only, and may be shared between threads.
+
+    Ids are those that the model was trained with, text or integers; `5` and `"5"` are different
+    ids. Scores are higher for better items and comparable within one query only.
+
+    Args:
+        model: From `lightrec.train`, `lightrec.compress` or `Model.load`.
+        scan: Searches the codes; the fastest that runs here when None. All give the same answers.
+        threads: Threads for many queries at once, 0 for all available cores.
+    """
+
+    def __init__(self, model: Model, *, scan: Scan | None = None, threads: int = 0) -> None:
+        self.model = model
+        self._ranking = Ranking(model, scan, whole_number(threads, "threads", at_least=0))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Recommender:
+        """Reads a model folder.
+
+        Raises:
+            ArtifactError: The folder does not hold a sound model.
+        """
+        return cls(Model.load(path))
+
+    def recommend(
+        self,
+        users: Ids | None = None,
+        *,
+        histories: Iterable[Any] | None = None,
+        vectors: npt.ArrayLike | None = None,
+        k: int = 10,
+        exclude_seen: bool | None = None,
+        allow: Ids | None = None,
+        deny: Ids | None = None,
+        where: Mapping[str, Any] | None = None,
+        post_ranking: int = 0,
+    ) -> Recommendations:
+        """The k best items of each query: exactly k, or all where fewer may be returned.
+
+        Give exactly one of `users`, `histories` and `vectors`.
+
+        Args:
+            users: A user id, or a list, array or column of them.
+            histories: Item ids that somebody liked, or several such lists; the users need not be
+                known. Their vectors are fitted in closed form (`lightrec.serving.fold_in`). An
+                empty list is one empty history; where a history holds nothing to go by, the most
+                popular items are returned and `fallback` says so.
+            vectors: (T,) or (Q, T) numbers in the space of the teacher's user vectors.
+            k: Items wanted for each query.
+            exclude_seen: Whether a user's training pairs, or the items of a history, are left out.
+                None leaves them out where they are known: not if the model was saved without its
+                history.
+            allow: Item ids; nothing else is returned.
+            deny: Item ids that are never returned.
+            where: Conditions on the item columns, all of which must hold: column name to a value,
+                or to a list of values of which one must match (in columns of lists: one of the
+                elements).
+            post_ranking: Recall this many items by their codes, then order them by the product of
+                float user and item vectors, which `scores` then holds. For `free` and `fitted`
+                users the float user vector is the stored one, which was fitted to the codes and
+                not to the float items; users of the forms `linear`, `mlp` and `table` have none
+                and can only ask by vector (for `table` also by history). 0 for no post-ranking.
+
+        Returns:
+            Items and scores by query, in the order of the queries.
+
+        Raises:
+            UnknownIdError: A user or item id is unknown.
+            ArgumentError: An argument is malformed, or needs a part that the model was saved
+                without.
+        """
+        queries = read_queries(self.model, users, histories, vectors)
+        return self._ranking.rank(
+            queries, self._wish(k, exclude_seen, allow, deny, where, post_ranking)
+        )
+
+    def recommend_all(
+        self,
+        *,
+        k: int = 10,
+        exclude_seen: bool | None = None,
+        allow: Ids | None = None,
+        deny: Ids | None = None,
+        where: Mapping[str, Any] | None = None,
+        post_ranking: int = 0,
+        users_per_block: int = 4096,
+        progress: bool = False,
+    ) -> Iterator[Recommendations]:
+        """Recommends for every user, a block at a time, in the order of the model's users.
+
+        Args:
+            k: As for `recommend`, like all arguments up to `post_ranking`.
+            exclude_seen: As for `recommend`.
+            allow: As for `recommend`.
+            deny: As for `recommend`.
+            where: As for `recommend`.
+            post_ranking: As for `recommend`.
+            users_per_block: Users answered at a time; no effect on the answers.
+            progress: Shows a progress bar when standard error is a terminal.
+
+        Yields:
+            The answers to the users of one block.
+
+        Raises:
+            UnknownIdError: As for `recommend`.
+            ArgumentError: As for `recommend`.
+        """
+        wish = self._wish(k, exclude_seen, allow, deny, where, post_ranking)
+        size = whole_number(users_per_block, "users_per_block", at_least=1)
+        starts = range(0, self.model.num_users, size)
+        blocks = (np.arange(start, min(start + size, self.model.num_users)) for start in starts)
+        return (
+            self._ranking.rank(UserQueries(rows), wish)
+            for rows in track(blocks, "recommending", total=len(starts), enabled=progress)
+        )
+
+    def score(
+        self,
+        users: Ids | None = None,
+        *,
+        histories: Iterable[Any] | None = None,
+        vectors: npt.ArrayLike | None = None,
+        items: Ids,
+    ) -> np.ndarray:
+        """Scores of given items: those by which `recommend` (without post-ranking) orders them.
+
+        Args:
+            users: As for `recommend`.
+            histories: As for `recommend`; where one holds nothing to go by, scores are
+                popularities.
+            vectors: As for `recommend`.
+            items: An item id or a list of them; seen items too.
+
+        Returns:
+            (Q, n) float32, in the order of queries and items.
+
+        Raises:
+            UnknownIdError: A user or item id is unknown.
+            ArgumentError: An argument is malformed.
+        """
+        queries = read_queries(self.model, users, histories, vectors)
+        return self._ranking.score(
+            queries, self.model.item_ids.rows(id_list(items, "items"), "item")
+        )
+
+    def similar_items(
+        self,
+        item_id: str | int,
+        k: int = 10,
+        *,
+        allow: Ids | None = None,
+        deny: Ids | None = None,
+        where: Mapping[str, Any] | None = None,
+    ) -> Recommendations:
+        """The items whose decoded vectors have the largest cosine similarity with an item's.
+
+        Args:
+            item_id: The item, which is not returned itself.
+            k: Items wanted.
+            allow: As for `recommend`.
+            deny: As for `recommend`.
+            where: As for `recommend`.
+
+        Returns:
+            One query; scores are cosines, and items of one score are in the order of the catalogue.
+
+        Raises:
+            UnknownIdError: An item id is unknown.
+            ArgumentError: An argument is malformed.
+        """
+        (row,) = self.model.item_ids.rows([item_id], "item").tolist()
+        k = whole_number(k, "k", at_least=1)
+        itself = np.array([row], np.int32)
+        rows = read_candidates(self.model, allow, deny, where).without(itself)
+        best = self._similar.top_k(row, k, rows)
+        item_ids = self.model.item_ids.series
+        return Recommendations(
+            query_column="similar_to",
+            queries=item_ids.gather([row]),
+            counts=np.array([len(best)]),
+            item_ids=item_ids.gather(best.rows),
+            item_scores=best.scores,
+        )
+
+    @cached_property
+    def _similar(self) -> SimilarItems:
+        return SimilarItems(self.model.item_codes)
+
+    def _wish(
+        self,
+        k: int,
+        exclude_seen: bool | None,
+        allow: Ids | None,
+        deny: Ids | None,
+        where: Mapping[str, Any] | None,
+        post_ranking: int,
+    ) -> Wish:
+        return Wish(
+            k=whole_number(k, "k", at_least=1),
+            candidates=read_candidates(self.model, allow, deny, where),
+            exclude_seen=exclude_seen,
+            post_ranking=whole_number(post_ranking, "post_ranking", at_least=0),
+        )

@@ -1,0 +1,147 @@
+"""The stages of the method, for `train` and the experiments alike: teacher, start, student."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from lightrec.codes.additive_quantization import additive_quantization, popularity_weights
+from lightrec.codes.item_codes import ItemCodes
+from lightrec.codes.item_metric import ItemMetric
+from lightrec.codes.residual_kmeans import residual_kmeans
+from lightrec.encoder.student import Student
+from lightrec.evaluation.ranking_evaluation import evaluate_ranking
+from lightrec.evaluation.scorers import CodeScorer, FloatScorer, Scorer
+from lightrec.interactions.history import History
+from lightrec.run_config import RunConfig
+from lightrec.teachers.bpr import BprFactorization, train_bpr
+from lightrec.teachers.factors import Factors
+from lightrec.training.loop import Surroundings, Validation, fit
+from lightrec.training.negative_sampling import PairBatches
+
+
+@dataclass(frozen=True)
+class FittedTeacher:
+    """A float model and the epochs it took."""
+
+    factors: Factors
+    epochs: int
+
+
+@dataclass(frozen=True)
+class FittedStudent:
+    """Codes, the users that go with them, and the epochs they took.
+
+    Attributes:
+        item_codes: The catalogue.
+        users: (M, D) float32, P2.
+        epochs: Passes over the pairs; 0 when no gradient step beat the start.
+    """
+
+    item_codes: ItemCodes
+    users: np.ndarray
+    epochs: int
+
+
+def fit_teacher(
+    pairs: History,
+    config: RunConfig,
+    *,
+    held_out: History | None = None,
+    epochs: int | None = None,
+    surroundings: Surroundings | None = None,
+) -> FittedTeacher:
+    """Trains the float teacher, with early stopping on `held_out` or for given epochs."""
+    model = BprFactorization(pairs.num_users, pairs.num_items, config.teacher, config.seed)
+
+    def scorer() -> Scorer:
+        factors = model.factors()
+        return FloatScorer(factors.users, factors.items)
+
+    result = train_bpr(
+        model,
+        pairs,
+        seed=config.seed,
+        validation=_judge(scorer, pairs, held_out),
+        stop_after=epochs,
+        surroundings=surroundings,
+    )
+    return FittedTeacher(model.factors(), result.epochs)
+
+
+def quantize(pairs: History, teacher: Factors, config: RunConfig, start: str) -> ItemCodes | None:
+    """The student before any gradient step: `random` (drawn later: None), `rvq` or `aq`."""
+    rng = np.random.default_rng(config.seed)
+    codes = config.codes
+    if start == "random":
+        return None
+    if start == "rvq":  # unweighted: the paper's baseline
+        return residual_kmeans(
+            teacher.items,
+            codes.num_codebooks,
+            codes.num_codewords,
+            iterations=codes.kmeans_iterations,
+            rng=rng,
+        )
+    return additive_quantization(
+        teacher.items,
+        codes,
+        weights=popularity_weights(pairs.item_degrees(), codes.popularity_power),
+        metric=ItemMetric.configured(config.metric, teacher.users, teacher.width),
+        rng=rng,
+    )
+
+
+def fit_student(
+    pairs: History,
+    teacher: Factors,
+    start: ItemCodes | None,
+    config: RunConfig,
+    *,
+    held_out: History | None = None,
+    epochs: int | None = None,
+    surroundings: Surroundings | None = None,
+) -> FittedStudent:
+    """Trains codes, codebooks and users, with early stopping on `held_out` or for given epochs."""
+    settings = config.student
+    student = Student(
+        teacher,
+        start,
+        settings,
+        num_codebooks=config.codes.num_codebooks,
+        num_codewords=config.codes.num_codewords,
+        metric=ItemMetric.configured(config.metric, teacher.users, teacher.width),
+        seed=config.seed,
+    )
+    batches = PairBatches(
+        pairs,
+        batch_size=settings.batch_size,
+        num_negatives=settings.num_negatives,
+        pool_size=settings.pool_size,
+        seed=config.seed,
+    )
+
+    def scorer() -> Scorer:
+        return CodeScorer(student.item_codes(), student.user_vectors())
+
+    result = fit(
+        student,
+        batches,
+        settings,
+        name="student",
+        validation=_judge(scorer, pairs, held_out),
+        stop_after=epochs,
+        surroundings=surroundings,
+    )
+    return FittedStudent(student.item_codes(), student.user_vectors(), result.epochs)
+
+
+def _judge(
+    scorer: Callable[[], Scorer], pairs: History, held_out: History | None
+) -> Validation | None:
+    """Validation on `held_out` of whatever `scorer` returns at the time."""
+    if held_out is None:
+        return None
+    return Validation(lambda: evaluate_ranking(scorer(), pairs, held_out).means)

@@ -1,0 +1,206 @@
+"""No damage to a saved model goes unnoticed; nothing is ever half loaded."""
+
+import os
+import shutil
+import socket
+import stat
+import time
+
+import pytest
+
+from lightrec.artifact import Model, read_manifest
+from lightrec.errors import ArtifactError
+
+SEALED = [
+    "MANIFEST.json", "config.json", "codes.safetensors", "users.safetensors", "items.parquet",
+    "users.parquet", "history.safetensors", "selection.safetensors", "float_items.safetensors",
+]  # fmt: skip
+
+
+def _assert_refused(folder, name):
+    with pytest.raises(ArtifactError) as caught:
+        Model.load(folder)
+    message = str(caught.value)
+    assert str(folder) in message
+    assert name in message
+    assert "\n" not in message
+
+
+def test_the_list_is_complete(saved):
+    assert sorted(SEALED) == sorted(p.name for p in saved.iterdir() if p.name != "README.md")
+
+
+@pytest.mark.parametrize("name", SEALED)
+def test_any_flipped_bit_is_noticed(folder, name):
+    content = (folder / name).read_bytes()
+    version = content.find(b"1,") if name == "MANIFEST.json" else -1
+    with open(folder / name, "r+b", buffering=0) as file:
+        for place, byte in enumerate(content):
+            for bit in range(8):
+                os.pwrite(file.fileno(), bytes([byte ^ 1 << bit]), place)
+                _assert_refused(folder, "" if place == version else name)
+            os.pwrite(file.fileno(), bytes([byte]), place)
+    Model.load(folder)
+
+
+@pytest.mark.parametrize("name", SEALED)
+def test_a_cut_or_grown_file_is_noticed(folder, name):
+    content = (folder / name).read_bytes()
+    for length in reversed(range(len(content))):
+        os.truncate(folder / name, length)
+        _assert_refused(folder, name)
+    for tail in (b"\0", b"\n", b" ", content):
+        (folder / name).write_bytes(content + tail)
+        _assert_refused(folder, name)
+
+
+@pytest.mark.parametrize("name", SEALED)
+def test_a_zeroed_block_is_noticed(folder, name):
+    content = (folder / name).read_bytes()
+    for start in range(0, len(content), 512):
+        block = bytes(len(content[start : start + 512]))
+        damaged = content[:start] + block + content[start + 512 :]
+        if damaged != content:
+            (folder / name).write_bytes(damaged)
+            _assert_refused(folder, name)
+
+
+@pytest.mark.parametrize("name", SEALED)
+def test_a_file_of_another_generation_is_noticed(folder, name, tmp_path, make_model):
+    make_model(seed=1).save(tmp_path / "other")
+    shutil.copy(tmp_path / "other" / name, folder / name)
+    with pytest.raises(ArtifactError):
+        Model.load(folder)
+
+
+def test_files_that_changed_places_are_noticed(folder):
+    os.rename(folder / "items.parquet", folder / "kept")
+    os.rename(folder / "users.parquet", folder / "items.parquet")
+    os.rename(folder / "kept", folder / "users.parquet")
+    _assert_refused(folder, ".parquet")
+
+
+@pytest.mark.parametrize("name", SEALED)
+def test_a_missing_file_is_named(folder, name):
+    (folder / name).unlink()
+    _assert_refused(folder, name)
+
+
+def _folder(path):
+    path.mkdir()
+
+
+def _link(path):
+    path.symlink_to("kept")
+
+
+def _dangling_link(path):
+    path.symlink_to("nowhere")
+
+
+def _pipe(path):
+    os.mkfifo(path)
+
+
+def _socket(path):
+    here = os.getcwd()
+    os.chdir(path.parent)  # the names of sockets are short
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path.name)
+    os.chdir(here)
+
+
+def _device(path):
+    try:
+        os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 5))  # an endless source of zeros
+    except PermissionError:
+        pytest.skip("devices need root")
+
+
+@pytest.mark.parametrize("make", [_folder, _link, _dangling_link, _pipe, _socket, _device])
+@pytest.mark.parametrize("name", ["MANIFEST.json", "users.parquet", "float_items.safetensors"])
+def test_only_regular_files_are_read(folder, name, make):
+    (folder / name).rename(folder / "kept")
+    make(folder / name)
+    start = time.monotonic()
+    _assert_refused(folder, name)
+    assert time.monotonic() - start < 2
+
+
+@pytest.mark.parametrize("make", [_pipe, _socket, _dangling_link, None])
+def test_the_path_must_be_a_folder(tmp_path, make):
+    if make is not None:
+        make(tmp_path / "model")
+    with pytest.raises(ArtifactError, match="model"):
+        Model.load(tmp_path / "model")
+
+
+def test_a_file_without_permission_is_named(folder):
+    if os.geteuid() == 0:
+        pytest.skip("root may read everything")
+    (folder / "users.parquet").chmod(0)
+    _assert_refused(folder, "users.parquet")
+
+
+def test_an_empty_folder_is_no_model(tmp_path):
+    _assert_refused(tmp_path, "MANIFEST.json")
+
+
+def test_an_edited_card_is_no_damage(folder):
+    (folder / "README.md").write_bytes(b"\xff" * 100)
+    assert Model.load(folder).digest == read_manifest(folder).digest
+
+
+def test_a_file_replaced_while_it_is_read_cannot_slip_in(folder, monkeypatch):
+    """The bytes that were hashed are the bytes that are used."""
+    from lightrec.artifact import generation
+
+    whole = Model.load(folder)
+    hash_of = generation.sha256_of
+
+    def hash_and_replace(content):
+        for name in ("config.json", "items.parquet", "users.safetensors"):
+            (folder / name).write_bytes(b"changed")
+        return hash_of(content)
+
+    monkeypatch.setattr(generation, "sha256_of", hash_and_replace)
+    try:
+        loaded = Model.load(folder)
+    except ArtifactError:
+        return
+    assert loaded.digest == whole.digest
+    assert loaded.item_ids.series.equals(whole.item_ids.series)
+
+
+def test_a_load_sees_one_generation_while_saves_replace_it(tmp_path, make_model):
+    """Every answer is of one generation, whole, whatever the interleaving."""
+    import threading
+
+    models = [make_model(seed=seed) for seed in (1, 2)]
+    models[0].save(tmp_path / "model")
+    stop = threading.Event()
+    failures = []
+
+    def keep_saving():
+        while not stop.is_set():
+            for model in models:
+                model.save(tmp_path / "model")
+
+    def keep_loading():
+        while not stop.is_set():
+            try:
+                loaded = Model.load(tmp_path / "model")
+                seed = loaded.config["seed"]
+                if not loaded.user_ids.series[0].startswith(f"user {seed}-"):
+                    failures.append("mixed")
+            except Exception as error:
+                failures.append(repr(error))
+
+    threads = [threading.Thread(target=work) for work in (keep_saving, keep_loading, keep_loading)]
+    for thread in threads:
+        thread.start()
+    time.sleep(3)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not failures

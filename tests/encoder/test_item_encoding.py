@@ -1,0 +1,107 @@
+"""How the catalogue is encoded while the student learns."""
+
+import numpy as np
+import pytest
+import torch
+
+from lightrec.codes.item_metric import ItemMetric
+from lightrec.encoder.composite_encoder import CompositeEncoder
+from lightrec.encoder.item_encoding import ItemEncoding, JointEncoding, RecurrentEncoding
+from lightrec.encoder.selection import Hard
+
+ITEMS, WIDTH, BOOKS, WORDS = 40, 6, 3, 8
+
+
+@pytest.fixture
+def items() -> torch.Tensor:
+    return torch.randn(ITEMS, WIDTH, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def encoder() -> CompositeEncoder:
+    generator = torch.Generator().manual_seed(2)
+    return CompositeEncoder(WIDTH, BOOKS, WORDS, selection=Hard(), generator=generator)
+
+
+def joint(encoder, items, metric=None, beam: int = 8, icm_sweeps: int = 1) -> JointEncoding:
+    codes = np.random.default_rng(0).integers(0, WORDS, (ITEMS, BOOKS), dtype=np.uint8)
+    return JointEncoding(
+        encoder,
+        items,
+        codes,
+        metric=metric or ItemMetric.euclidean(WIDTH),
+        beam=beam,
+        icm_sweeps=icm_sweeps,
+    )
+
+
+def test_recurrent_encodes_rows_of_the_catalogue(encoder, items) -> None:
+    encoding = RecurrentEncoding(encoder, items)
+    rows = torch.tensor([5, 0, 39, 5])
+    assert torch.equal(encoding(rows), encoder(items[rows]).vectors)
+    codes = encoding.item_codes()
+    torch.testing.assert_close(encoding(rows).detach(), torch.from_numpy(codes.decode(rows.numpy())))
+    before = codes.codes.copy()
+    encoding.refresh()
+    assert np.array_equal(encoding.item_codes().codes, before)
+
+
+def test_joint_decodes_fixed_codes(encoder, items) -> None:
+    encoding = joint(encoder, items)
+    rows = torch.tensor([5, 0, 39, 5])
+    decoded = encoding.item_codes().decode(rows.numpy())
+    np.testing.assert_array_equal(encoding(rows).detach(), decoded)
+
+
+def test_joint_moves_only_codewords_in_use(encoder, items) -> None:
+    encoding = joint(encoder, items)
+    encoding(torch.tensor([3])).sum().backward()
+    used = encoding.item_codes().codes[3]
+    touched = encoder.codebooks.grad.abs().sum(dim=2) > 0
+    assert touched.sum() == BOOKS
+    assert touched[torch.arange(BOOKS), torch.from_numpy(used).long()].all()
+
+
+@pytest.mark.parametrize(("beam", "icm_sweeps"), [(8, 1), (0, 2), (1, 0)])
+def test_refresh_worsens_no_item_and_moves_no_codeword(encoder, items, beam, icm_sweeps) -> None:
+    users = np.random.default_rng(3).normal(size=(30, WIDTH)) * np.geomspace(3, 0.3, WIDTH)
+    metric = ItemMetric.user_gram(users.astype(np.float32))
+    encoding = joint(encoder, items, metric, beam, icm_sweeps)
+    before = encoding.item_codes()
+    encoding.refresh()
+    after = encoding.item_codes()
+    assert np.array_equal(after.codebooks, before.codebooks)
+    lost = [metric.errors(items.numpy() - codes.decode()) for codes in (before, after)]
+    assert (lost[1] <= lost[0] * (1 + 1e-5) + 1e-5).all()
+    assert lost[1].mean() < 0.7 * lost[0].mean()
+
+
+def test_joint_codes_belong_to_the_state(encoder, items) -> None:
+    """Checkpoints and early stopping restore codes and codebooks together."""
+    encoding = joint(encoder, items)
+    state = {name: value.clone() for name, value in encoding.state_dict().items()}
+    before = encoding.item_codes()
+    encoding.refresh()
+    with torch.no_grad():
+        encoder.codebooks.mul_(2.0)
+    encoding.load_state_dict(state)
+    assert np.array_equal(encoding.item_codes().codes, before.codes)
+    assert np.array_equal(encoding.item_codes().codebooks, before.codebooks)
+
+
+def test_exported_codes_do_not_follow_later_training(encoder, items) -> None:
+    encoding = joint(encoder, items)
+    exported = encoding.item_codes()
+    copies = exported.codes.copy(), exported.codebooks.copy()
+    with torch.no_grad():
+        encoder.codebooks.mul_(2.0)
+    encoding.refresh()
+    assert np.array_equal(exported.codes, copies[0])
+    assert np.array_equal(exported.codebooks, copies[1])
+
+
+def test_an_encoding_must_say_how() -> None:
+    with pytest.raises(NotImplementedError):
+        ItemEncoding()(torch.tensor([0]))
+    with pytest.raises(NotImplementedError):
+        ItemEncoding().item_codes()

@@ -1,0 +1,165 @@
+"""Where the gradient of each selection goes, by finite differences."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from lightrec.encoder.composite_encoder import CompositeEncoder
+from lightrec.encoder.recurrence import SubtractDetached
+from lightrec.encoder.selection import Hard, StraightThrough
+from lightrec.encoder.similarity import Bilinear, Euclidean
+
+WIDTH, BOOKS, WORDS, ITEMS, TEMPERATURE = 3, 2, 4, 5, 0.9
+Arrays = dict[str, np.ndarray]
+
+
+def case(similarity: str, selection: str) -> tuple[CompositeEncoder, torch.Tensor]:
+    generator = torch.Generator().manual_seed(6)
+    hard = selection == "hard"
+    encoder = CompositeEncoder(
+        WIDTH,
+        BOOKS,
+        WORDS,
+        similarity=Euclidean if similarity == "euclidean" else lambda: Bilinear(WIDTH, generator),
+        selection=Hard() if hard else StraightThrough(TEMPERATURE),
+        recurrence=SubtractDetached() if hard else None,
+        generator=generator,
+    ).double()
+    for each in encoder.similarities:
+        if isinstance(each, Bilinear):
+            each.codeword_weight.data = torch.randn(WIDTH, generator=generator).double()
+    items = torch.randn(ITEMS, WIDTH, generator=generator).double()
+    return encoder, items.requires_grad_()
+
+
+def task_loss(vectors):  # noqa: ANN201 - of torch tensors and numpy arrays alike
+    """Neither linear nor symmetric in the encodings."""
+    weights = np.linspace(-1.0, 2.0, ITEMS * WIDTH).reshape(ITEMS, WIDTH)
+    if isinstance(vectors, torch.Tensor):
+        weights = torch.from_numpy(weights)
+    return (weights * vectors + vectors**3).sum()
+
+
+def arrays_of(encoder: CompositeEncoder, items: torch.Tensor) -> Arrays:
+    parameters = {name: value.detach().numpy().copy() for name, value in encoder.named_parameters()}
+    return {"items": items.detach().numpy().copy(), **parameters}
+
+
+def similarities_by_hand(arrays: Arrays, book: int, states: np.ndarray) -> np.ndarray:
+    codebook = arrays["codebooks"][book]
+    if f"similarities.{book}.weight" not in arrays:
+        return 2 * states @ codebook.T - (codebook**2).sum(axis=1)
+    weight = arrays[f"similarities.{book}.weight"]
+    return (states @ weight + arrays[f"similarities.{book}.codeword_weight"]) @ codebook.T
+
+
+def softmax(values: np.ndarray) -> np.ndarray:
+    powers = np.exp(values - values.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def frozen_gaps(arrays: Arrays) -> list[np.ndarray]:
+    """What Eq. 6 stops the gradient through: one-hot minus softmax, at the present parameters."""
+    states, gaps = arrays["items"], []
+    for book in range(BOOKS):
+        similarities = similarities_by_hand(arrays, book, states)
+        one_hot = np.eye(WORDS)[similarities.argmax(axis=1)]
+        gaps.append(one_hot - softmax(similarities / TEMPERATURE))
+        states = states - one_hot @ arrays["codebooks"][book]
+    return gaps
+
+
+def soft_surrogate(arrays: Arrays, gaps: list[np.ndarray]) -> float:
+    """The function whose plain gradient Eq. 6 promises."""
+    states, total = arrays["items"], np.zeros((ITEMS, WIDTH))
+    for book in range(BOOKS):
+        soft = softmax(similarities_by_hand(arrays, book, states) / TEMPERATURE)
+        words = (soft + gaps[book]) @ arrays["codebooks"][book]
+        total, states = total + words, states - words
+    return float(task_loss(total))
+
+
+def finite_differences(function: Callable[[Arrays], float], arrays: Arrays) -> Arrays:
+    gradients = {name: np.zeros_like(array) for name, array in arrays.items()}
+    for name, array in arrays.items():
+        for place in np.ndindex(array.shape):
+            values = []
+            for step in (1e-5, -1e-5):
+                moved = {**arrays, name: array.copy()}
+                moved[name][place] += step
+                values.append(function(moved))
+            gradients[name][place] = (values[0] - values[1]) / 2e-5
+    return gradients
+
+
+def gradients_of(encoder: CompositeEncoder, items: torch.Tensor) -> Arrays:
+    task_loss(encoder(items).vectors).backward()
+    found = {"items": items.grad, **{n: p.grad for n, p in encoder.named_parameters()}}
+    return {name: grad.numpy() for name, grad in found.items() if grad is not None}
+
+
+@pytest.mark.parametrize("similarity", ["euclidean", "bilinear"])
+def test_straight_through_has_the_gradient_of_the_softmax(similarity: str) -> None:
+    encoder, items = case(similarity, "straight_through")
+    arrays = arrays_of(encoder, items)
+    gaps = frozen_gaps(arrays)
+    expected = finite_differences(lambda moved: soft_surrogate(moved, gaps), arrays)
+    found = gradients_of(encoder, items)
+    assert found.keys() == expected.keys()
+    for name, gradient in expected.items():
+        np.testing.assert_allclose(found[name], gradient, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("similarity", ["euclidean", "bilinear"])
+def test_straight_through_reaches_every_parameter(similarity: str) -> None:
+    encoder, items = case(similarity, "straight_through")
+    found = gradients_of(encoder, items)
+    assert (np.abs(found["codebooks"]).sum(axis=2) > 0).all()  # every codeword, chosen or not
+    assert (np.abs(found["items"]).sum(axis=1) > 0).all()
+    for name, gradient in found.items():
+        assert (np.abs(gradient) > 0).all(), name
+
+
+def test_straight_through_forward_is_the_hard_choice_at_any_temperature() -> None:
+    generator = torch.Generator().manual_seed(0)
+    states = torch.randn(50, WIDTH, generator=generator)
+    codebook = torch.randn(WORDS, WIDTH, generator=generator)
+    expected = Hard()(states, codebook, Euclidean())
+    for temperature in (1e-3, 0.9, 1e3):
+        found = StraightThrough(temperature)(states, codebook, Euclidean())
+        assert torch.equal(found.indices, expected.indices)
+        torch.testing.assert_close(found.words, expected.words, rtol=1e-5, atol=1e-6)
+
+
+def test_hard_has_the_exact_gradient_with_codes_fixed() -> None:
+    encoder, items = case("bilinear", "hard")
+    codes = encoder(items).codes.numpy()
+
+    def fixed_codes(arrays: Arrays) -> float:
+        chosen = [arrays["codebooks"][book, codes[:, book]] for book in range(BOOKS)]
+        return float(task_loss(np.sum(chosen, axis=0)))
+
+    arrays = arrays_of(encoder, items)
+    expected = finite_differences(fixed_codes, {"codebooks": arrays["codebooks"]})["codebooks"]
+    found = gradients_of(encoder, items)
+    np.testing.assert_allclose(found["codebooks"], expected, rtol=1e-6, atol=1e-7)
+    unchosen = np.array(
+        [[word not in codes[:, book] for word in range(WORDS)] for book in range(BOOKS)]
+    )
+    assert unchosen.any()
+    assert (found["codebooks"][unchosen] == 0).all()
+
+
+def test_hard_lets_no_gradient_through_the_choice() -> None:
+    encoder, items = case("bilinear", "hard")
+    found = gradients_of(encoder, items)
+    assert found.keys() == {"codebooks"}  # neither items nor similarities
+
+
+def test_ties_go_to_the_lower_codeword() -> None:
+    codebook = torch.tensor([[2.0], [1.0], [1.0], [3.0]])
+    states = torch.tensor([[1.0]])
+    for selection in (Hard(), StraightThrough()):
+        assert selection(states, codebook, Euclidean()).indices.tolist() == [1]

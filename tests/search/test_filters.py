@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lightrec.errors import ArgumentError
+from lightrec.search.filters import BatchFilter, Filter
+
+
+def test_rows_are_sorted_and_made_unique():
+    rows = Filter.of(10, exclude=[7, 1, 7], allow=np.array([3, 2], np.int64))
+    assert rows.exclude is not None
+    assert rows.allow is not None
+    assert rows.exclude.tolist() == [1, 7]
+    assert rows.allow.tolist() == [2, 3]
+    assert rows.exclude.dtype == rows.allow.dtype == np.int32
+    rows.check(10)
+
+
+def test_nothing_allowed_is_not_everything_allowed():
+    assert Filter.of(10, allow=[]).allow is not None
+    assert Filter.of(10).allow is None
+
+
+@pytest.mark.parametrize("rows", [[-1], [10], [0.5], [[1]], ["1"]])
+def test_rows_that_are_none_of_the_catalogue(rows):
+    with pytest.raises(ArgumentError, match="exclude"):
+        Filter.of(10, exclude=rows)
+    with pytest.raises(ArgumentError, match="allow"):
+        Filter.of(10, allow=rows)
+
+
+def test_batch_filters_by_query():
+    batch = BatchFilter.of(10, 3, exclude=[[5, 2], [], [9]], allow=[2, 9, 1])
+    assert batch.num_queries == 3
+    excluded = [batch.of_query(q).exclude for q in range(3)]
+    assert [rows.tolist() for rows in excluded if rows is not None] == [[2, 5], [], [9]]
+    assert batch.of_query(1).allow is batch.allow
+
+
+@pytest.mark.parametrize("indptr", [[], [0, 2], [1, 3], [0, 3, 1, 3]])
+def test_batch_filters_that_do_not_add_up(indptr):
+    with pytest.raises(ArgumentError, match="exclude_indptr"):
+        BatchFilter(np.array(indptr, np.int64), np.array([0, 1, 2], np.int32))
+
+
+def test_one_list_for_each_query():
+    with pytest.raises(ArgumentError, match="2 lists for 3 queries"):
+        BatchFilter.of(10, 3, exclude=[[1], [2]])

@@ -1,0 +1,283 @@
+"""Every scan answers as the reference does, and the reference as the definition says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightrec.codes.item_codes import ItemCodes
+from lightrec.errors import ArgumentError
+from lightrec.native import KERNELS
+from lightrec.search.filters import BatchFilter, Filter
+from lightrec.search.reference_scan import ReferenceScan
+from lightrec.search.scan import PortableScan, make_scan
+from lightrec.search.top_k import TopK, TopKBatch
+
+needs_kernels = pytest.mark.skipif(KERNELS is None, reason="the compiled kernels are not in use")
+
+SCANS = [
+    pytest.param(ReferenceScan, id="reference"),
+    pytest.param(PortableScan, id="portable", marks=needs_kernels),
+]
+FAST_SCANS = [pytest.param(PortableScan, id="portable", marks=needs_kernels)]
+
+TABLES = ["normal", "few values", "constant", "zeros of both signs", "huge", "denormal", "offset"]
+
+
+def make_tables(rng: np.random.Generator, kind: str, shape: tuple[int, ...]) -> np.ndarray:
+    if kind == "few values":  # ties everywhere
+        tables = rng.integers(-1, 2, shape)
+    elif kind == "constant":
+        tables = np.full(shape, 0.1)
+    elif kind == "zeros of both signs":
+        tables = rng.choice([0.0, -0.0], shape)
+    elif kind == "huge":
+        tables = rng.normal(size=shape) * 1e30
+    elif kind == "denormal":
+        tables = rng.normal(size=shape) * 1e-44
+    elif kind == "offset":  # differences at the edge of float32
+        tables = 1000 + rng.normal(size=shape) * 1e-4
+    else:
+        tables = rng.normal(size=shape)
+    return tables.astype(np.float32)
+
+
+def assert_same(actual: TopK, expected: TopK) -> None:
+    assert actual.rows.dtype == np.int64
+    assert actual.scores.dtype == np.float32
+    np.testing.assert_array_equal(actual.rows, expected.rows)
+    np.testing.assert_array_equal(actual.scores.view(np.uint32), expected.scores.view(np.uint32))
+
+
+def by_definition(codes: np.ndarray, table: np.ndarray, k: int, rows: Filter) -> list[int]:
+    def score(code: np.ndarray) -> np.float32:
+        total = table[0, code[0]]
+        for book in range(1, len(code)):
+            total = np.float32(total + table[book, code[book]])
+        return total
+
+    allowed = range(len(codes)) if rows.allow is None else rows.allow.tolist()
+    excluded = set() if rows.exclude is None else set(rows.exclude.tolist())
+    kept = [row for row in allowed if row not in excluded]
+    return sorted(kept, key=lambda row: (-score(codes[row]), row))[:k]
+
+
+@st.composite
+def searches(draw):
+    """A catalogue, tables, k and a filter for every query."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    num_items = draw(st.one_of(st.integers(1, 5), st.integers(60, 300)))
+    num_codebooks = draw(st.integers(1, 8))
+    num_codewords = draw(st.sampled_from([1, 2, 16, 17, 255, 256]))
+    distinct = draw(st.sampled_from([1, 3, 1000]))  # different codes: few make equal items
+    pool = rng.integers(0, num_codewords, (distinct, num_codebooks), dtype=np.uint8)
+    codes = pool[rng.integers(0, distinct, num_items)]
+    num_queries = draw(st.integers(1, 11))
+    kind = draw(st.sampled_from(TABLES))
+    tables = make_tables(rng, kind, (num_queries, num_codebooks, num_codewords))
+    k = draw(st.sampled_from([1, 2, 7, num_items, num_items + 3]))
+
+    def some_rows() -> np.ndarray:
+        share = rng.choice([0.0, 0.1, 0.9, 1.0])
+        return np.flatnonzero(rng.random(num_items) < share)
+
+    exclude = [some_rows() for _ in range(num_queries)] if draw(st.booleans()) else None
+    allow = some_rows() if draw(st.booleans()) else None
+    rows = BatchFilter.of(num_items, num_queries, exclude=exclude, allow=allow)
+    return codes, num_codewords, tables, k, rows
+
+
+@given(searches())
+def test_reference_is_the_definition(search):
+    codes, num_codewords, tables, k, rows = search
+    found = ReferenceScan(codes, num_codewords).top_k(tables[0], k, rows.of_query(0))
+    assert found.rows.tolist() == by_definition(codes, tables[0], k, rows.of_query(0))
+
+
+@pytest.mark.parametrize("scan_class", FAST_SCANS)
+@given(search=searches())
+def test_scan_equals_reference(scan_class, search):
+    codes, num_codewords, tables, k, rows = search
+    scan, reference = scan_class(codes, num_codewords), ReferenceScan(codes, num_codewords)
+    for query, table in enumerate(tables):
+        only = rows.of_query(query)
+        assert_same(scan.top_k(table, k, only), reference.top_k(table, k, only))
+    assert_same(scan.top_k(tables[0], k), reference.top_k(tables[0], k))
+
+
+@pytest.mark.parametrize("scan_class", SCANS)
+@given(search=searches(), threads=st.integers(0, 3))
+def test_batch_equals_single(scan_class, search, threads):
+    codes, num_codewords, tables, k, rows = search
+    scan = scan_class(codes, num_codewords)
+    batch = scan.top_k_batch(tables, k, rows, threads=threads)
+    unfiltered = scan.top_k_batch(tables, k, threads=threads)
+    assert len(batch) == len(tables)
+    for query, table in enumerate(tables):
+        assert_same(batch.of(query), scan.top_k(table, k, rows.of_query(query)))
+        assert_same(unfiltered.of(query), scan.top_k(table, k))
+        rest = slice(int(batch.counts[query]), None)
+        assert (batch.rows[query, rest] == -1).all()
+        assert (batch.scores[query, rest] == -np.inf).all()
+
+
+@pytest.mark.parametrize("scan_class", FAST_SCANS)
+@pytest.mark.parametrize("num_codebooks, num_codewords", [(4, 256), (8, 16), (1, 256), (5, 100)])
+@pytest.mark.parametrize("kind", TABLES)
+@pytest.mark.parametrize("order", ["random", "best last", "best first"])
+def test_large_catalogues(scan_class, num_codebooks, num_codewords, kind, order):
+    """Large enough for the sampled starting bar, in orders that are hard on it."""
+    rng = np.random.default_rng(7)
+    codes = rng.integers(0, num_codewords, (20_011, num_codebooks), dtype=np.uint8)
+    tables = make_tables(rng, kind, (9, num_codebooks, num_codewords))
+    if order != "random":
+        scores = sum(tables[0, b].astype(float)[codes[:, b]] for b in range(num_codebooks))
+        codes = codes[np.argsort(scores if order == "best last" else -scores)]
+    scan, reference = scan_class(codes, num_codewords), ReferenceScan(codes, num_codewords)
+    best = reference.top_k(tables[0], 700).rows
+    seen = np.concatenate([best[:600], rng.choice(20_011, 300, replace=False)])
+    for k in (1, 10, 100, 500):
+        expected = reference.top_k_batch(tables, k)
+        assert_same(scan.top_k(tables[0], k), expected.of(0))
+        batch = scan.top_k_batch(tables, k, threads=2)
+        for query in range(9):
+            assert_same(batch.of(query), expected.of(query))
+        for rows in (
+            Filter.of(20_011, exclude=seen),
+            Filter.of(20_011, allow=seen),
+            Filter.of(20_011, exclude=best[::2], allow=seen),
+            Filter.of(20_011, allow=best[:3]),
+        ):
+            assert_same(scan.top_k(tables[0], k, rows), reference.top_k(tables[0], k, rows))
+
+
+@pytest.mark.parametrize("scan_class", FAST_SCANS)
+def test_a_sample_that_promises_too_much(scan_class):
+    """400 rows tower above the rest; now and then the sample holds so many that it misleads."""
+    rng = np.random.default_rng(1)
+    row = np.arange(16 * 256)
+    scan = scan_class(np.stack([row // 256, row % 256], axis=1).astype(np.uint8), 256)
+    for _ in range(4):
+        tables = np.zeros((5_000, 2, 256), np.float32)
+        for book, size, towering in ((0, 16, 8), (1, 256, 50)):
+            chosen = rng.random((5_000, size), np.float32).argpartition(towering)[:, :towering]
+            np.put_along_axis(tables[:, book], chosen, 1, axis=1)
+        batch = scan.top_k_batch(tables, 401)
+        assert (batch.counts == 401).all()
+        assert (batch.scores[:, 399:] == [2, 1]).all()
+        assert all(len(scan.top_k(table, 401)) == 401 for table in tables)
+
+
+@pytest.mark.parametrize("scan_class", SCANS)
+def test_fewer_results_than_wanted(scan_class):
+    scan = scan_class(np.array([[0], [1], [0]], np.uint8), 2)
+    table = np.array([[1.0, 2.0]], np.float32)
+    assert scan.num_items == 3
+    assert scan.top_k(table, 10).rows.tolist() == [1, 0, 2]
+    assert scan.top_k(table, 10, Filter.of(3, exclude=[1])).rows.tolist() == [0, 2]
+    assert scan.top_k(table, 10, Filter.of(3, allow=[2, 1], exclude=[1])).rows.tolist() == [2]
+    assert scan.top_k(table, 1, Filter.of(3, allow=[])).rows.tolist() == []
+    assert scan.top_k(table, 1, Filter.of(3, exclude=[0, 1, 2])).rows.tolist() == []
+    assert scan.top_k(table, 2, Filter()).rows.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("scan_class", SCANS)
+def test_an_empty_catalogue_and_no_queries(scan_class):
+    scan = scan_class(np.empty((0, 2), np.uint8), 4)
+    table = np.zeros((2, 4), np.float32)
+    assert len(scan.top_k(table, 5)) == 0
+    assert scan.top_k_batch(table[None], 5).counts.tolist() == [0]
+    assert len(scan.top_k_batch(np.empty((0, 2, 4), np.float32), 5)) == 0
+
+
+@pytest.mark.parametrize("scan_class", SCANS)
+def test_negative_zero_ties_with_zero_and_comes_back_as_zero(scan_class):
+    scan = scan_class(np.array([[1], [0], [1]], np.uint8), 2)
+    found = scan.top_k(np.array([[0.0, -0.0]], np.float32), 3)
+    assert found.rows.tolist() == [0, 1, 2]
+    assert not np.signbit(found.scores).any()
+
+
+@pytest.mark.parametrize("scan_class", SCANS)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
+def test_scores_that_are_not_finite_are_refused(scan_class, value):
+    scan = scan_class(np.zeros((3, 2), np.uint8), 4)
+    tables = np.zeros((2, 2, 4), np.float32)
+    tables[1, 1, 3] = value
+    with pytest.raises(ArgumentError, match="not finite or too large"):
+        scan.top_k(tables[1], 1)
+    with pytest.raises(ArgumentError, match="not finite or too large"):
+        scan.top_k_batch(tables, 1)
+
+
+@pytest.mark.parametrize("scan_class", SCANS)
+def test_arguments_that_do_not_fit_are_refused(scan_class):
+    scan = scan_class(np.zeros((3, 2), np.uint8), 4)
+    table = np.zeros((2, 4), np.float32)
+    for k in (0, -1):
+        with pytest.raises(ArgumentError, match="k must be at least 1"):
+            scan.top_k(table, k)
+        with pytest.raises(ArgumentError, match="k must be at least 1"):
+            scan.top_k_batch(table[None], k)
+    for wrong in (table[:, :3], table[:1], table.astype(np.float64)):
+        with pytest.raises(ArgumentError, match="score tables must be"):
+            scan.top_k(wrong, 1)
+        with pytest.raises(ArgumentError, match="score tables must be"):
+            scan.top_k_batch(wrong[None], 1)
+    with pytest.raises(ArgumentError, match=r"\(2, 4\) float32"):
+        scan.top_k(table[None], 1)
+    with pytest.raises(ArgumentError, match=r"\(Q, 2, 4\) float32"):
+        scan.top_k_batch(table, 1)
+    one_query = BatchFilter.of(3, 1)
+    with pytest.raises(ArgumentError, match="queries"):
+        scan.top_k_batch(np.stack([table, table]), 1, one_query)
+    for rows in ([0, 3], [-1, 0], [1, 1], [1, 0]):
+        for what in ("exclude", "allow"):
+            unchecked = Filter(**{what: np.array(rows, np.int32)})
+            with pytest.raises(ArgumentError, match=f"{what} rows"):
+                scan.top_k(table, 1, unchecked)
+
+
+@pytest.mark.parametrize("scan_class", SCANS)
+@pytest.mark.parametrize(
+    "codes, num_codewords",
+    [
+        (np.array([[0, 4]], np.uint8), 4),
+        (np.array([[0, 1]], np.int64), 4),
+        (np.array([0, 1], np.uint8), 4),
+        (np.empty((3, 0), np.uint8), 4),
+        (np.array([[0]], np.uint8), 0),
+        (np.array([[0]], np.uint8), 257),
+    ],
+)
+def test_codes_that_do_not_fit_are_refused(scan_class, codes, num_codewords):
+    with pytest.raises(ArgumentError, match="code"):
+        scan_class(codes, num_codewords)
+
+
+@pytest.mark.parametrize("scan_class", SCANS)
+def test_layouts_that_are_not_contiguous_are_taken_too(scan_class):
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 16, (3, 50), dtype=np.uint8).T
+    table = rng.normal(size=(16, 3)).astype(np.float32).T
+    expected = ReferenceScan(codes.copy(), 16).top_k(table.copy(), 5)
+    assert_same(scan_class(codes, 16).top_k(table, 5), expected)
+
+
+def test_make_scan_takes_the_kernels_where_there_are_any():
+    items = ItemCodes(np.array([[0], [1]], np.uint8), np.array([[[1.0], [2.0]]], np.float32))
+    scan = make_scan(items)
+    assert isinstance(scan, ReferenceScan if KERNELS is None else PortableScan)
+    assert scan.top_k(items.score_tables(np.ones((1, 1), np.float32))[0], 1).rows.tolist() == [1]
+
+
+def test_batch_results_by_query():
+    batch = TopKBatch(
+        rows=np.array([[4, 2], [1, -1]]),
+        scores=np.array([[3.0, 1.0], [2.0, -np.inf]], np.float32),
+        counts=np.array([2, 1]),
+    )
+    assert batch.of(1).rows.tolist() == [1]
+    assert batch.of(0).scores.tolist() == [3.0, 1.0]
