@@ -5,8 +5,8 @@
     rec = lightrec.Recommender.load("model/")
     rec.recommend(users=["u1", "u2"], k=10)
 
-Importing this package loads nothing else. Each name below is loaded when it is first used, and only
-`train` needs torch.
+Importing this package loads nothing else: each name below is loaded when it is first used. Only
+training and its configuration (`train`, `RunConfig`, `load_config`) need torch.
 """
 
 from __future__ import annotations

@@ -126,9 +126,7 @@ def test_no_item_gets_a_worse_code_than_its_start(size, effort, seed: int) -> No
     )
     shape = (num_items, num_codebooks)
     start = rng(seed + 2).integers(0, num_codewords, shape, dtype=np.uint8)
-    found = encode(
-        vectors, books, metric=metric, beam=effort[0], icm_sweeps=effort[1], start=start
-    )
+    found = encode(vectors, books, metric=metric, beam=effort[0], icm_sweeps=effort[1], start=start)
     before = exact_errors(vectors, ItemCodes(start, books), metric)
     after = exact_errors(vectors, found, metric)
     assert (after <= before + 1e-4 * (1 + before)).all()
@@ -140,10 +138,7 @@ def test_a_wide_beam_finds_the_best_of_all_codes() -> None:
     found = encode(vectors, books, metric=metric, beam=64, icm_sweeps=0)
     every = np.array(list(itertools.product(range(4), repeat=3)), np.uint8)
     all_errors = np.stack(
-        [
-            exact_errors(vectors, ItemCodes(np.tile(code, (60, 1)), books), metric)
-            for code in every
-        ],
+        [exact_errors(vectors, ItemCodes(np.tile(code, (60, 1)), books), metric) for code in every],
         axis=1,
     )
     best = exact_errors(vectors, found, metric)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
-from lightrec.artifact.contents import Model, Users
+from lightrec.artifact.contents import Model, UserForm, Users
 from lightrec.codes.additive_quantization import (
     AdditiveQuantizationConfig,
     additive_quantization,
@@ -19,13 +21,13 @@ from lightrec.interactions.history import History
 from lightrec.interactions.id_map import IdMap
 from lightrec.native import KERNELS
 from lightrec.search.reference_scan import ReferenceScan
-from lightrec.search.scan import PortableScan, make_scan
+from lightrec.search.scan import PortableScan, Scan, make_scan
 from lightrec.serving import Recommender
 
 NUM_USERS = 21
 
 
-def _random_codes(num_items, num_codebooks, num_codewords, width):
+def _random_codes(num_items: int, num_codebooks: int, num_codewords: int, width: int) -> ItemCodes:
     rng = np.random.default_rng(0)
     return ItemCodes(
         rng.integers(0, num_codewords, (num_items, num_codebooks), dtype=np.uint8),
@@ -33,18 +35,18 @@ def _random_codes(num_items, num_codebooks, num_codewords, width):
     )
 
 
-def _residual():
+def _residual() -> ItemCodes:
     items = np.random.default_rng(1).normal(size=(500, 8)).astype(np.float32)
     return residual_kmeans(items, 3, 16, iterations=3, rng=np.random.default_rng(2))
 
 
-def _additive():
+def _additive() -> ItemCodes:
     items = np.random.default_rng(1).normal(size=(400, 8)).astype(np.float32)
     config = AdditiveQuantizationConfig(num_codebooks=3, num_codewords=16, rounds=1)
     return additive_quantization(items, config, rng=np.random.default_rng(2))
 
 
-def _product():
+def _product() -> ItemCodes:
     """Product quantisation: a codebook for each subspace, zero elsewhere."""
     codes = _random_codes(300, 4, 32, 12)
     books = codes.codebooks.copy()
@@ -54,7 +56,7 @@ def _product():
     return ItemCodes(codes.codes, books)
 
 
-def _binary():
+def _binary() -> ItemCodes:
     """Binary codes such as DCMF's: a byte stands for eight signs; scores tie all the time."""
     signs = 2.0 * ((np.arange(256)[:, np.newaxis] >> np.arange(8)) & 1) - 1
     books = np.zeros((2, 256, 16), np.float32)
@@ -63,14 +65,14 @@ def _binary():
     return ItemCodes(rng.integers(0, 256, (450, 2), dtype=np.uint8), books)
 
 
-def _few_codes():
+def _few_codes() -> ItemCodes:
     """Hundreds of items on six codes."""
     rng = np.random.default_rng(4)
     codes = rng.integers(0, 256, (6, 4), dtype=np.uint8)[rng.integers(0, 6, 400)]
     return ItemCodes(codes, _random_codes(1, 4, 256, 8).codebooks)
 
 
-CODED_MODELS = {
+CODED_MODELS: dict[str, tuple[UserForm, type[np.floating[Any]], Callable[[], ItemCodes]]] = {
     "four bytes, identity users": ("identity", np.float32, lambda: _random_codes(600, 4, 256, 32)),
     "four bytes, half-precision users": (
         "identity",
@@ -91,14 +93,14 @@ CODED_MODELS = {
     "one item": ("identity", np.float32, lambda: _random_codes(1, 4, 256, 8)),
     "one codeword": ("table", np.float32, lambda: _random_codes(50, 2, 1, 3)),
 }
-SCANS = {
+SCANS: dict[str, Callable[[ItemCodes], Scan]] = {
     "reference": lambda codes: ReferenceScan(codes.codes, codes.num_codewords),
     "portable": lambda codes: PortableScan(codes.codes, codes.num_codewords),
     "chosen": make_scan,
 }
 
 
-def _map_weights(form, width, rng):
+def _map_weights(form: str, width: int, rng: np.random.Generator) -> dict[str, np.ndarray] | None:
     if form == "linear":
         return {"0.weight": rng.normal(size=(width, 6)).astype(np.float32)}
     if form == "mlp":
@@ -111,7 +113,7 @@ def _map_weights(form, width, rng):
 
 
 @cache
-def _coded_model(name):
+def _coded_model(name: str) -> Model:
     form, dtype, make_codes = CODED_MODELS[name]
     codes = make_codes()
     num_items, width = codes.num_items, codes.width
@@ -143,15 +145,21 @@ def _coded_model(name):
     )
 
 
+@cache
+def _recommender(name: str, scan: str) -> Recommender:
+    model = _coded_model(name)
+    return Recommender(model, scan=SCANS[scan](model.item_codes))
+
+
 @pytest.fixture(params=CODED_MODELS)
-def model(request):
+def model(request: pytest.FixtureRequest) -> Model:
     """One of the coded models."""
     return _coded_model(request.param)
 
 
 @pytest.fixture(params=SCANS)
-def recommender(request, model):
+def recommender(request: pytest.FixtureRequest, model: Model) -> Recommender:
     """The model, searched by one of the scans."""
     if request.param == "portable" and KERNELS is None:
         pytest.skip("the compiled kernels are not installed")
-    return Recommender(model, scan=SCANS[request.param](model.item_codes))
+    return _recommender(model.config["name"], request.param)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
+from lightrec.artifact.contents import Model
 from lightrec.serving import Recommender
 
 SHELVES = [1, 3]
 
 
-def exact_scores(model, user_row):
+def exact_scores(model: Model, user_row: int) -> np.ndarray:
     """A stored user's scores of all items, by the arithmetic that the design fixes."""
     values = model.users.values[user_row].astype(np.float32)
     books = model.item_codes.codebooks
@@ -23,22 +27,24 @@ def exact_scores(model, user_row):
     scores = table[0][codes[:, 0]]
     for book in range(1, codes.shape[1]):
         scores = scores + table[book][codes[:, book]]
-    return scores + np.float32(0)
+    return np.asarray(scores + np.float32(0))
 
 
-def exact_answer(model, user_row, k, kept):
+def exact_answer(
+    model: Model, user_row: int, k: int, kept: np.ndarray
+) -> tuple[list[int], np.ndarray]:
     """Rows and scores of the k best rows of `kept`: score descending, then row ascending."""
     scores = exact_scores(model, user_row)
     order = [row for row in np.lexsort((np.arange(len(scores)), -scores)) if kept[row]][:k]
     return order, scores[order]
 
 
-def some_rows(model, seed):
+def some_rows(model: Model, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     return np.unique(rng.integers(0, model.num_items, max(model.num_items // 3, 1)))
 
 
-def query_kinds(model):
+def query_kinds(model: Model) -> dict[str, Any]:
     """Each kind of query, as keyword arguments, several at once."""
     rng = np.random.default_rng(5)
     rows = [rng.integers(0, model.num_items, size=size) for size in (1, 0, 4, 30, 2)]
@@ -51,11 +57,13 @@ def query_kinds(model):
 
 @pytest.mark.parametrize("filtered", [False, True])
 @pytest.mark.parametrize("k", [1, 10, 100, 10_000])
-def test_users_get_exactly_the_best_items_that_may_be_returned(recommender, k, filtered):
+def test_users_get_exactly_the_best_items_that_may_be_returned(
+    recommender: Recommender, k: int, filtered: bool
+) -> None:
     model = recommender.model
     shelves = model.item_columns["shelf"].to_list()
     allow, deny = some_rows(model, 1), some_rows(model, 2)
-    filters = {
+    filters: dict[str, Any] = {
         "allow": model.item_ids.ids(allow),
         "deny": model.item_ids.ids(deny),
         "where": {"shelf": SHELVES},
@@ -63,6 +71,7 @@ def test_users_get_exactly_the_best_items_that_may_be_returned(recommender, k, f
     answer = recommender.recommend(
         model.user_ids.ids(range(model.num_users)), k=k, **(filters if filtered else {})
     )
+    assert model.history is not None
     for user_row, ranked in enumerate(answer):
         kept = np.ones(model.num_items, bool)
         kept[model.history.of(user_row)] = False
@@ -75,7 +84,7 @@ def test_users_get_exactly_the_best_items_that_may_be_returned(recommender, k, f
 
 
 @pytest.mark.parametrize("kind", ["users", "histories", "vectors"])
-def test_answers_hold_k_known_distinct_items_in_order(recommender, kind):
+def test_answers_hold_k_known_distinct_items_in_order(recommender: Recommender, kind: str) -> None:
     model = recommender.model
     queries = query_kinds(model)[kind]
     for k in (1, 7, model.num_items):
@@ -89,19 +98,20 @@ def test_answers_hold_k_known_distinct_items_in_order(recommender, kind):
 
 
 @pytest.mark.parametrize("kind", ["users", "histories", "vectors"])
-def test_one_query_or_many_is_the_same_answer(recommender, kind):
+def test_one_query_or_many_is_the_same_answer(recommender: Recommender, kind: str) -> None:
     queries = query_kinds(recommender.model)[kind]
-    for wanted in ({}, {"where": {"shelf": SHELVES}}):
-        together = recommender.recommend(**{kind: queries}, k=12, **wanted)
+    for where in (None, {"shelf": SHELVES}):
+        together = recommender.recommend(**{kind: queries}, k=12, where=where)
         for query, ranked in zip(queries, together, strict=True):
-            alone = recommender.recommend(**{kind: [query]}, k=12, **wanted)[0]
+            one: dict[str, Any] = {kind: [query]}
+            alone = recommender.recommend(**one, k=12, where=where)[0]
             assert alone.items == ranked.items
             assert alone.scores.tobytes() == ranked.scores.tobytes()
             assert alone.fallback == ranked.fallback
 
 
 @pytest.mark.parametrize("kind", ["users", "histories", "vectors"])
-def test_filters_are_honoured_and_nothing_else_is_lost(recommender, kind):
+def test_filters_are_honoured_and_nothing_else_is_lost(recommender: Recommender, kind: str) -> None:
     model = recommender.model
     queries = query_kinds(model)[kind]
     allow, deny = (
@@ -117,7 +127,7 @@ def test_filters_are_honoured_and_nothing_else_is_lost(recommender, kind):
 
 
 @pytest.mark.parametrize("kind", ["users", "histories", "vectors"])
-def test_scores_agree_with_recommendations(recommender, kind):
+def test_scores_agree_with_recommendations(recommender: Recommender, kind: str) -> None:
     model = recommender.model
     queries = query_kinds(model)[kind]
     answer = recommender.recommend(**{kind: queries}, k=model.num_items, exclude_seen=False)
@@ -126,7 +136,7 @@ def test_scores_agree_with_recommendations(recommender, kind):
         assert row[model.item_ids.rows(ranked.items)].tobytes() == ranked.scores.tobytes()
 
 
-def test_similar_items_are_other_items_and_k_of_them(recommender):
+def test_similar_items_are_other_items_and_k_of_them(recommender: Recommender) -> None:
     model = recommender.model
     (item,) = model.item_ids.ids([model.num_items // 2])
     for k in (1, 9, model.num_items):
@@ -138,13 +148,13 @@ def test_similar_items_are_other_items_and_k_of_them(recommender):
 
 
 @pytest.fixture
-def loaded(model, tmp_path):
+def loaded(model: Model, tmp_path: Path) -> Recommender:
     """The same model, saved and loaded."""
     model.save(tmp_path / "model")
     return Recommender.load(tmp_path / "model")
 
 
-def test_a_saved_model_gives_the_same_answers(model, loaded):
+def test_a_saved_model_gives_the_same_answers(model: Model, loaded: Recommender) -> None:
     here = Recommender(model)
     for kind, queries in query_kinds(model).items():
         for wanted in ({}, {"where": {"shelf": SHELVES}}, {"exclude_seen": False}):

@@ -27,9 +27,7 @@ WEIGHTS = torch.tensor([0.3, 0.1, 0.1, 0.2, 0.25, 0.05]).double()
 def test_inner_product_distillation_is_the_double_loop() -> None:
     expected = 0.0
     for q, y, weight in zip(VECTORS, ENCODED, WEIGHTS, strict=True):
-        squares = [
-            float(p1 @ q - p2 @ y) ** 2 for p1, p2 in zip(TEACHER, STUDENT, strict=True)
-        ]
+        squares = [float(p1 @ q - p2 @ y) ** 2 for p1, p2 in zip(TEACHER, STUDENT, strict=True)]
         expected += 0.5 * float(weight) * sum(squares) / USERS
     found = inner_product_distillation(VECTORS, ENCODED, WEIGHTS, UserGrams(TEACHER), STUDENT)
     assert found.item() == pytest.approx(expected, rel=1e-12)

@@ -40,7 +40,9 @@ def test_recurrent_encodes_rows_of_the_catalogue(encoder, items) -> None:
     rows = torch.tensor([5, 0, 39, 5])
     assert torch.equal(encoding(rows), encoder(items[rows]).vectors)
     codes = encoding.item_codes()
-    torch.testing.assert_close(encoding(rows).detach(), torch.from_numpy(codes.decode(rows.numpy())))
+    torch.testing.assert_close(
+        encoding(rows).detach(), torch.from_numpy(codes.decode(rows.numpy()))
+    )
     before = codes.codes.copy()
     encoding.refresh()
     assert np.array_equal(encoding.item_codes().codes, before)

@@ -173,9 +173,7 @@ def test_training_lowers_the_loss_and_leaves_the_teacher_alone(
     )
     before = teacher.users.copy(), teacher.items.copy()
     student = Student(teacher, start, config, seed=0)
-    batches = PairBatches(
-        made_history(), batch_size=24, num_negatives=5, pool_size=None, seed=0
-    )
+    batches = PairBatches(made_history(), batch_size=24, num_negatives=5, pool_size=None, seed=0)
     whole = PairBatches(made_history(), batch_size=72, num_negatives=5, pool_size=None, seed=9)
 
     def loss() -> float:

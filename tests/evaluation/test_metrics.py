@@ -87,9 +87,7 @@ def test_ranks_without_ties_by_hand() -> None:
     discount = cumulative_discount(5)
     first = (1 + 1 / math.log2(5)) / (1 + 1 / math.log2(3))
     assert ndcg(ranks, discount) == pytest.approx([first, 1 / math.log2(3)])
-    assert ndcg(ranks, discount, 3) == pytest.approx(
-        [1 / (1 + 1 / math.log2(3)), 1 / math.log2(3)]
-    )
+    assert ndcg(ranks, discount, 3) == pytest.approx([1 / (1 + 1 / math.log2(3)), 1 / math.log2(3)])
     at_own_number = all_metrics(ranks, 5)["ndcg@nu"]
     assert at_own_number == pytest.approx([1 / (1 + 1 / math.log2(3)), 0.0])
     assert recall(ranks, 3) == pytest.approx([0.5, 1.0])
@@ -103,7 +101,9 @@ def test_the_ideal_of_ndcg_at_k_is_cut_at_k() -> None:
 
 
 def test_cumulative_discount_sums_the_discounts() -> None:
-    assert cumulative_discount(3) == pytest.approx([0, 1, 1 + 1 / math.log2(3), 1.5 + 1 / math.log2(3)])
+    assert cumulative_discount(3) == pytest.approx(
+        [0, 1, 1 + 1 / math.log2(3), 1.5 + 1 / math.log2(3)]
+    )
 
 
 def test_every_reported_metric_is_there_once() -> None:

@@ -87,9 +87,7 @@ def test_block_size_and_threads_change_no_bit(pairs, kind: str) -> None:
     reference = evaluate_ranking(scorer, exclude, test, block_size=1000, threads=1)
     for block_size in (1, 7, 32, 1000):
         for threads in (1, 2):
-            result = evaluate_ranking(
-                scorer, exclude, test, block_size=block_size, threads=threads
-            )
+            result = evaluate_ranking(scorer, exclude, test, block_size=block_size, threads=threads)
             assert same_bits(result, reference), (block_size, threads)
 
 

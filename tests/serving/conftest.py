@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
-from lightrec.artifact.contents import Model, Users
+from lightrec.artifact.contents import Model, UserForm, Users
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.interactions.history import History
 from lightrec.interactions.id_map import IdMap
@@ -17,13 +19,13 @@ NUM_USERS, NUM_ITEMS, WIDTH, QUERY_WIDTH = 9, 60, 6, 4
 GENRES = ("crime", "poetry", "travel")
 
 
-def _user_values(form, rng):
+def _user_values(form: str, rng: np.random.Generator) -> np.ndarray:
     if form == "table":
         return rng.normal(size=(NUM_USERS, 3, 16)).astype(np.float32)
     return rng.normal(size=(NUM_USERS, WIDTH)).astype(np.float32)
 
 
-def _map_weights(form, rng):
+def _map_weights(form: str, rng: np.random.Generator) -> dict[str, np.ndarray] | None:
     widths = {"linear": (QUERY_WIDTH, WIDTH), "mlp": (QUERY_WIDTH, 5, WIDTH)}.get(form)
     if widths is None:
         return None
@@ -35,16 +37,16 @@ def _map_weights(form, rng):
 
 
 def _make_model(
-    form="identity",
+    form: UserForm = "identity",
     *,
-    seed=0,
-    user_ids=None,
-    item_ids=None,
-    dtype=np.float32,
-    with_history=True,
-    with_float_items=True,
-    item_columns=None,
-):
+    seed: int = 0,
+    user_ids: list[Any] | None = None,
+    item_ids: list[Any] | None = None,
+    dtype: Any = np.float32,
+    with_history: bool = True,
+    with_float_items: bool = True,
+    item_columns: dict[str, Any] | None = None,
+) -> Model:
     rng = np.random.default_rng(seed)
     weights = _map_weights(form, rng)
     query_width = WIDTH if weights is None else QUERY_WIDTH
@@ -74,6 +76,6 @@ def _make_model(
 
 
 @pytest.fixture(scope="session")
-def make_model():
+def make_model() -> Callable[..., Model]:
     """Builds a model of 9 users and 60 items; every part of it can be asked for."""
     return _make_model

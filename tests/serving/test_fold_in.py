@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
-from lightrec.artifact.contents import Users
+from lightrec.artifact.contents import Model, Users
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.serving import Recommender
 from lightrec.serving.fold_in import FoldIn, catalogue_gram, median_norm
 
 
-def make_codes(seed=0, num_items=200, num_codewords=16, width=5):
+def make_codes(
+    seed: int = 0, num_items: int = 200, num_codewords: int = 16, width: int = 5
+) -> ItemCodes:
     rng = np.random.default_rng(seed)
     return ItemCodes(
         rng.integers(0, num_codewords, (num_items, 3), dtype=np.uint8),
@@ -19,36 +24,38 @@ def make_codes(seed=0, num_items=200, num_codewords=16, width=5):
     )
 
 
-def test_the_gram_matrix_of_the_catalogue_needs_no_decoding(monkeypatch):
+def test_the_gram_matrix_of_the_catalogue_needs_no_decoding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     codes = make_codes()
     items = codes.decode().astype(np.float64)
     monkeypatch.setattr("lightrec.serving.fold_in._ITEMS_AT_ONCE", 64)
     np.testing.assert_allclose(catalogue_gram(codes), items.T @ items, rtol=1e-5, atol=1e-4)
 
 
-def test_a_vector_minimises_the_loss_of_implicit_als():
+def test_a_vector_minimises_the_loss_of_implicit_als() -> None:
     codes, weight, ridge = make_codes(), 40.0, 2.0
     items = codes.decode().astype(np.float64)
     liked = np.array([3, 17, 90])
     (vector,) = FoldIn(codes, catalogue_weight=weight, ridge=ridge).vectors([liked])
     mean_square = (items**2).sum(axis=1).mean()
 
-    def loss(p):
+    def loss(p: np.ndarray) -> float:
         fit = ((items[liked] @ p - 1) ** 2).sum()
-        return fit + weight / 200 * ((items @ p) ** 2).sum() + ridge * mean_square * (p @ p)
+        return float(fit + weight / 200 * ((items @ p) ** 2).sum() + ridge * mean_square * (p @ p))
 
     lowest = loss(vector.astype(np.float64))
     for step in 1e-3 * np.random.default_rng(1).normal(size=(50, 5)):
         assert loss(vector + step) > lowest
 
 
-def test_vectors_have_the_length_of_stored_users():
+def test_vectors_have_the_length_of_stored_users() -> None:
     codes = make_codes()
     vectors = FoldIn(codes, norm=2.5).vectors([np.array([1]), np.arange(150)])
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 2.5, rtol=1e-6)
 
 
-def test_one_history_or_many_is_the_same_to_the_last_bit():
+def test_one_history_or_many_is_the_same_to_the_last_bit() -> None:
     fold_in = FoldIn(make_codes(), norm=1.0)
     rng = np.random.default_rng(2)
     histories = [np.unique(rng.integers(200, size=size)) for size in (1, 2, 7, 100)]
@@ -57,7 +64,7 @@ def test_one_history_or_many_is_the_same_to_the_last_bit():
         assert fold_in.vectors([history])[0].tobytes() == vector.tobytes()
 
 
-def test_nothing_to_go_by_is_a_zero_vector():
+def test_nothing_to_go_by_is_a_zero_vector() -> None:
     codes = make_codes()
     cancelling = ItemCodes(
         np.array([[0], [1], [2]], np.uint8),
@@ -68,13 +75,13 @@ def test_nothing_to_go_by_is_a_zero_vector():
     assert vectors.any(axis=1).tolist() == [False, True]
 
 
-def test_a_catalogue_of_zero_vectors_is_survived():
+def test_a_catalogue_of_zero_vectors_is_survived() -> None:
     codes = ItemCodes(np.zeros((4, 2), np.uint8), np.zeros((2, 3, 2), np.float32))
     assert not FoldIn(codes, norm=1.0).vectors([np.array([0, 1])]).any()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
-def test_the_median_length_of_stored_users(dtype):
+def test_the_median_length_of_stored_users(dtype: Any) -> None:
     values = np.array([[3, 4], [0, 0], [6, 8], [0, 1]], dtype)
     assert median_norm(Users("free", values)) == pytest.approx(5)
     assert median_norm(Users("free", values[:0])) is None
@@ -82,7 +89,7 @@ def test_the_median_length_of_stored_users(dtype):
     assert median_norm(Users("table", np.ones((2, 3, 4), dtype))) is None
 
 
-def test_a_history_leads_to_more_of_its_kind():
+def test_a_history_leads_to_more_of_its_kind() -> None:
     """Items of eight planted kinds: most of the best items are of the kind of the history."""
     rng = np.random.default_rng(3)
     centres = np.linalg.qr(rng.normal(size=(8, 8)))[0]
@@ -94,10 +101,13 @@ def test_a_history_leads_to_more_of_its_kind():
     assert (kinds[best] == np.arange(8)[:, np.newaxis]).mean() > 0.95
 
 
-def test_folding_in_a_users_own_history_agrees_with_the_user(make_model):
+def test_folding_in_a_users_own_history_agrees_with_the_user(
+    make_model: Callable[..., Model],
+) -> None:
     """Scores of folded-in and of stored users are of one size."""
     recommender = Recommender(make_model())
     model = recommender.model
+    assert model.history is not None
     stored = recommender.score(
         users=model.user_ids.ids(range(9)), items=model.item_ids.ids(range(60))
     )
@@ -107,7 +117,7 @@ def test_folding_in_a_users_own_history_agrees_with_the_user(make_model):
 
 
 @pytest.mark.parametrize("form", ["identity", "linear", "mlp", "free", "fitted", "table"])
-def test_every_user_form_folds_in(make_model, form):
+def test_every_user_form_folds_in(make_model: Callable[..., Model], form: str) -> None:
     recommender = Recommender(make_model(form))
     answer = recommender.recommend(histories=[["i1", "i2"], ["i3"]], k=10)
     assert answer.counts.tolist() == [10, 10]
@@ -115,7 +125,9 @@ def test_every_user_form_folds_in(make_model, form):
     assert answer[0].items != answer[1].items
 
 
-def test_the_order_and_repetitions_of_a_history_do_not_matter(make_model):
+def test_the_order_and_repetitions_of_a_history_do_not_matter(
+    make_model: Callable[..., Model],
+) -> None:
     recommender = Recommender(make_model())
     one, other = recommender.recommend(histories=[["i1", "i9", "i4"], ["i4", "i1", "i9", "i1"]])
     assert one.items == other.items

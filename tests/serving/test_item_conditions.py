@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -51,13 +52,13 @@ COLUMNS = pl.DataFrame(
         ({"genre": "poetry", "popularity": 3}, []),
     ],
 )
-def test_rows_that_meet_every_condition(where, rows):
+def test_rows_that_meet_every_condition(where: dict[str, Any], rows: Any) -> None:
     found = matching_rows(COLUMNS, where)
     assert found.dtype == np.int32
     assert found.tolist() == rows
 
 
-def test_an_unknown_column_is_refused_with_those_there_are():
+def test_an_unknown_column_is_refused_with_those_there_are() -> None:
     with pytest.raises(ArgumentError, match="no column 'Genre'; there are popularity, genre"):
         matching_rows(COLUMNS, {"Genre": "crime"})
 
@@ -78,6 +79,6 @@ def test_an_unknown_column_is_refused_with_those_there_are():
         {"genre": "\ud800"},
     ],
 )
-def test_a_value_of_another_type_is_refused(where):
+def test_a_value_of_another_type_is_refused(where: dict[str, Any]) -> None:
     with pytest.raises(ArgumentError, match=f"column '{next(iter(where))}' holds .* cannot be"):
         matching_rows(COLUMNS, where)

@@ -2,36 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
+from lightrec.artifact.contents import Model
 from lightrec.errors import ArgumentError
 from lightrec.serving import Recommender
 
 
 @pytest.mark.parametrize("form", ["identity", "free", "fitted"])
-def test_recalled_items_are_ordered_by_float_products(make_model, form):
+def test_recalled_items_are_ordered_by_float_products(
+    make_model: Callable[..., Model], form: str
+) -> None:
     model = make_model(form)
     recommender = Recommender(model)
     recalled = recommender.recommend("u2", k=20).items
     answer = recommender.recommend("u2", k=5, post_ranking=20)
     rows = np.array([int(item[1:]) for item in recalled])
+    assert model.float_items is not None
     products = model.float_items[rows].astype(np.float64) @ model.users.values[2]
     assert answer.items == [recalled[place] for place in np.argsort(-products)[:5]]
     np.testing.assert_allclose(answer.scores, -np.sort(-products)[:5], rtol=1e-5)
 
 
-def test_post_ranking_the_whole_catalogue_is_ranking_by_floats(make_model):
+def test_post_ranking_the_whole_catalogue_is_ranking_by_floats(
+    make_model: Callable[..., Model],
+) -> None:
     model = make_model()
+    assert model.float_items is not None
     vector = np.arange(6) - 2.0
     answer = Recommender(model).recommend(vectors=vector, k=60, post_ranking=10**6)
     assert answer.items == [f"i{row}" for row in np.argsort(-(model.float_items @ vector))]
 
 
-def test_vectors_meet_float_items_before_the_map(make_model):
+def test_vectors_meet_float_items_before_the_map(make_model: Callable[..., Model]) -> None:
     model = make_model("linear")
     vector = np.array([1.0, -2.0, 0.5, 3.0])
     answer = Recommender(model).recommend(vectors=[vector, -vector], k=60, post_ranking=60)
+    assert model.float_items is not None
     products = model.float_items @ vector
     assert answer[0].items == [f"i{row}" for row in np.argsort(-products)]
     assert answer[1].items == [f"i{row}" for row in np.argsort(products)]
@@ -46,12 +57,14 @@ def test_vectors_meet_float_items_before_the_map(make_model):
         ("linear", {"histories": ["i1"]}),
     ],
 )
-def test_queries_outside_the_teachers_space_are_refused(make_model, form, request_):
+def test_queries_outside_the_teachers_space_are_refused(
+    make_model: Callable[..., Model], form: str, request_: dict[str, Any]
+) -> None:
     with pytest.raises(ArgumentError, match=f"form '{form}' do not have.*vectors="):
         Recommender(make_model(form)).recommend(**request_, post_ranking=20)
 
 
-def test_histories_can_be_post_ranked(make_model):
+def test_histories_can_be_post_ranked(make_model: Callable[..., Model]) -> None:
     for form in ("identity", "table"):
         recommender = Recommender(make_model(form))
         plain = recommender.recommend(histories=["i1", "i2"], k=20)
@@ -60,7 +73,7 @@ def test_histories_can_be_post_ranked(make_model):
         assert answer.items != plain.items
 
 
-def test_filters_hold_before_and_after(make_model):
+def test_filters_hold_before_and_after(make_model: Callable[..., Model]) -> None:
     answer = Recommender(make_model()).recommend(
         ["u1", "u2"], k=10, post_ranking=30, where={"genre": "poetry"}, deny=["i1", "i4"]
     )
@@ -69,6 +82,6 @@ def test_filters_hold_before_and_after(make_model):
         assert all(int(item[1:]) % 3 == 1 and item not in ("i1", "i4") for item in ranked.items)
 
 
-def test_a_model_without_float_items_says_what_to_do(make_model):
+def test_a_model_without_float_items_says_what_to_do(make_model: Callable[..., Model]) -> None:
     with pytest.raises(ArgumentError, match=r"float item vectors.*leave post_ranking out"):
         Recommender(make_model(with_float_items=False)).recommend("u1", post_ranking=20)

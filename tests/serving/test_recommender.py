@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
 
+from lightrec.artifact.contents import Model
 from lightrec.errors import ArgumentError, UnknownIdError
 from lightrec.serving import Recommender
+from lightrec.serving.encoding import EncodedQueries
+from lightrec.serving.queries import Queries
 
 FORMS = ("identity", "linear", "mlp", "free", "fitted", "table")
 NASTY = [
@@ -31,11 +37,11 @@ NASTY = [
 
 
 @pytest.fixture(scope="module")
-def recommender(make_model):
+def recommender(make_model: Callable[..., Model]) -> Recommender:
     return Recommender(make_model())
 
 
-def test_users_get_the_items_with_the_highest_products(make_model):
+def test_users_get_the_items_with_the_highest_products(make_model: Callable[..., Model]) -> None:
     model = make_model(with_history=False)
     recommender = Recommender(model)
     products = model.users.values.astype(np.float64) @ model.item_codes.decode().T
@@ -46,7 +52,7 @@ def test_users_get_the_items_with_the_highest_products(make_model):
         np.testing.assert_allclose(ranked.scores, -np.sort(-products[row]), rtol=1e-5, atol=1e-5)
 
 
-def test_one_user_is_one_query(recommender):
+def test_one_user_is_one_query(recommender: Recommender) -> None:
     answer = recommender.recommend("u2", k=4)
     assert len(answer) == 1
     assert answer.items == recommender.recommend(users=["u2"], k=4)[0].items
@@ -54,21 +60,22 @@ def test_one_user_is_one_query(recommender):
 
 
 @pytest.mark.parametrize("users", [np.array(["u1", "u2"]), pl.Series(["u1", "u2"]), ("u1", "u2")])
-def test_users_may_be_any_column(recommender, users):
+def test_users_may_be_any_column(recommender: Recommender, users: Any) -> None:
     answer = recommender.recommend(users)
     assert answer.queries.to_list() == ["u1", "u2"]
 
 
-def test_no_users_are_no_queries(recommender):
+def test_no_users_are_no_queries(recommender: Recommender) -> None:
     answer = recommender.recommend(users=[])
     assert len(answer) == 0
     assert list(answer) == []
     assert answer.to_polars().schema == recommender.recommend("u1").to_polars().schema
 
 
-def test_seen_items_are_left_out_unless_asked_for(make_model):
+def test_seen_items_are_left_out_unless_asked_for(make_model: Callable[..., Model]) -> None:
     model = make_model()
     recommender = Recommender(model)
+    assert model.history is not None
     seen = {f"i{row}" for row in model.history.of(1).tolist()}
     assert seen
     assert not seen & set(recommender.recommend("u1", k=60).items)
@@ -76,7 +83,7 @@ def test_seen_items_are_left_out_unless_asked_for(make_model):
     assert seen <= set(recommender.recommend("u1", k=60, exclude_seen=False).items)
 
 
-def test_without_history_seen_items_can_only_be_denied(make_model):
+def test_without_history_seen_items_can_only_be_denied(make_model: Callable[..., Model]) -> None:
     recommender = Recommender(make_model(with_history=False))
     assert len(recommender.recommend("u1", k=60).items) == 60
     with pytest.raises(ArgumentError, match="saved without them"):
@@ -84,14 +91,16 @@ def test_without_history_seen_items_can_only_be_denied(make_model):
     assert "i5" not in recommender.recommend("u1", k=60, deny=["i5"]).items
 
 
-def test_the_items_of_a_history_are_left_out(recommender):
+def test_the_items_of_a_history_are_left_out(recommender: Recommender) -> None:
     history = ["i3", "i1", "i3"]
     assert not {"i1", "i3"} & set(recommender.recommend(histories=history, k=60).items)
     assert len(recommender.recommend(histories=history, k=60).items) == 58
     assert len(recommender.recommend(histories=history, k=60, exclude_seen=False).items) == 60
 
 
-def test_an_empty_history_gets_the_most_popular_items_and_says_so(make_model):
+def test_an_empty_history_gets_the_most_popular_items_and_says_so(
+    make_model: Callable[..., Model],
+) -> None:
     model = make_model()
     counts = model.item_columns["popularity"].to_numpy()
     expected = np.lexsort((np.arange(60), -counts))
@@ -102,7 +111,7 @@ def test_an_empty_history_gets_the_most_popular_items_and_says_so(make_model):
     assert answer.to_polars()["fallback"].to_list() == [None] * 7 + ["popularity"] * 7
 
 
-def test_the_popularity_fallback_honours_filters(recommender):
+def test_the_popularity_fallback_honours_filters(recommender: Recommender) -> None:
     answer = recommender.recommend(
         histories=[], k=60, where={"genre": "crime"}, deny=["i0"], allow=["i0", "i1", "i3", "i6"]
     )
@@ -111,14 +120,16 @@ def test_the_popularity_fallback_honours_filters(recommender):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_vectors_are_queries_in_the_space_of_the_teacher(make_model, form):
+def test_vectors_are_queries_in_the_space_of_the_teacher(
+    make_model: Callable[..., Model], form: str
+) -> None:
     model = make_model(form)
     recommender = Recommender(model)
     vector = np.linspace(-1, 1, model.query_width)
     mapped = vector
-    for layer in range(len(model.users.map_weights or {}) // 2):
+    weights = model.users.map_weights or {}
+    for layer in range(len(weights) // 2):
         mapped = np.tanh(mapped) if layer else mapped
-        weights = model.users.map_weights
         mapped = weights[f"{layer}.weight"] @ mapped + weights[f"{layer}.bias"]
     products = model.item_codes.decode() @ mapped
     answer = recommender.recommend(vectors=vector, k=60)
@@ -127,7 +138,9 @@ def test_vectors_are_queries_in_the_space_of_the_teacher(make_model, form):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_users_of_every_form_are_scored_by_what_is_stored(make_model, form):
+def test_users_of_every_form_are_scored_by_what_is_stored(
+    make_model: Callable[..., Model], form: str
+) -> None:
     model = make_model(form, dtype=np.float16)
     answer = Recommender(model).recommend("u4", k=60, exclude_seen=False)
     stored = model.users.values[4].astype(np.float64)
@@ -151,32 +164,36 @@ def test_users_of_every_form_are_scored_by_what_is_stored(make_model, form):
         ([np.inf] * 6, "row 0"),
         ([1e300] * 6, "row 0"),
         ([1e16] * 6, "beyond 1e"),
+        ([-1e16] * 6, "beyond 1e"),
+        ([-np.inf] * 6, "row 0"),
         (["a"] * 6, "numbers of width 6"),
         ([True] * 6, "numbers of width 6"),
         ([[1.0] * 6, [1.0] * 5], "6 wide"),
     ],
 )
-def test_vectors_that_cannot_be_used_are_refused(recommender, vectors, message):
+def test_vectors_that_cannot_be_used_are_refused(
+    recommender: Recommender, vectors: Any, message: str
+) -> None:
     with pytest.raises(ArgumentError, match=message):
         recommender.recommend(vectors=vectors)
 
 
-def test_a_vector_that_the_map_blows_up_is_refused(make_model):
+def test_a_vector_that_the_map_blows_up_is_refused(make_model: Callable[..., Model]) -> None:
     with pytest.raises(ArgumentError, match="after the model's user map"):
         Recommender(make_model("linear")).recommend(vectors=np.full(4, 9e14))
 
 
-def test_the_largest_vectors_still_have_finite_scores(recommender):
+def test_the_largest_vectors_still_have_finite_scores(recommender: Recommender) -> None:
     scores = recommender.recommend(vectors=np.full(6, 1e15), k=60).scores
     assert np.isfinite(scores).all()
 
 
-def test_no_vectors_are_no_queries(recommender):
+def test_no_vectors_are_no_queries(recommender: Recommender) -> None:
     assert len(recommender.recommend(vectors=np.empty((0, 6)))) == 0
 
 
 @pytest.mark.parametrize("ids", [{}, {"users": "u1", "vectors": np.zeros(6)}])
-def test_exactly_one_kind_of_query_is_given(recommender, ids):
+def test_exactly_one_kind_of_query_is_given(recommender: Recommender, ids: dict[str, Any]) -> None:
     with pytest.raises(ArgumentError, match="exactly one of users, histories and vectors"):
         recommender.recommend(**ids)
 
@@ -192,7 +209,9 @@ def test_exactly_one_kind_of_query_is_given(recommender, ids):
         ({"users": "u1", "deny": "i60"}, "unknown item id: 'i60'"),
     ],
 )
-def test_unknown_ids_are_named(recommender, request_, message):
+def test_unknown_ids_are_named(
+    recommender: Recommender, request_: dict[str, Any], message: str
+) -> None:
     with pytest.raises(UnknownIdError, match=message):
         recommender.recommend(**request_)
 
@@ -213,18 +232,20 @@ def test_unknown_ids_are_named(recommender, request_, message):
         ({"deny": np.array([["i1"]])}, "deny must be one list of ids"),
     ],
 )
-def test_malformed_arguments_are_named(recommender, request_, message):
+def test_malformed_arguments_are_named(
+    recommender: Recommender, request_: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ArgumentError, match=message):
         recommender.recommend(users="u1", **request_)
 
 
 @pytest.mark.parametrize("k", [60, 61, 10**9, 2**70])
-def test_a_k_beyond_the_catalogue_returns_everything(recommender, k):
+def test_a_k_beyond_the_catalogue_returns_everything(recommender: Recommender, k: int) -> None:
     answer = recommender.recommend(["u1", "u2"], k=k, exclude_seen=False)
     assert answer.counts.tolist() == [60, 60]
 
 
-def test_filters_combine(recommender):
+def test_filters_combine(recommender: Recommender) -> None:
     allow = [f"i{row}" for row in range(30)]
     answer = recommender.recommend(
         ["u1", "u2"], k=60, exclude_seen=False, allow=allow, deny="i3", where={"genre": "crime"}
@@ -233,8 +254,9 @@ def test_filters_combine(recommender):
     assert [set(ranked.items) for ranked in answer] == [expected, expected]
 
 
-def test_denied_and_seen_items_are_both_left_out(make_model):
+def test_denied_and_seen_items_are_both_left_out(make_model: Callable[..., Model]) -> None:
     model = make_model()
+    assert model.history is not None
     seen = {f"i{row}" for row in model.history.of(1).tolist()}
     deny = [f"i{row}" for row in range(20)]
     for users in ("u1", ["u1", "u2"]):
@@ -242,13 +264,13 @@ def test_denied_and_seen_items_are_both_left_out(make_model):
         assert set(items) == {f"i{row}" for row in range(60)} - seen - set(deny)
 
 
-def test_allowing_nothing_returns_nothing(recommender):
+def test_allowing_nothing_returns_nothing(recommender: Recommender) -> None:
     answer = recommender.recommend(["u1", "u2"], allow=[])
     assert answer.counts.tolist() == [0, 0]
     assert [ranked.items for ranked in answer] == [[], []]
 
 
-def test_integer_ids_come_back_as_integers(make_model):
+def test_integer_ids_come_back_as_integers(make_model: Callable[..., Model]) -> None:
     user_ids = [2**62 + row for row in range(9)]
     item_ids = [-(2**63) + 3 * row for row in range(60)]
     recommender = Recommender(make_model(user_ids=user_ids, item_ids=item_ids))
@@ -262,7 +284,7 @@ def test_integer_ids_come_back_as_integers(make_model):
         recommender.recommend(user_ids[4], deny=["0"])
 
 
-def test_nasty_ids_are_only_ids(make_model):
+def test_nasty_ids_are_only_ids(make_model: Callable[..., Model]) -> None:
     item_ids = NASTY + [f"i{row}" for row in range(60 - len(NASTY))]
     recommender = Recommender(make_model(item_ids=item_ids, user_ids=NASTY[:9]))
     answer = recommender.recommend(NASTY[:9], k=60, exclude_seen=False)
@@ -273,12 +295,12 @@ def test_nasty_ids_are_only_ids(make_model):
         assert recommender.similar_items(item, k=1).queries.to_list() == [item]
 
 
-def test_repeated_users_are_repeated_queries(recommender):
+def test_repeated_users_are_repeated_queries(recommender: Recommender) -> None:
     first, second = recommender.recommend(["u1", "u1"])
     assert first.items == second.items
 
 
-def test_scores_are_those_of_recommending(recommender):
+def test_scores_are_those_of_recommending(recommender: Recommender) -> None:
     answer = recommender.recommend(["u1", "u2"], k=60, exclude_seen=False)
     for query, ranked in enumerate(answer):
         scores = recommender.score(["u1", "u2"], items=ranked.items)
@@ -287,7 +309,7 @@ def test_scores_are_those_of_recommending(recommender):
         assert scores[query].tobytes() == ranked.scores.tobytes()
 
 
-def test_scores_of_an_empty_history_are_popularities(make_model):
+def test_scores_of_an_empty_history_are_popularities(make_model: Callable[..., Model]) -> None:
     model = make_model()
     scores = Recommender(model).score(histories=[["i4"], []], items=["i9", "i2", "i9"])
     counts = model.item_columns["popularity"]
@@ -295,17 +317,17 @@ def test_scores_of_an_empty_history_are_popularities(make_model):
     assert scores[0].tolist() != scores[1].tolist()
 
 
-def test_scores_of_one_item_and_of_none(recommender):
+def test_scores_of_one_item_and_of_none(recommender: Recommender) -> None:
     assert recommender.score("u1", items="i3").shape == (1, 1)
     assert recommender.score("u1", items=[]).shape == (1, 0)
     with pytest.raises(UnknownIdError, match="unknown item id: 'i99'"):
         recommender.score("u1", items=["i1", "i99"])
 
 
-def test_everybody_gets_what_they_would_get_alone(make_model):
+def test_everybody_gets_what_they_would_get_alone(make_model: Callable[..., Model]) -> None:
     model = make_model()
     recommender = Recommender(model)
-    wanted = {"k": 5, "deny": ["i1"], "where": {"genre": ["crime", "poetry"]}}
+    wanted: dict[str, Any] = {"k": 5, "deny": ["i1"], "where": {"genre": ["crime", "poetry"]}}
     blocks = list(recommender.recommend_all(users_per_block=4, **wanted))
     assert [len(block) for block in blocks] == [4, 4, 1]
     for ranked in (ranked for block in blocks for ranked in block):
@@ -314,14 +336,16 @@ def test_everybody_gets_what_they_would_get_alone(make_model):
         assert ranked.scores.tobytes() == alone.scores.tobytes()
 
 
-def test_recommending_for_everybody_checks_its_arguments_at_once(recommender):
+def test_recommending_for_everybody_checks_its_arguments_at_once(recommender: Recommender) -> None:
     with pytest.raises(ArgumentError, match="k must be"):
         recommender.recommend_all(k=0)
     with pytest.raises(ArgumentError, match="users_per_block must be at least 1"):
         recommender.recommend_all(users_per_block=0)
 
 
-def test_blocks_do_not_change_answers(make_model, monkeypatch):
+def test_blocks_do_not_change_answers(
+    make_model: Callable[..., Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
     recommender = Recommender(make_model())
     histories = [["i1", "i2"], [], ["i7"], ["i8", "i9", "i10"]]
     together = recommender.recommend(histories=histories, k=60)
@@ -332,13 +356,15 @@ def test_blocks_do_not_change_answers(make_model, monkeypatch):
     assert np.array_equal(recommender.score(histories=histories, items=["i1", "i5"]), scores)
 
 
-def test_a_block_of_queries_never_exceeds_its_memory(make_model, monkeypatch):
+def test_a_block_of_queries_never_exceeds_its_memory(
+    make_model: Callable[..., Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = make_model()
     recommender = Recommender(model)
     sizes = []
     encode = recommender._ranking._encoder.encode
 
-    def watched(queries):
+    def watched(queries: Queries) -> EncodedQueries:
         sizes.append(len(queries))
         return encode(queries)
 

@@ -11,7 +11,7 @@ from lightrec.serving import Recommendations
 
 
 @pytest.fixture
-def answer():
+def answer() -> Recommendations:
     return Recommendations(
         query_column="user_id",
         queries=pl.Series(["b", "a", "c"]),
@@ -21,7 +21,7 @@ def answer():
     )
 
 
-def test_iterating_gives_one_answer_a_query(answer):
+def test_iterating_gives_one_answer_a_query(answer: Recommendations) -> None:
     assert [(one.query, one.items, one.scores.tolist()) for one in answer] == [
         ("b", [7, -1], [2.5, 2.5]),
         ("a", [], []),
@@ -31,7 +31,7 @@ def test_iterating_gives_one_answer_a_query(answer):
     assert all(one.fallback is None for one in answer)
 
 
-def test_indexing_agrees_with_iterating(answer):
+def test_indexing_agrees_with_iterating(answer: Recommendations) -> None:
     for query, one in enumerate(answer):
         assert answer[query].items == answer[query - 3].items == one.items
         assert answer[query].query == one.query
@@ -40,7 +40,7 @@ def test_indexing_agrees_with_iterating(answer):
             answer[query]
 
 
-def test_the_table_has_a_row_an_item(answer):
+def test_the_table_has_a_row_an_item(answer: Recommendations) -> None:
     expected = pl.DataFrame(
         {
             "user_id": ["b", "b", "c"],
@@ -55,13 +55,13 @@ def test_the_table_has_a_row_an_item(answer):
     assert answer.to_dicts()[1] == {"user_id": "b", "item_id": -1, "score": 2.5, "rank": 2}
 
 
-def test_items_and_scores_are_for_a_single_query(answer):
+def test_items_and_scores_are_for_a_single_query(answer: Recommendations) -> None:
     for name in ("items", "scores", "fallback"):
         with pytest.raises(ArgumentError, match="answers to 3 queries; iterate"):
             getattr(answer, name)
 
 
-def test_fallbacks_are_a_column_where_there_can_be_some():
+def test_fallbacks_are_a_column_where_there_can_be_some() -> None:
     answer = Recommendations(
         query_column="query",
         queries=pl.Series([0, 1]),

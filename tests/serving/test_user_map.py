@@ -7,7 +7,7 @@ import numpy as np
 from lightrec.serving.user_map import map_vectors
 
 
-def test_layers_follow_by_number_with_tanh_between():
+def test_layers_follow_by_number_with_tanh_between() -> None:
     rng = np.random.default_rng(0)
     first, second = rng.normal(size=(7, 4)), rng.normal(size=(3, 7))
     bias = rng.normal(size=7)
@@ -20,7 +20,7 @@ def test_layers_follow_by_number_with_tanh_between():
     )
 
 
-def test_one_vector_or_many_is_the_same_to_the_last_bit():
+def test_one_vector_or_many_is_the_same_to_the_last_bit() -> None:
     rng = np.random.default_rng(1)
     weights = {"0.weight": rng.normal(size=(33, 70)).astype(np.float32)}
     vectors = rng.normal(size=(50, 70)).astype(np.float32)

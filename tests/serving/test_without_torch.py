@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from lightrec.artifact.contents import Model
 
 PROGRAM = """
 import sys
@@ -26,7 +30,9 @@ if heavy:
 """
 
 
-def test_a_saved_model_recommends_without_torch(make_model, tmp_path):
+def test_a_saved_model_recommends_without_torch(
+    make_model: Callable[..., Model], tmp_path: Path
+) -> None:
     from lightrec.serving import Recommender
 
     model = make_model()

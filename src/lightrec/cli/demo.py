@@ -16,10 +16,10 @@ from lightrec.cli.write_tables import write_table
 if TYPE_CHECKING:
     from lightrec.artifact import Model
 
-_USERS, _BOOKS, _SEED = 1500, 3000, 0
+_USERS, _BOOKS, _SEED = 2500, 12000, 0
 _SETTINGS: dict[str, dict[str, Any]] = {
-    "teacher": {"learning_rate": 5e-3, "epochs": 16, "evaluate_every": 4, "patience": 2},
-    "student": {"epochs": 8, "patience": 3},
+    "teacher": {"learning_rate": 5e-3, "epochs": 8, "evaluate_every": 4, "patience": 1},
+    "student": {"epochs": 3, "patience": 2},
 }
 """The default preset at the pace of a demonstration: faster steps and fewer of them."""
 _READERS, _TITLES = 3, 4

@@ -77,7 +77,6 @@ def set_up_log(*, verbose: bool) -> None:
     stream.setFormatter(_Lines())
     _LOG.addHandler(stream)
     _LOG.setLevel(logging.INFO if verbose else logging.WARNING)
-    _LOG.propagate = False
 
 
 def in_words(path: Path | str) -> str:

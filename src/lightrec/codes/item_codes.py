@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from lightrec.codes.score_table import score_tables
+from lightrec.codes.score_table import ScoreTableBuilder
 from lightrec.errors import ArgumentError
 from lightrec.native import KERNELS
 
@@ -111,7 +111,11 @@ class ItemCodes:
         Returns:
             (Q, B, W) float32, the same bits for one query as for many.
         """
-        return score_tables(queries, self.codebooks)
+        return self._tables.build(queries)
+
+    @cached_property
+    def _tables(self) -> ScoreTableBuilder:
+        return ScoreTableBuilder(self.codebooks)
 
     def scores(self, tables: np.ndarray, rows: slice | None = None) -> np.ndarray:
         """Scores of all items (or of a slice of them) by table look-up, in codebook order (Eq. 2).

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lightrec.experiments.provenance import source_digest
 from lightrec.experiments.runner import digest_of
 from lightrec.experiments.teacher_cache import cached_teacher
 from lightrec.interactions import History, Split, load_public, paper_split, validation_split
 from lightrec.run_config import RunConfig
 from lightrec.stages import FittedTeacher, fit_teacher
 from lightrec.training.loop import Surroundings
+
+TEACHER_SOURCES = ("evaluation", "interactions", "teachers", "training")
+"""What a teacher's vectors depend on: a change anywhere else keeps the cached ones."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ def bpr_teacher(
         "data": part.digest,
         "pairs": len(part.pairs),
         "epochs": epochs,
+        "source": source_digest(TEACHER_SOURCES),
     }
     return cached_teacher(
         digest_of(identity),

@@ -77,7 +77,7 @@ def machine() -> dict[str, Any]:
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
         "memory_gib": round(_memory_bytes() / 2**30, 1),
-        "kernels": "compiled" if KERNELS is not None else "numpy",
+        "instruction_set": _instruction_set(),
         "blas": _blas(),
         "threads": os.environ.get("OMP_NUM_THREADS", str(os.cpu_count())),
     }
@@ -95,14 +95,23 @@ def versions() -> dict[str, str]:
 
 
 def _cpu_model() -> str:
+    return _cpu_line("model name") or platform.processor()
+
+
+def _instruction_set() -> str:
+    """What the compiled kernels run on: they are built for AVX2 and for the baseline."""
+    if KERNELS is None:
+        return "none"
+    return "avx2" if "avx2" in _cpu_line("flags").split() else "portable"
+
+
+def _cpu_line(name: str) -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return platform.processor()
-    for line in lines:
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor()
+        return ""
+    found = (line.partition(":")[2].strip() for line in lines if line.startswith(name))
+    return next(found, "")
 
 
 def _memory_bytes() -> int:
@@ -114,6 +123,7 @@ def _memory_bytes() -> int:
 
 def _blas() -> str:
     try:
+        import numpy  # noqa: F401 - loads the BLAS that is asked about
         from threadpoolctl import threadpool_info
     except ImportError:
         return "unknown"

@@ -42,7 +42,7 @@ def _matches(column: pl.Series, wanted: list[Any]) -> np.ndarray:
     if isinstance(column.dtype, pl.List | pl.Array):
         values = _converted(present, column, column.dtype.inner)
         rows = pl.DataFrame({"row": pl.int_range(len(column), eager=True), "element": column})
-        elements = rows.explode("element").drop_nulls("element")
+        elements = rows.explode("element")
         hits = elements.filter(pl.col("element").is_in(values))["row"].to_numpy()
         matches = np.zeros(len(column), np.bool_)
         matches[hits] = True

@@ -44,7 +44,7 @@ class UserQueries:
 
     def labels(self, model: Model) -> pl.Series:
         """What results call the queries: the users' ids."""
-        return model.user_ids.series.gather(self.rows)
+        return model.user_ids.series[self.rows]
 
     def seen(self, model: Model) -> Sequence[np.ndarray] | None:
         """For each query the item rows of its training pairs; None where the model lacks them."""

@@ -172,7 +172,7 @@ def _joined(
         query_column=queries.column,
         queries=queries.labels(model),
         counts=np.array([len(top) for top in found], np.int64),
-        item_ids=model.item_ids.series.gather(rows),
+        item_ids=model.item_ids.series[rows],
         item_scores=np.concatenate([np.empty(0, np.float32), *(top.scores for top in found)]),
         fallbacks=tuple(fallbacks) if isinstance(queries, HistoryQueries) else None,
     )

@@ -1,0 +1,110 @@
+"""The run's configuration: presets, files, keywords, and errors that name the key."""
+
+import pytest
+from pydantic import ValidationError
+
+from lightrec.errors import ConfigError
+from lightrec.run_config import PRESETS, RunConfig, load_config
+
+
+def toml(tmp_path, text: str):
+    file = tmp_path / "run.toml"
+    file.write_text(text)
+    return file
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_are_files_that_load(preset: str) -> None:
+    config = load_config(preset)
+    assert config.codes.num_codebooks == 4
+    assert config.codes.num_codewords == 256  # 32 bits
+
+
+def test_the_papers_preset_is_the_papers_method() -> None:
+    student = load_config("paper").student
+    assert student.start == "random"
+    assert student.selection == "straight_through"
+    assert student.temperature == 0.9
+    assert (student.user_form, student.num_negatives, student.learning_rate) == ("free", 5, 1e-3)
+    teacher = load_config("paper").teacher
+    assert (teacher.width, teacher.learning_rate, teacher.l2) == (32, 1e-3, 1e-3)
+    assert (teacher.num_negatives, teacher.batch_size) == (5, 1024)
+
+
+def test_presets_leave_no_setting_to_chance() -> None:
+    """A preset differs from the classes' defaults only where its file says so."""
+    assert load_config("default") == RunConfig()
+
+
+def test_a_file_changes_the_preset_key_by_key(tmp_path) -> None:
+    file = toml(tmp_path, "seed = 3\n[student]\nepochs = 2\n[validation]\nby = 'random'\n")
+    config, preset = load_config("paper", file), load_config("paper")
+    assert (config.seed, config.student.epochs, config.validation.by) == (3, 2, "random")
+    changed = {"epochs": 2}
+    assert config.student == preset.student.model_copy(update=changed)
+    assert config.teacher == preset.teacher
+
+
+def test_keywords_win_over_the_file(tmp_path) -> None:
+    file = toml(tmp_path, "seed = 3\n[student]\nepochs = 2\nbeam = 5\n")
+    config = load_config("default", file, seed=4, student={"epochs": 1})
+    assert (config.seed, config.student.epochs, config.student.beam) == (4, 1, 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("sed = 1", "sed"),
+        ("[student]\nepoch = 1", "student.epoch"),
+        ("[student]\nepochs = -1", "student.epochs"),
+        ("[codes]\nnum_codewords = 257", "codes.num_codewords"),
+        ("[teacher]\nlearning_rate = 'fast'", "teacher.learning_rate"),
+        ("[validation]\nshare = 1.0", "validation.share"),
+        ("[student]\nselection = 'soft'", "student.selection"),
+        ("student = 3", "student"),
+        ("seed = ", "run.toml: cannot be read as TOML"),
+    ],
+)
+def test_faults_name_the_file_and_the_key(tmp_path, text: str, named: str) -> None:
+    with pytest.raises(ConfigError, match=named) as found:
+        load_config("default", toml(tmp_path, text))
+    assert "run.toml" in str(found.value)
+    assert found.value.exit_code == 2
+
+
+@pytest.mark.parametrize("value", ["inf", "nan"])
+def test_a_learning_rate_must_be_a_number_to_train_with(tmp_path, value: str) -> None:
+    with pytest.raises(ConfigError, match=r"teacher\.learning_rate"):
+        load_config("default", toml(tmp_path, f"[teacher]\nlearning_rate = {value}"))
+
+
+def test_a_missing_file_is_named(tmp_path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.toml"):
+        load_config("default", tmp_path / "none.toml")
+
+
+def test_an_unknown_preset_is_told_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="'fast'.*default, paper"):
+        load_config("fast")
+
+
+def test_faults_in_keywords_are_named() -> None:
+    with pytest.raises(ConfigError, match=r"codes\.rounds"):
+        load_config(codes={"rounds": -1})
+
+
+def test_the_digest_tells_configurations_apart_and_nothing_else() -> None:
+    config = load_config()
+    assert config.digest() == load_config().digest()
+    assert RunConfig.model_validate_json(config.model_dump_json()).digest() == config.digest()
+    assert load_config(seed=1).digest() != config.digest()
+    assert load_config(student={"l2": 0.002}).digest() != config.digest()
+    assert len(config.digest()) == 64
+
+
+def test_a_configuration_cannot_be_changed_behind_its_digest() -> None:
+    config = load_config()
+    with pytest.raises(ValidationError):
+        config.seed = 1
+    with pytest.raises(ValidationError):
+        config.student.epochs = 1
