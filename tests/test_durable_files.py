@@ -272,8 +272,10 @@ class TestAppendLine:
                 append_line(path, "x" * 25)
         assert path.read_bytes() == b"one\n"
 
-    def test_several_writers_do_not_mix(self, tmp_path):
+    def test_several_writers_do_not_mix(self, tmp_path, monkeypatch):
         path = tmp_path / "log"
+        write = os.write
+        monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:999]))
 
         def write_lines(which):
             for row in range(50):

@@ -31,11 +31,6 @@ def test_the_papers_preset_is_the_papers_method() -> None:
     assert (teacher.num_negatives, teacher.batch_size) == (5, 1024)
 
 
-def test_presets_leave_no_setting_to_chance() -> None:
-    """A preset differs from the classes' defaults only where its file says so."""
-    assert load_config("default") == RunConfig()
-
-
 def test_a_file_changes_the_preset_key_by_key(tmp_path) -> None:
     file = toml(tmp_path, "seed = 3\n[student]\nepochs = 2\n[validation]\nby = 'random'\n")
     config, preset = load_config("paper", file), load_config("paper")

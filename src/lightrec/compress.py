@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from lightrec._version import __version__
 from lightrec.artifact.contents import Model, Users
@@ -29,6 +29,7 @@ from lightrec.evaluation.scorers import CodeScorer, FloatScorer, Scorer
 from lightrec.evaluation.top_overlap import top_overlap
 from lightrec.interactions import History, IdMap, Interactions
 from lightrec.interactions.read_tables import TableSource
+from lightrec.settings import Settings
 from lightrec.teachers.factors import Factors
 
 OVERLAP_AT = 100
@@ -36,10 +37,8 @@ OVERLAP_QUERIES = 1_000  # a sample: the standard error of the mean overlap is t
 UNIT_LENGTH = 1e-3  # how far from 1 the norms of normalised vectors may be
 
 
-class CompressConfig(BaseModel):
+class CompressConfig(Settings):
     """Settings of compression."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     seed: int = Field(0, ge=0)
     """Of the k-means start and of the sample of queries."""

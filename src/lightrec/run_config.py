@@ -9,22 +9,20 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from lightrec.codes.additive_quantization import AdditiveQuantizationConfig
 from lightrec.codes.item_metric import MetricConfig
 from lightrec.encoder.student import StudentConfig
 from lightrec.errors import ConfigError
-from lightrec.settings import merged, read_toml, validated
+from lightrec.settings import Settings, merged, read_toml, validated
 from lightrec.teachers.bpr import BprConfig
 
 PRESETS = ("default", "paper")
 
 
-class ValidationConfig(BaseModel):
+class ValidationConfig(Settings):
     """What is held out to choose epochs and to print the table."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     share: float = Field(0.1, gt=0, lt=1)
     """Of the pairs given."""
@@ -33,10 +31,8 @@ class ValidationConfig(BaseModel):
     there are timestamps."""
 
 
-class RunConfig(BaseModel):
+class RunConfig(Settings):
     """Everything that decides a run, besides its data."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     seed: int = Field(0, ge=0)
     """Of splits, starts, order and negatives."""

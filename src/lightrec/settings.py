@@ -7,11 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lightrec.errors import ConfigError
 
-Config = TypeVar("Config", bound=BaseModel)
+
+class Settings(BaseModel):
+    """Base of every configuration class: immutable, no unknown key, no NaN or infinity."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+Config = TypeVar("Config", bound=Settings)
 
 
 def read_toml(file: Path | str) -> dict[str, Any]:

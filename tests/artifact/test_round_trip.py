@@ -281,7 +281,13 @@ def test_the_card_tells_sizes_and_metrics(saved, make_model, tmp_path):
     card = (tmp_path / "model" / "README.md").read_text()
     assert "| a\\|b | 0.5000 |" in card
     assert "| line break | 1 |" in card
-    make_model(config={}).save(tmp_path / "model")
+    row = {"model": "teacher", "metrics": {"ndcg": 0.125}, "bytes_per_item": 128.0}
+    comparison = {"title": "held-out pairs", "rows": [row]}
+    make_model(config={"comparison": comparison}).save(tmp_path / "model")
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "held-out pairs" in card
+    assert "| teacher | 0.1250 | 128.00 |" in card
+    make_model(config={"comparison": [3]}).save(tmp_path / "model")
     assert "Quality" not in (tmp_path / "model" / "README.md").read_text()
 
 

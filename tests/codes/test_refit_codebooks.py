@@ -130,7 +130,6 @@ def test_a_codeword_that_no_item_uses_stays() -> None:
 
 def test_a_heavy_item_is_fitted_better() -> None:
     vectors, codes, weights = problem(80, 2, 3, 4, seed=7)
-    codes.codes[:] = codes.codes.copy()
     heavy = weights.copy()
     heavy[0] = 1e4
     lost = [

@@ -142,8 +142,8 @@ def test_survives_repeated_and_constant_vectors(
     vectors = values[random.integers(0, distinct, num_codewords + extra)]
     codes = residual_kmeans(vectors, 2, num_codewords, rng=random)
     assert np.isfinite(codes.codebooks).all()
-    if num_codewords >= distinct + 1 or distinct == 1:  # enough codewords to repeat each value
-        assert error(vectors, residual_kmeans(vectors, 4, num_codewords, rng=random)) < 1.0
+    about_the_mean = ((vectors - vectors.mean(axis=0)) ** 2).sum(axis=1).mean()
+    assert error(vectors, codes) <= about_the_mean + 1e-5
 
 
 def test_survives_weights_of_nothing() -> None:

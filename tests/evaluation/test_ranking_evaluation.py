@@ -129,18 +129,6 @@ def test_an_excluded_item_never_ranks_above_a_test_item() -> None:
     assert evaluate_ranking(scorer, nothing, test).means["ndcg"] == pytest.approx(ranks_2_and_3)
 
 
-def test_does_not_change_the_scores_it_is_given() -> None:
-    matrix = np.arange(8, dtype=np.float32).reshape(1, 8)
-
-    class Sharing(MatrixScorer):
-        def scores(self, user_rows: np.ndarray, items: slice) -> np.ndarray:
-            return np.ascontiguousarray(self.matrix[user_rows, items])
-
-    exclude, test = History.from_pairs([0], [7], 1, 8), History.from_pairs([0], [0], 1, 8)
-    evaluate_ranking(Sharing(matrix), exclude, test)
-    assert matrix.tolist() == [list(range(8))]
-
-
 def test_users_without_test_pairs_are_left_out(pairs) -> None:
     exclude, test = pairs
     scorer = scorer_of("float", test.num_users, test.num_items)

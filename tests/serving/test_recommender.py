@@ -81,6 +81,8 @@ def test_seen_items_are_left_out_unless_asked_for(make_model: Callable[..., Mode
     assert not seen & set(recommender.recommend("u1", k=60).items)
     assert not seen & set(recommender.recommend("u1", k=60, exclude_seen=True).items)
     assert seen <= set(recommender.recommend("u1", k=60, exclude_seen=False).items)
+    no: Any = np.False_
+    assert seen <= set(recommender.recommend("u1", k=60, exclude_seen=no).items)
 
 
 def test_without_history_seen_items_can_only_be_denied(make_model: Callable[..., Model]) -> None:

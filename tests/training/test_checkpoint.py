@@ -114,7 +114,7 @@ def test_damage_is_an_error_that_names_the_folder_and_the_remedy(tmp_path, damag
 def test_a_missing_file_is_damage(tmp_path, name: str) -> None:
     made().save(tmp_path / "run")
     (tmp_path / "run" / name).unlink()
-    with pytest.raises(CheckpointError, match="cannot be read"):
+    with pytest.raises(CheckpointError, match="cannot be used"):
         Checkpoint.load(tmp_path / "run", FINGERPRINT)
 
 
@@ -138,7 +138,8 @@ def test_a_save_that_fails_leaves_the_previous_one(tmp_path, monkeypatch) -> Non
 
 def test_nothing_is_pickled(tmp_path) -> None:
     made().save(tmp_path / "run")
-    assert sorted(path.suffix for path in (tmp_path / "run").iterdir()) == [".json", ".safetensors"]
+    kinds = {path.suffix for path in (tmp_path / "run").iterdir()}
+    assert kinds == {".json", ".safetensors", ".sha256"}
     json.loads((tmp_path / "run" / STATE).read_bytes())
 
 

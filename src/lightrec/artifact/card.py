@@ -22,8 +22,9 @@ def model_card(model: Model, file_sizes: Mapping[str, int]) -> str:
     """Markdown that tells what a model is, how large it is, how good it is and how to load it.
 
     Args:
-        model: The model; the table of metrics comes from its `config["metrics"]`: metrics by model
-            name, or numbers by metric.
+        model: The model; how good it is comes from its `config["comparison"]` (what `train` and
+            `compress` measured) or its `config["metrics"]` (metrics by model name, or numbers by
+            metric).
         file_sizes: Bytes by file name.
     """
     codes, per_item, per_user = model.item_codes, model.bytes_per_item, model.bytes_per_user
@@ -48,8 +49,7 @@ def model_card(model: Model, file_sizes: Mapping[str, int]) -> str:
         *(f"| `{name}` | {size:,} |" for name, size in file_sizes.items()),
         "",
     ]
-    if metrics := model.config.get("metrics"):
-        lines += ["## Quality", "", *_metrics_table(metrics), ""]
+    lines += _quality(model.config)
     lines += [
         "## Use",
         "",
@@ -64,6 +64,20 @@ def model_card(model: Model, file_sizes: Mapping[str, int]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _quality(config: Mapping[str, Any]) -> list[str]:
+    """The section on what was measured; empty where nothing was."""
+    try:
+        comparison = config["comparison"]
+        title = [_cell(comparison["title"]), ""]
+        metrics: Any = {
+            row["model"]: {**row["metrics"], "bytes per item": row["bytes_per_item"]}
+            for row in comparison["rows"]
+        }
+    except (KeyError, TypeError):  # a config is any JSON
+        title, metrics = [], config.get("metrics")
+    return ["## Quality", "", *title, *_metrics_table(metrics), ""] if metrics else []
 
 
 def _metrics_table(metrics: Any) -> list[str]:  # noqa: ANN401
@@ -81,5 +95,7 @@ def _metrics_table(metrics: Any) -> list[str]:  # noqa: ANN401
 
 
 def _cell(value: Any) -> str:  # noqa: ANN401
-    text = f"{value:.4f}" if isinstance(value, float) else str(value)
+    text = str(value)
+    if isinstance(value, float):
+        text = f"{value:.4f}" if abs(value) < 1 else f"{value:,.2f}"
     return text.replace("|", "\\|").replace("\n", " ")

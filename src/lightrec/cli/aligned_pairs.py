@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from lightrec.errors import InputError
@@ -84,11 +85,7 @@ class AlignedPairs:
 
 def shared_pairs(first: History, second: History, model: Model, at_most: int) -> list[str]:
     """The first pairs that stand in both, as readable ids."""
-    keys = [
-        pairs.user_rows().astype(np.int64) * pairs.num_items + pairs.item_rows
-        for pairs in (first, second)
-    ]
-    shared = np.intersect1d(*keys, assume_unique=True)
+    shared = np.intersect1d(_keys(first), _keys(second), assume_unique=True)
     few = shared[:at_most]
     users = model.user_ids.ids(few // first.num_items)
     items = model.item_ids.ids(few % first.num_items)
@@ -96,7 +93,12 @@ def shared_pairs(first: History, second: History, model: Model, at_most: int) ->
     return shown if len(shared) <= at_most else [*shown, f"and {len(shared) - at_most:,} more"]
 
 
-def _rows(ids: IdMap, known: IdMap) -> np.ndarray:
+def _keys(pairs: History) -> npt.NDArray[np.int64]:
+    """One number for each pair, int64 (pairs,)."""
+    return pairs.user_rows().astype(np.int64) * pairs.num_items + pairs.item_rows
+
+
+def _rows(ids: IdMap, known: IdMap) -> npt.NDArray[np.int64]:
     """Rows in `known`, int64 (n,), -1 where unknown.
 
     A CSV file holds ids as text and Parquet may hold the same ids as integers, so an integer and

@@ -90,7 +90,8 @@ def compress(
     from lightrec.read_vectors import read_ids, read_vectors
     from lightrec.settings import read_toml, validated
 
-    set_up_log(verbose=verbose)
+    if verbose:
+        set_up_log(verbose=True)
     check_target(out)
     settings = CompressConfig()
     if config is not None:

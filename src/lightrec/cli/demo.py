@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from lightrec.artifact import Model
 
 _USERS, _BOOKS, _SEED = 2500, 12000, 0
-_SETTINGS: dict[str, dict[str, Any]] = {
-    "teacher": {"learning_rate": 5e-3, "epochs": 8, "evaluate_every": 4, "patience": 1},
-    "student": {"epochs": 3, "patience": 2},
+_SETTINGS: dict[str, Any] = {
+    "teacher": {"learning_rate": 2e-3, "epochs": 24, "evaluate_every": 4, "patience": 1},
+    "student": {"epochs": 6, "patience": 3},
 }
 """The default preset at the pace of a demonstration: faster steps and fewer of them."""
 _READERS, _TITLES = 3, 4
@@ -48,7 +48,8 @@ def demo(
     from lightrec.run_config import load_config
     from lightrec.train import train
 
-    set_up_log(verbose=verbose)
+    if verbose:
+        set_up_log(verbose=True)
     folder = out / "model"
     check_target(folder)
     show(f"A made-up shop: {_BOOKS:,} books, {_USERS:,} readers with planted tastes.")

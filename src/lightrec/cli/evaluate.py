@@ -67,6 +67,8 @@ def evaluate(
 
     def aligned(path: Path) -> AlignedPairs:
         pairs = Interactions.from_table(path, columns, rating_above=rating_above)
+        if not as_json:
+            show(pairs.report.describe())
         return AlignedPairs.of(pairs, loaded)
 
     left_out = [] if loaded.history is None else [loaded.history]
@@ -119,7 +121,7 @@ def measure(model: Model, trained: History, sought: History, source: str) -> dic
     """
     from lightrec.cli.aligned_pairs import shared_pairs
     from lightrec.evaluation.ranking_evaluation import evaluate_ranking
-    from lightrec.evaluation.scorers import CodeScorer, PopularityScorer
+    from lightrec.evaluation.scorers import CodeScorer, PopularityScorer, Scorer
 
     leaked = shared_pairs(trained, sought, model, _SHOWN_PAIRS)
     if leaked:
@@ -128,7 +130,7 @@ def measure(model: Model, trained: History, sought: History, source: str) -> dic
             f"{', '.join(leaked)}; evaluate on pairs that it has not seen (lightrec split makes "
             "such a table)"
         )
-    scorers = {
+    scorers: dict[str, Scorer] = {
         "popularity": PopularityScorer(trained.item_degrees()),
         "lightrec": CodeScorer(model.item_codes, model.users.values),
     }

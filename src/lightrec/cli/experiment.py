@@ -13,12 +13,20 @@ from lightrec.errors import ArgumentError
 
 
 def experiment(
-    name: Annotated[Literal["main_path"], typer.Argument(metavar="NAME", help="main_path")],
+    name: Annotated[
+        Literal["main_path", "choices"],
+        typer.Argument(metavar="NAME", help="main_path or choices"),
+    ],
     data: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="Public data set; may be repeated.", show_default="all"),
     ] = None,
-    splits: Annotated[str, typer.Option(metavar="N,N...", help="Seeds of the splits.")] = "0,1,2",
+    splits: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,N...", help="Seeds of the splits.", show_default="the recorded ones"
+        ),
+    ] = None,
     stale: Annotated[
         bool, typer.Option("--stale", help="Measure again what an older source measured.")
     ] = False,
@@ -37,15 +45,24 @@ def experiment(
     main_path: popularity, the float teacher, the quantisers and LightRec
     trained from each of them, on citeulike-t and gowalla.
 
+    choices: every variant that was tried for the presets, on validation
+    pairs of split 0 only.
+
     Examples:
       lightrec experiment main_path
       lightrec experiment main_path --data gowalla --splits 0 -v
     """
-    set_up_log(verbose=verbose)
-    seeds = _seeds(splits)
-    from lightrec.experiments import main_path
+    if verbose:
+        set_up_log(verbose=True)
+    seeds = None if splits is None else _seeds(splits)
+    if name == "choices":
+        from lightrec.experiments import choices
 
-    file = main_path.run(data or main_path.DATA, seeds, root=data_root, stale=stale, progress=True)
+        file = choices.run(data or ("citeulike-t",), root=data_root, stale=stale, progress=True)
+    else:
+        from lightrec.experiments import main_path
+
+        file = main_path.run(data, seeds, root=data_root, stale=stale, progress=True)
     show(f"written: {file}")
 
 

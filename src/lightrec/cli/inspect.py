@@ -114,7 +114,8 @@ def _short(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.2f}".removesuffix(".00")
     if isinstance(value, list):
-        return ", ".join(map(_short, value)) or "none"
+        between = ", " if any(isinstance(each, str) for each in value) else "/"
+        return between.join(map(_short, value)) or "none"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     if isinstance(value, bool):

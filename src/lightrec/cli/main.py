@@ -5,6 +5,7 @@ Commands import polars, torch and the rest only when they run, so that `--help` 
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -92,6 +93,8 @@ def run(arguments: Sequence[str] | None = None) -> None:
         SystemExit: always; 0 when all went well, 2 for wrong arguments, 130 when interrupted, else
             the error's `exit_code`.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # titles may not fit a terminal's encoding
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = app(arguments, prog_name="lightrec", standalone_mode=False)
         sys.stdout.flush()

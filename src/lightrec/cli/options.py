@@ -34,7 +34,7 @@ HistoryIds = Annotated[
     typer.Option(
         "--history",
         metavar="ID",
-        help="Item that somebody liked, whom the model need not know; repeat it, or give ID,ID.",
+        help="Item that somebody liked, also somebody new; repeat it, or give ID,ID.",
     ),
 ]
 VectorFile = Annotated[

@@ -21,6 +21,8 @@ _QUERIES = {"user_id": "user", "query": "query", "similar_to": "similar to"}
 def described(items: pl.DataFrame, model: Model) -> pl.DataFrame:
     """A table with a column `item_id`, and what the model knows to name those items by."""
     present = [name for name in _DESCRIPTIONS if name in model.item_columns.columns]
+    if not present:
+        return items
     rows = model.item_ids.rows(items["item_id"])
     return items.hstack(model.item_columns.select(present)[rows])
 

@@ -74,11 +74,6 @@ def recommend(
         check_table_path(out)
     recommender = Recommender.load(model)
     loaded = recommender.model
-    if loaded.history is None and not include_seen and (user or users):
-        logger.warning(
-            "%s was saved without its training pairs: items that users have seen are not left out",
-            model,
-        )
     found = recommender.recommend(
         **read_query(loaded, users=user, users_file=users, history=history, vector=vector),
         k=k,
@@ -86,4 +81,8 @@ def recommend(
         **read_filters(loaded, allow, deny, where),
         post_ranking=post_ranking,
     )
+    if loaded.history is None and found.query_column == "user_id" and not include_seen:
+        logger.warning(
+            "%s holds no training pairs: items that users have seen are not left out", model
+        )
     show_ranked(found, loaded, as_json=as_json, out=out)

@@ -34,7 +34,8 @@ def split(
     ] = "time",
     seed: Annotated[int, typer.Option(min=0, help="Of the split 'paper'.")] = 0,
     test_share: Annotated[
-        float, typer.Option(metavar="SHARE", help="Of the pairs; for 'time' and 'paper'.")
+        float,
+        typer.Option(min=0, max=1, metavar="SHARE", help="Of the pairs; for 'time' and 'paper'."),
     ] = 0.2,
     user_column: UserColumn = None,
     item_column: ItemColumn = None,

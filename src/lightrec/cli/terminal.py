@@ -54,7 +54,8 @@ def show_table(
 
 def show_json(value: Any) -> None:  # noqa: ANN401
     """Prints one JSON value on one line."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=_plain_value) + "\n")
+    escape = (sys.stdout.encoding or "ascii").lower() != "utf-8"
+    sys.stdout.write(json.dumps(value, ensure_ascii=escape, default=_plain_value) + "\n")
 
 
 def show_next(*commands: str) -> None:

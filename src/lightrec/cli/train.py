@@ -78,10 +78,9 @@ def train(
     additive quantisation and LightRec side by side. Then the model is trained
     on all pairs. Stopped? The same command goes on where it was.
 
-    The settings of --config are tables of TOML, as in the presets:
+    --config changes settings of the preset, in TOML:
 
-      [teacher]
-      width = 64
+      teacher.width = 64
 
     Examples:
       lightrec train ratings.csv --out model
@@ -93,7 +92,8 @@ def train(
     from lightrec.run_config import load_config
     from lightrec.train import train as train_model
 
-    set_up_log(verbose=verbose)
+    if verbose:
+        set_up_log(verbose=True)
     check_target(out)
     changes: dict[str, Any] = {} if seed is None else {"seed": seed}
     settings = load_config(preset, config, **changes)

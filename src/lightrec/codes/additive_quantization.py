@@ -16,13 +16,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from lightrec.codes.assignment import assign
 from lightrec.codes.item_codes import MAX_CODEWORDS, ItemCodes
 from lightrec.codes.item_metric import ItemMetric
 from lightrec.codes.residual_kmeans import residual_kmeans
 from lightrec.errors import ArgumentError
+from lightrec.settings import Settings
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -32,10 +33,8 @@ RIDGE = 1e-4  # of the mean diagonal: the least-squares system is singular (a sh
 CONJUGATE_GRADIENT_STEPS = 40
 
 
-class AdditiveQuantizationConfig(BaseModel):
+class AdditiveQuantizationConfig(Settings):
     """Settings of additive quantisation."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     num_codebooks: int = Field(4, ge=1, le=64)
     """B, bytes per item."""
@@ -97,7 +96,7 @@ def additive_quantization(
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     if vectors.ndim != 2 or not np.isfinite(vectors).all():
         raise ArgumentError("item vectors must be (N, D) and finite")
-    weights = np.ones(len(vectors), np.float32) if weights is None else weights
+    weights = _checked_weights(weights, len(vectors))
     metric = metric or ItemMetric.euclidean(vectors.shape[1])
     item_codes = residual_kmeans(
         vectors,
@@ -193,7 +192,7 @@ def refit_codebooks(
     Returns:
         (B, W, D) float32.
     """
-    weights = np.ones(len(vectors), np.float32) if weights is None else weights
+    weights = _checked_weights(weights, len(vectors))
     present = item_codes.codebooks.reshape(-1, item_codes.width).astype(np.float64)
     selector = _selector(item_codes)
     weighted = selector.multiply(weights.astype(np.float64)[:, None]).tocsr()
@@ -229,10 +228,18 @@ def relative_error(
     metric: ItemMetric | None = None,
 ) -> float:
     """Weighted error of the decoded items, as a share of the error of decoding all to zero."""
-    weights = np.ones(len(vectors), np.float32) if weights is None else weights
+    weights = _checked_weights(weights, len(vectors))
     metric = metric or ItemMetric.euclidean(vectors.shape[1])
     lost = float(np.dot(metric.errors(vectors - item_codes.decode()), weights))
     return lost / max(float(np.dot(metric.errors(vectors), weights)), 1e-30)
+
+
+def _checked_weights(weights: np.ndarray | None, num_items: int) -> np.ndarray:
+    if weights is None:
+        return np.ones(num_items, np.float32)
+    if weights.shape != (num_items,):
+        raise ArgumentError(f"weights must be ({num_items},), one an item, not {weights.shape}")
+    return weights
 
 
 def _selector(item_codes: ItemCodes) -> csr_matrix:

@@ -13,15 +13,14 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from lightrec.errors import ArgumentError
+from lightrec.settings import Settings
 
 
-class MetricConfig(BaseModel):
+class MetricConfig(Settings):
     """How the quantiser measures an item's error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["euclidean", "user_gram"] = "user_gram"
     """Squared distance, or the mean squared error of all users' scores."""
@@ -94,6 +93,10 @@ class ItemMetric:
         if self.cells is None:
             yield slice(0, num_items), self.matrices[0]
             return
+        if len(self.cells) != num_items:
+            raise ArgumentError(
+                f"the metric has cells for {len(self.cells)} items, not {num_items}"
+            )
         order = np.argsort(self.cells, kind="stable")
         bounds = np.searchsorted(self.cells[order], np.arange(len(self.matrices) + 1))
         for cell, (start, stop) in enumerate(pairwise(bounds)):

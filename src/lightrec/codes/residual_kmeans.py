@@ -53,6 +53,8 @@ def kmeans(
     Raises:
         ArgumentError: There are fewer points than centres.
     """
+    if not 1 <= num_centres <= MAX_CODEWORDS:
+        raise ArgumentError(f"num_centres must be 1 to {MAX_CODEWORDS}, not {num_centres}")
     if len(vectors) < num_centres:
         raise ArgumentError(
             f"the catalogue has {len(vectors)} items, fewer than num_codewords = {num_centres}; "

@@ -105,6 +105,10 @@ class CompositeEncoder(nn.Module):
 
     def start_from(self, codebooks: np.ndarray) -> None:
         """Takes over codebooks, (B, W, D) float32, that a quantiser fitted."""
+        if codebooks.shape != tuple(self.codebooks.shape):
+            raise ArgumentError(
+                f"the encoder's codebooks are {tuple(self.codebooks.shape)}, not {codebooks.shape}"
+            )
         with torch.no_grad():
             self.codebooks.copy_(torch.from_numpy(codebooks))
 

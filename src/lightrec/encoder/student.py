@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.item_metric import ItemMetric
@@ -31,8 +31,6 @@ from lightrec.training.negative_sampling import Batch
 
 class StudentConfig(LoopConfig):
     """Settings of training through the codes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     start: Literal["random", "rvq", "aq"] = "aq"
     """Codebooks before the first step: Glorot normal, residual k-means, additive quantisation."""

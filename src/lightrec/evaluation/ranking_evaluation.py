@@ -79,6 +79,8 @@ def evaluate_ranking(
     _check(scorer, exclude, test)
     degrees = test.user_degrees()
     users = np.flatnonzero(degrees) if user_rows is None else np.asarray(user_rows, np.int64)
+    if len(users) and not 0 <= users.min() <= users.max() < test.num_users:
+        raise ArgumentError(f"user_rows must lie in 0..{test.num_users - 1}")
     users = users[degrees[users] > 0]
     if not len(users):
         raise ArgumentError("no user has a test pair: there is nothing to evaluate")
@@ -156,17 +158,15 @@ def _rank_tile(
     offsets = bounds - bounds[0]
     scores = np.empty((0, 0), np.float32)
     for items in slices:  # the scores that the counts are taken against
-        scores = scorer.scores(padded, items)
+        scores = _scores(scorer, padded, items)
         for place, user in enumerate(tile):
             wanted = test.of(user)
             inside = (wanted >= items.start) & (wanted < items.stop)
             found = sought[offsets[place] : offsets[place + 1]]
             found[inside] = scores[place, wanted[inside] - items.start]
-    if not np.isfinite(sought).all():
-        raise ArgumentError("the model gives scores that are not finite")
     for items in slices:
         if len(slices) > 1:
-            scores = scorer.scores(padded, items)
+            scores = _scores(scorer, padded, items)
         for place, user in enumerate(tile):
             row = scores[place]
             hidden = exclude.of(user)
@@ -176,6 +176,13 @@ def _rank_tile(
             more, same = _count(row, found)
             greater[bounds[place] : bounds[place + 1]] += more
             equal[bounds[place] : bounds[place + 1]] += same
+
+
+def _scores(scorer: Scorer, user_rows: np.ndarray, items: slice) -> np.ndarray:
+    scores = np.asarray(scorer.scores(user_rows, items), dtype=np.float32)
+    if not np.isfinite(scores).all():
+        raise ArgumentError("the model gives scores that are not finite")
+    return scores
 
 
 def _count(row: np.ndarray, sought: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

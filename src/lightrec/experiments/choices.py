@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
 from lightrec.codes.additive_quantization import AdditiveQuantizationConfig
 from lightrec.codes.item_metric import MetricConfig
 from lightrec.encoder.student import StudentConfig
@@ -21,6 +19,7 @@ from lightrec.experiments.parts import Part, bpr_teacher, validation_part
 from lightrec.experiments.provenance import RANKING_SOURCES
 from lightrec.experiments.runner import Row, Runner
 from lightrec.run_config import RunConfig, load_config
+from lightrec.settings import Settings
 from lightrec.stages import fit_student, quantize
 from lightrec.training.loop import Surroundings
 
@@ -126,7 +125,7 @@ def _measure(part: Part, variant: str, config: RunConfig, surroundings: Surround
 
 
 def _changed(config: RunConfig, changes: dict[str, dict[str, Any]]) -> RunConfig:
-    kinds: dict[str, type[BaseModel]] = {
+    kinds: dict[str, type[Settings]] = {
         "codes": AdditiveQuantizationConfig,
         "metric": MetricConfig,
         "student": StudentConfig,

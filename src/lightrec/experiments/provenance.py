@@ -48,6 +48,8 @@ def source_digest(parts: Iterable[str]) -> str:
     digest = hashlib.sha256()
     for part in sorted(parts):
         base = root / "native" if part == "native" else PACKAGE / part
+        if not base.exists():
+            raise FileNotFoundError(f"{base}: a source of results is not there; has it moved?")
         files = [base] if base.is_file() else sorted(base.rglob("*"))
         for file in files:
             if file.suffix in {".py", ".toml", ".cpp", ".hpp"}:

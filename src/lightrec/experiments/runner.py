@@ -59,6 +59,7 @@ class Runner:
             What `measure` returned, with `seconds`, `cpu_seconds`, `commit`, `source_digest`.
         """
         identity = {"experiment": self.name, "config": dict(config), "data_digest": data_digest}
+        identity = json.loads(json.dumps(identity))  # tuples become lists, as they will in the file
         key = digest_of(identity)
         file = self.results / "cells" / self.name / f"{key[:20]}.json"
         if file.exists():

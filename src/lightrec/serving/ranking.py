@@ -111,7 +111,7 @@ class Ranking:
 
     def _seen(self, queries: Queries, exclude_seen: bool | None) -> Sequence[np.ndarray]:
         nothing = [_NO_ROWS] * len(queries)
-        if exclude_seen is False:
+        if exclude_seen is not None and not exclude_seen:
             return nothing
         seen = queries.seen(self._model)
         if seen is None and exclude_seen:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from torch import nn
 
 from lightrec.interactions.history import History
@@ -21,8 +21,6 @@ from lightrec.training.negative_sampling import Batch, PairBatches
 
 class BprConfig(LoopConfig):
     """Settings of the BPR teacher; the defaults are the paper's."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     width: int = Field(32, ge=1)
     """D, numbers in a vector."""

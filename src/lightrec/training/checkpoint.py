@@ -6,7 +6,6 @@ version, and another run refuses it, naming what differs.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,17 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from lightrec.durable_files import read_json, replace_folder, resolve_folder, write_file
-from lightrec.errors import CheckpointError
+from lightrec.durable_files import (
+    parse_json,
+    replace_folder,
+    resolve_folder,
+    sha256_of,
+    to_json,
+    write_file,
+)
+from lightrec.errors import CheckpointError, LightRecError
 
-TENSORS, STATE = "tensors.safetensors", "state.json"
+TENSORS, STATE, DIGEST = "tensors.safetensors", "state.json", "state.sha256"
 
 
 @dataclass(frozen=True)
@@ -38,10 +44,17 @@ class Checkpoint:
     def save(self, folder: Path) -> None:
         """Writes the checkpoint in one atomic step; the previous one survives any failure."""
         tensors = {name: tensor.detach().contiguous() for name, tensor in self.tensors.items()}
-        state = {"fingerprint": self.fingerprint, "progress": self.progress}
+        content = save(tensors)
+        state = {
+            "fingerprint": self.fingerprint,
+            "progress": self.progress,
+            "tensors_sha256": sha256_of(content),
+        }
+        written = to_json(state)
         with replace_folder(folder) as fresh:
-            write_file(fresh / TENSORS, save(tensors))
-            write_file(fresh / STATE, json.dumps(state).encode())
+            write_file(fresh / TENSORS, content)
+            write_file(fresh / STATE, written)
+            write_file(fresh / DIGEST, sha256_of(written).encode())
 
     @classmethod
     def load(cls, folder: Path, fingerprint: dict[str, Any]) -> Checkpoint | None:
@@ -52,20 +65,23 @@ class Checkpoint:
             fingerprint: The present run's.
 
         Raises:
-            CheckpointError: It belongs to another run, or cannot be read.
+            CheckpointError: It belongs to another run, or is damaged.
         """
         folder = resolve_folder(folder)
         if not folder.exists():
             return None
-        remedy = f"delete {folder} to start again"
         try:
-            state = read_json(folder / STATE)
-            tensors = load((folder / TENSORS).read_bytes())
-        except (OSError, SafetensorError, ValueError) as error:
-            raise CheckpointError(
-                f"{folder}: the checkpoint cannot be read ({error}); {remedy}"
-            ) from error
-        saved = state["fingerprint"]
+            state = (folder / STATE).read_bytes()
+            content = (folder / TENSORS).read_bytes()
+            if (folder / DIGEST).read_bytes() != sha256_of(state).encode():
+                raise ValueError(f"{STATE} was changed after it was written")
+            parsed = parse_json(state)
+            if parsed["tensors_sha256"] != sha256_of(content):
+                raise ValueError(f"{TENSORS} was changed after it was written")
+            tensors = load(content)
+        except (OSError, SafetensorError, ValueError, LightRecError) as error:
+            raise damaged(folder, error) from error
+        saved = parsed["fingerprint"]
         different = sorted(
             key
             for key in saved.keys() | fingerprint.keys()
@@ -74,9 +90,17 @@ class Checkpoint:
         if different:
             raise CheckpointError(
                 f"{folder}: the checkpoint belongs to another run "
-                f"({', '.join(different)} differ); {remedy}"
+                f"({', '.join(different)} differ); delete {folder} to start again"
             )
-        return cls(saved, state["progress"], tensors)
+        return cls(saved, parsed["progress"], tensors)
+
+
+def damaged(folder: Path, error: Exception) -> CheckpointError:
+    """The error for a checkpoint that cannot be used, with the remedy."""
+    reason = " ".join(str(error).split())
+    return CheckpointError(
+        f"{folder}: the checkpoint cannot be used ({reason}); delete {folder} to start again"
+    )
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:

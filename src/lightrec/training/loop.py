@@ -15,21 +15,25 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import nn
 
 from lightrec.errors import DivergedError, InterruptedRunError
 from lightrec.progress import track
-from lightrec.training.checkpoint import Checkpoint, optimiser_tensors, restore_optimiser
+from lightrec.settings import Settings
+from lightrec.training.checkpoint import (
+    Checkpoint,
+    damaged,
+    optimiser_tensors,
+    restore_optimiser,
+)
 from lightrec.training.interruptions import interruptions
 from lightrec.training.negative_sampling import Batch, PairBatches
 from lightrec.training.run_log import RunLog
 
 
-class LoopConfig(BaseModel):
+class LoopConfig(Settings):
     """How long and how fast to train."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     epochs: int = Field(20, ge=0)
     """Passes over the training pairs; with validation, the most that are made."""
@@ -141,10 +145,14 @@ def fit(
     with interruptions() as interrupted:
         if validation is not None and run.epoch == 0 and run.step == 0 and not run.curve:
             run.validate()
+            if interrupted.is_set():
+                run.stop()
         while run.epoch < last and not run.out_of_patience:
             run.one_epoch(interrupted)
             if validation is not None and run.due(last):
                 run.validate()
+            if interrupted.is_set():
+                run.stop()
             run.save_if_due(force=run.epoch == last or run.out_of_patience)
     if validation is not None:
         run.take_best()
@@ -197,14 +205,15 @@ class _Run:
         for step in track(range(self.step, steps), description, enabled=shown):
             self._set_learning_rate(self.epoch * steps + step, self.config.epochs * steps)
             losses = self.objective(self.batches.batch(self.epoch, step))
+            self._add(losses)
             self.optimiser.zero_grad(set_to_none=True)
             losses["loss"].backward()
             self.optimiser.step()
-            self._add(losses)
             self.step = step + 1
             if interrupted.is_set():
-                self._stop()
+                self.stop()
             self.save_if_due()
+        self._check_parameters()
         self.epoch, self.step = self.epoch + 1, 0
         means = {key: value / steps for key, value in self.sums.items()}
         self.surroundings.log.event("epoch", of=self.name, epoch=self.epoch, **means)
@@ -234,6 +243,7 @@ class _Run:
         overdue = time.monotonic() - self.saved_at >= self.surroundings.checkpoint_seconds
         if folder is None or not (force or overdue):
             return
+        self._check_parameters()
         state = self.objective.state_dict()
         tensors = {f"objective.{key}": value for key, value in state.items()}
         tensors |= {f"best.{key}": value for key, value in self.best.items()}
@@ -263,8 +273,11 @@ class _Run:
         self.best = _with_prefix(found.tensors, "best.")
         if progress["best_value"] is not None:
             self.best_value = progress["best_value"]
-        self.objective.load_state_dict(_with_prefix(found.tensors, "objective."))
-        restore_optimiser(self.optimiser, found.tensors)
+        try:
+            self.objective.load_state_dict(_with_prefix(found.tensors, "objective."))
+            restore_optimiser(self.optimiser, found.tensors)
+        except (RuntimeError, ValueError) as error:
+            raise damaged(self.surroundings.checkpoint, error) from error
         self.surroundings.log.event("resumed", of=self.name, epoch=self.epoch, step=self.step)
 
     def _set_learning_rate(self, step: int, horizon: int) -> None:
@@ -278,14 +291,23 @@ class _Run:
         for key, value in losses.items():
             self.sums[key] = self.sums.get(key, 0.0) + float(value.detach())
         if not math.isfinite(self.sums["loss"]):
-            kept = self.surroundings.checkpoint
-            where = f"; the last good checkpoint is in {kept}" if kept else ""
-            raise DivergedError(
-                f"{self.name}: the loss is not finite in epoch {self.epoch + 1}, step {self.step}; "
-                f"lower learning_rate ({self.config.learning_rate:g}) or check the input{where}"
-            )
+            raise self._diverged("the loss is")
 
-    def _stop(self) -> None:
+    def _check_parameters(self) -> None:
+        """A finite loss may still have had a gradient that is not."""
+        if not all(torch.isfinite(value).all() for value in self.objective.parameters()):
+            raise self._diverged("the parameters are")
+
+    def _diverged(self, what: str) -> DivergedError:
+        kept = self.surroundings.checkpoint
+        where = f"; the last good checkpoint is in {kept}" if kept else ""
+        return DivergedError(
+            f"{self.name}: {what} not finite in epoch {self.epoch + 1}, step {self.step + 1}; "
+            f"lower learning_rate ({self.config.learning_rate:g}) or check the input{where}"
+        )
+
+    def stop(self) -> None:
+        """Ends the run as the user asked, with a checkpoint where one is kept."""
         self.save_if_due(force=True)
         kept = self.surroundings.checkpoint
         where = f"; run the same command again to go on from {kept}" if kept else ""

@@ -122,8 +122,7 @@ class PairBatches:
             rejected = rejected[still]
         for place in rejected.tolist():
             own = self._history.of(int(owners[place]))
-            offered = np.arange(num_items) if pool is None else pool.numpy()
-            allowed = np.setdiff1d(offered, own)
+            allowed = np.setdiff1d(np.arange(num_items), own)
             if len(allowed):
                 pick = int(torch.randint(len(allowed), (1,), generator=generator))
                 negatives[place] = int(allowed[pick])

@@ -1,0 +1,81 @@
+"""`lightrec inspect`, also of damaged folders."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+
+def test_json_holds_sizes_and_digests(cli, model, model_folder):
+    outcome = cli("inspect", model_folder, "--json")
+    assert outcome.code == 0, outcome.err
+    contents = json.loads(outcome.out)
+    assert (contents["items"], contents["users"]) == (60, 20)
+    assert contents["bytes_per_item"]["all_in"] == pytest.approx(model.bytes_per_item.all_in)
+    assert contents["bytes_per_item"]["all_in_with_ids"] == pytest.approx(
+        model.bytes_per_item.all_in + 8
+    )
+    assert contents["user_form"] == "identity"
+    assert len(contents["config_digest"]) == len(contents["model_digest"]) == 64
+    manifest = json.loads((model_folder / "MANIFEST.json").read_text())
+    assert contents["files"] == manifest["files"]
+    assert contents["codebook_health"]["codewords_used"] == list(model.item_codes.health.used)
+
+
+def test_people_read_it_too(cli, model_folder):
+    outcome = cli("inspect", model_folder)
+    assert "items: 60" in outcome.out
+    assert "codes.safetensors" in outcome.out
+
+
+def test_it_says_when_no_history_is_kept(cli, bare_model_folder):
+    assert "training pairs kept: none" in cli("inspect", bare_model_folder).out
+
+
+def _truncated(folder):
+    file = folder / "codes.safetensors"
+    file.write_bytes(file.read_bytes()[:-7])
+
+
+def _bit_flipped(folder):
+    data = bytearray((folder / "users.safetensors").read_bytes())
+    data[-3] ^= 4
+    (folder / "users.safetensors").write_bytes(data)
+
+
+def _newer(folder):
+    manifest = json.loads((folder / "MANIFEST.json").read_text())
+    manifest |= {"format_version": 99, "needs": "lightrec >= 7.0"}
+    (folder / "MANIFEST.json").write_text(json.dumps(manifest))
+
+
+def _without_items(folder):
+    (folder / "items.parquet").unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (_truncated, "codes.safetensors"),
+        (_bit_flipped, "users.safetensors"),
+        (_newer, "pip install --upgrade lightrec"),
+        (_without_items, "items.parquet"),
+    ],
+)
+@pytest.mark.parametrize(
+    "words", [["inspect"], ["recommend", "--user=u1"], ["similar", "--item=1"]]
+)
+def test_damaged_models_are_refused(refused, model_folder, tmp_path, damage, said, words):
+    folder = tmp_path / "model"
+    shutil.copytree(model_folder, folder)
+    damage(folder)
+    message = refused(4, words[0], folder, *words[1:])
+    assert said in message
+    assert str(folder) in message
+
+
+def test_something_else_is_no_model(refused, tmp_path):
+    assert "MANIFEST.json" in refused(4, "inspect", tmp_path)
+    assert "no such folder" in refused(4, "inspect", tmp_path / "nowhere")

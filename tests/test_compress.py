@@ -1,0 +1,325 @@
+"""Vectors that a team already has, as 4-byte items."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import polars as pl
+import pytest
+
+import lightrec
+from lightrec.artifact.contents import Model
+from lightrec.codes.additive_quantization import relative_error
+from lightrec.comparison import Comparison
+from lightrec.compress import CompressConfig, compress, prepare
+from lightrec.errors import ArgumentError, InputError
+from lightrec.evaluation.ranking_evaluation import evaluate_ranking
+from lightrec.evaluation.scorers import CodeScorer, FloatScorer
+from lightrec.interactions import IdMap, Interactions
+from lightrec.serving.recommender import Recommender
+from lightrec.settings import validated
+
+USERS, ITEMS, WIDTH = 60, 150, 6
+
+
+def config(**changes) -> CompressConfig:
+    codes = {"num_codebooks": 2, "num_codewords": 16, "rounds": 2, "beam": 4}
+    return validated(CompressConfig, {"codes": codes | changes}, "test")
+
+
+@pytest.fixture(scope="module")
+def items() -> np.ndarray:
+    spread = np.geomspace(2.0, 0.3, WIDTH)
+    return (np.random.default_rng(0).normal(size=(ITEMS, WIDTH)) * spread).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def users() -> np.ndarray:
+    spread = np.geomspace(0.3, 2.0, WIDTH)
+    return (np.random.default_rng(1).normal(size=(USERS, WIDTH)) * spread).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def pairs() -> pl.DataFrame:
+    """Every user's five pairs; low item numbers are popular."""
+    rng = np.random.default_rng(2)
+    picks = [rng.choice(ITEMS, 5, replace=False, p=popularity()) for _ in range(USERS)]
+    return pl.DataFrame(
+        {"user_id": np.repeat(np.arange(USERS), 5), "item_id": np.concatenate(picks)}
+    )
+
+
+def popularity() -> np.ndarray:
+    weights = 1.0 / np.arange(1, ITEMS + 1)
+    return weights / weights.sum()
+
+
+def overlap_of(model: Model) -> float:
+    return model.config["overlap"]["share"]
+
+
+def test_the_public_function_is_this_one() -> None:
+    assert lightrec.compress is compress
+
+
+def test_items_alone_answer_queries_by_vector(items, tmp_path) -> None:
+    model = compress(items, config=config())
+    assert (model.num_items, model.num_users) == (ITEMS, 0)
+    assert model.item_ids.series.to_list() == list(range(ITEMS))
+    assert model.history is None
+    assert "comparison" not in model.config
+    assert model.config["overlap"]["by"] == "items"
+    model.save(tmp_path / "model")
+    (answer,) = Recommender.load(tmp_path / "model").recommend(vectors=items[:1], k=3)
+    expected = np.argsort(-(items[0] @ model.item_codes.decode().T), kind="stable")[:3]
+    assert answer.items == expected.tolist()
+
+
+def test_everything_at_once_is_saved_and_recommends_nothing_seen(
+    items, users, pairs, tmp_path
+) -> None:
+    model = compress(
+        items,
+        users,
+        item_ids=[f"item {n}" for n in range(ITEMS)],
+        user_ids=np.arange(USERS) * 10,
+        interactions=pairs.select(
+            user_id=pl.col("user_id") * 10, item_id="item " + pl.col("item_id").cast(pl.String)
+        ),
+        config=config(),
+        keep_float_items=True,
+    )
+    model.save(tmp_path / "model")
+    loaded = Model.load(tmp_path / "model")
+    assert loaded.float_items.dtype == np.float16
+    answer = Recommender(loaded).recommend([250], k=20)[0]
+    seen = pairs.filter(pl.col("user_id") == 25)["item_id"].to_list()
+    assert len(answer.items) == 20
+    assert not set(answer.items) & {f"item {n}" for n in seen}
+    degrees = np.bincount(pairs["item_id"].to_numpy(), minlength=ITEMS)
+    assert loaded.item_columns["popularity"].to_list() == degrees.tolist()
+
+
+def test_the_overlap_is_that_of_the_top_lists(items, users) -> None:
+    model = compress(items, users, config=config())
+    exact = np.argsort(-(users @ items.T), axis=1)[:, :100]
+    coded = np.argsort(-(users @ model.item_codes.decode().T), axis=1)[:, :100]
+    shares = [len(set(a) & set(b)) / 100 for a, b in zip(exact, coded, strict=True)]
+    assert overlap_of(model) == pytest.approx(np.mean(shares), abs=0.01)  # ties aside
+    told = model.config["overlap"]
+    assert (told["at"], told["queries"], told["by"]) == (100, USERS, "users")
+
+
+def test_the_overlap_rises_with_the_number_of_codebooks(items, users) -> None:
+    overlaps = [
+        overlap_of(compress(items, users, config=config(num_codebooks=number)))
+        for number in (1, 2, 4)
+    ]
+    assert 0 < overlaps[0] < overlaps[1] < overlaps[2] <= 1
+
+
+def test_users_say_which_errors_matter(items, users) -> None:
+    with_users = compress(items, users, config=config()).item_codes
+    alone = compress(items, config=config()).item_codes
+
+    def score_error(codes) -> float:
+        return float(((users @ (items - codes.decode()).T) ** 2).mean())
+
+    assert score_error(with_users) < 0.9 * score_error(alone)
+    assert relative_error(items, alone) < relative_error(items, with_users)
+
+
+def popular_items_error(model: Model, items: np.ndarray) -> float:
+    return float(((items - model.item_codes.decode())[:20] ** 2).sum(axis=1).mean())
+
+
+def test_interactions_say_which_items_matter(items, users, pairs) -> None:
+    strong = config(popularity_power=1.0)
+    weighted = compress(items, users, interactions=pairs, config=strong)
+    plain = compress(items, users, config=strong)
+    assert popular_items_error(weighted, items) < 0.9 * popular_items_error(plain, items)
+
+
+def test_interactions_weigh_items_without_user_vectors_too(items, pairs) -> None:
+    """User vectors say which errors matter, interactions which items: neither needs the other."""
+    strong = config(popularity_power=1.0)
+    weighted = compress(items, interactions=pairs, config=strong)
+    plain = compress(items, config=strong)
+    degrees = np.bincount(pairs["item_id"].to_numpy(), minlength=ITEMS)
+    assert weighted.item_columns["popularity"].to_list() == degrees.tolist()
+    assert popular_items_error(weighted, items) < 0.9 * popular_items_error(plain, items)
+
+
+def test_the_comparison_is_measured_on_the_test_pairs(items, users, pairs) -> None:
+    test = pairs.with_columns(item_id=(pl.col("item_id") + 71) % ITEMS)
+    test = test.join(pairs, on=["user_id", "item_id"], how="anti")
+    model = compress(items, users, interactions=pairs, test=test, config=config())
+    table = Comparison.from_json(model.config["comparison"])
+    assert table.title == f"{len(test):,} test pairs"
+    ids = IdMap.from_values(np.arange(USERS)), IdMap.from_values(np.arange(ITEMS))
+    seen, sought = (
+        Interactions.from_table(part).to_polars().sort("user_id", "item_id")
+        for part in (pairs, test)
+    )
+    exclude, wanted = (
+        Interactions(
+            *ids,
+            part["user_id"].to_numpy().astype(np.int32),
+            part["item_id"].to_numpy().astype(np.int32),
+        ).history()
+        for part in (seen, sought)
+    )
+    for name, scorer in (
+        ("teacher", FloatScorer(users, items)),
+        ("lightrec", CodeScorer(model.item_codes, users)),
+    ):
+        expected = evaluate_ranking(scorer, exclude, wanted).means
+        assert table.row(name).metrics == pytest.approx(expected), name
+
+
+def test_without_test_pairs_the_comparison_says_that_it_is_a_fit(items, users, pairs) -> None:
+    model = compress(items, users, interactions=pairs, config=config())
+    assert "fit, not prediction" in model.config["comparison"]["title"]
+
+
+def test_test_pairs_that_were_trained_on_are_refused(items, users, pairs) -> None:
+    with pytest.raises(ArgumentError, match="trained on"):
+        compress(items, users, interactions=pairs, test=pairs.head(3), config=config())
+
+
+def test_a_bias_becomes_a_dimension(items, users) -> None:
+    bias = np.linspace(-2, 2, ITEMS)
+    ready = prepare(items, users, bias)
+    scores = ready.factors.users @ ready.factors.items.T
+    np.testing.assert_allclose(scores, users @ items.T + bias, rtol=1e-4, atol=1e-4)
+    model = compress(items, users, item_bias=bias, config=config())
+    assert model.item_codes.width == WIDTH + 1
+    assert any("bias is dimension 7" in note for note in model.config["notes"])
+    assert Recommender(model).recommend([3], k=2)[0].items
+    without_users = compress(items, item_bias=bias, config=config())
+    assert without_users.users.values.shape == (0, WIDTH + 1)
+
+
+def test_unit_items_make_scores_cosines(items, users) -> None:
+    unit = items / np.linalg.norm(items, axis=1, keepdims=True)
+    model = compress(unit, users * 7.0, config=config())
+    np.testing.assert_allclose(np.linalg.norm(model.users.values, axis=1), 1.0, rtol=1e-5)
+    assert any("cosines" in note for note in model.config["notes"])
+    zero = users.copy()
+    zero[4] = 0.0
+    assert np.isfinite(prepare(unit, zero, None).factors.users).all()
+
+
+@pytest.mark.parametrize("spoiled", [0, ITEMS - 1])
+def test_one_item_of_another_length_and_scores_are_products(items, users, spoiled: int) -> None:
+    almost = items / np.linalg.norm(items, axis=1, keepdims=True)
+    almost[spoiled] *= 1.01
+    ready = prepare(almost, users, None)
+    assert np.array_equal(ready.factors.users, users)
+    assert ready.notes == ()
+
+
+def test_a_bias_beside_unit_items_is_no_cosine(items, users) -> None:
+    unit = items / np.linalg.norm(items, axis=1, keepdims=True)
+    ready = prepare(unit, users, np.ones(ITEMS))
+    assert np.array_equal(ready.factors.users[:, :WIDTH], users)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64, np.int16])
+def test_any_number_type_will_do(items, users, dtype) -> None:
+    rounded = np.rint(items * 10)
+    expected = compress(rounded.astype(np.float32), users, config=config())
+    found = compress(rounded.astype(dtype), users, config=config())
+    assert np.array_equal(found.item_codes.codes, expected.item_codes.codes)
+    assert found.item_codes.codebooks.dtype == np.float32
+
+
+def test_a_seed_decides_everything_and_inputs_stay_as_they_were(items, users) -> None:
+    before = items.copy(), users.copy()
+    first, second = (compress(items, users, config=config()) for _ in range(2))
+    assert np.array_equal(first.item_codes.codes, second.item_codes.codes)
+    assert np.array_equal(first.item_codes.codebooks, second.item_codes.codebooks)
+    assert first.config == second.config
+    assert np.array_equal(items, before[0])
+    assert np.array_equal(users, before[1])
+
+
+def test_pairs_without_a_vector_are_counted_and_not_dropped_silently(items, users, pairs) -> None:
+    stray = pl.DataFrame({"user_id": [0, 999, 1], "item_id": [999, 0, 998]})
+    model = compress(items, users, interactions=pl.concat([pairs, stray]), config=config())
+    assert "interactions: 3 pairs without a vector were left out" in model.config["notes"]
+    assert len(model.history) == len(pairs)
+
+
+def test_pairs_of_other_ids_altogether_are_refused(items, users, pairs) -> None:
+    named = pairs.select(pl.all().cast(pl.String))  # "5" is not 5
+    with pytest.raises(InputError, match="no pair has both a user and an item vector"):
+        compress(items, users, interactions=named, config=config())
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"users": np.ones((4, WIDTH + 1))}, "widths must agree"),
+        ({"items": np.ones(ITEMS)}, "items must be a matrix"),
+        ({"items": np.array([["a", "b"]] * ITEMS)}, "items must be a matrix"),
+        ({"items": np.ones((ITEMS, 0))}, "items must be a matrix"),
+        ({"items": np.ones((15, WIDTH))}, "15 items"),
+        ({"items": np.ones((0, WIDTH))}, "0 items"),
+        ({"items": np.full((ITEMS, WIDTH), np.nan)}, "items row 0 .* not finite"),
+        ({"items": np.full((ITEMS, WIDTH), 1e300)}, "items row 0 .* not finite"),
+        ({"users": np.full((4, WIDTH), np.inf)}, "users row 0 .* not finite"),
+        ({"item_bias": np.ones(ITEMS - 1)}, "item_bias has 149 values for 150 items"),
+        ({"item_bias": np.full(ITEMS, np.nan)}, "not finite"),
+        ({"item_ids": ["a", "b"]}, "2 item ids for 150 item vectors"),
+        ({"user_ids": [1, 2, 3]}, "3 user ids for 0 user vectors"),
+        ({"item_ids": ["a"] * ITEMS}, "a"),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_named(items, change: dict, fault: str) -> None:
+    arguments = {"items": items, "config": config()} | change
+    with pytest.raises((ArgumentError, InputError), match=fault), np.errstate(over="ignore"):
+        compress(**arguments)
+
+
+def test_float_items_too_large_for_half_precision_are_refused_or_kept_finite(items) -> None:
+    try:
+        model = compress(items * 1e5, config=config(), keep_float_items=True)
+    except ArgumentError:
+        return
+    assert np.isfinite(model.float_items).all()
+
+
+def test_needs_no_torch() -> None:
+    program = """
+        import sys
+        sys.modules["torch"] = None  # importing it fails
+        import numpy as np
+        from lightrec.compress import CompressConfig, compress
+        config = CompressConfig.model_validate(
+            {"codes": {"num_codebooks": 2, "num_codewords": 4, "rounds": 1}}
+        )
+        rng = np.random.default_rng(0)
+        model = compress(
+            rng.normal(size=(30, 3)),
+            rng.normal(size=(5, 3)),
+            interactions={"user_id": [0, 1, 2], "item_id": [3, 4, 5]},
+            config=config,
+        )
+        model.save(sys.argv[1])
+        print(model.num_items)
+    """
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        result = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(program), f"{folder}/model"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert result.stderr == ""
+    assert result.stdout == "30\n"

@@ -1,0 +1,362 @@
+"""The whole method, end to end, on a catalogue small enough to train in a moment."""
+
+from __future__ import annotations
+
+import functools
+import json
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from lightrec import stages
+from lightrec import train as train_function
+from lightrec.artifact.contents import Model
+from lightrec.comparison import Comparison
+from lightrec.errors import (
+    ArgumentError,
+    ArtifactError,
+    CheckpointError,
+    InputError,
+    InterruptedRunError,
+    LightRecError,
+)
+from lightrec.evaluation.ranking_evaluation import evaluate_ranking
+from lightrec.evaluation.scorers import CodeScorer, PopularityScorer
+from lightrec.interactions import Interactions
+from lightrec.interactions.synthetic import SyntheticData, synthetic_catalogue
+from lightrec.run_config import RunConfig, load_config
+from lightrec.run_folder import RunFolder
+from lightrec.serving.recommender import Recommender
+from lightrec.train import hold_out, train
+from lightrec.training.loop import Surroundings
+
+torch.set_num_threads(1)
+
+SMALL = {
+    "teacher": {
+        "width": 8,
+        "epochs": 8,
+        "evaluate_every": 2,
+        "learning_rate": 0.02,
+        "batch_size": 256,
+    },
+    "codes": {"num_codebooks": 2, "num_codewords": 16, "rounds": 1, "beam": 4},
+    "student": {"epochs": 3, "batch_size": 256, "beam": 4, "icm_sweeps": 1},
+}
+
+
+def small(**changes) -> RunConfig:
+    return load_config("default", **(SMALL | changes))
+
+
+@pytest.fixture(scope="module")
+def data() -> SyntheticData:
+    return synthetic_catalogue(120, 80, seed=2, pairs_per_user=12)
+
+
+@pytest.fixture(scope="module")
+def pairs(data) -> Interactions:
+    return Interactions.from_table(data.interactions)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, pairs) -> tuple[Model, Path]:
+    """A model trained in one go, and its run folder."""
+    folder = tmp_path_factory.mktemp("run")
+    return train(pairs, config=small(), run_folder=folder), folder
+
+
+def table_of(model: Model) -> Comparison:
+    return Comparison.from_json(model.config["comparison"])
+
+
+def saved(model: Model, folder: Path) -> dict[str, bytes]:
+    model.save(folder)
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_the_public_function_is_this_one() -> None:
+    assert train_function is train
+
+
+def test_a_model_is_saved_loaded_and_recommends_nothing_seen(run, pairs, tmp_path) -> None:
+    model, _ = run
+    model.save(tmp_path / "model")
+    loaded = Model.load(tmp_path / "model")
+    assert np.array_equal(loaded.item_codes.codes, model.item_codes.codes)
+    users = pairs.users.series.to_list()
+    for recommender in (Recommender(model), Recommender(loaded)):
+        for answer in recommender.recommend(users, k=10):
+            seen = pairs.items.ids(pairs.history().of(users.index(answer.query)))
+            assert len(set(answer.items)) == 10
+            assert not set(answer.items) & set(seen)
+
+
+def test_the_model_is_what_the_configuration_says(run, pairs) -> None:
+    model, _ = run
+    codes = model.item_codes
+    assert (codes.num_items, codes.num_codebooks, codes.num_codewords, codes.width) == (
+        len(pairs.items),
+        2,
+        16,
+        8,
+    )
+    assert (model.users.form, model.users.values.shape) == ("free", (len(pairs.users), 8))
+    assert model.config["settings"] == small().model_dump(mode="json")
+    assert model.config["data_digest"] == pairs.digest()
+    assert model.item_columns["popularity"].to_list() == pairs.history().item_degrees().tolist()
+    assert np.array_equal(model.history.item_rows, pairs.history().item_rows)
+
+
+def test_the_table_compares_every_model_on_the_held_out_pairs(run, pairs) -> None:
+    model, _ = run
+    table = table_of(model)
+    held = hold_out(pairs, small())
+    assert [row.model for row in table.rows] == ["popularity", "teacher", "rvq", "aq", "lightrec"]
+    assert table.title.startswith(f"{len(held.test):,} held-out")
+    popularity = PopularityScorer(held.train.history().item_degrees())
+    expected = evaluate_ranking(popularity, held.train.history(), held.test.history()).means
+    assert table.row("popularity").metrics == pytest.approx(expected)
+    codebooks = 2 * 16 * 8 * 4 / len(pairs.items)
+    assert table.row("lightrec").bytes_per_item == pytest.approx(2 + codebooks)
+    assert table.row("teacher").bytes_per_item == 32.0
+    assert table.row("teacher").metrics["ndcg"] > table.row("popularity").metrics["ndcg"]
+
+
+def test_without_refitting_the_shipped_model_is_the_one_in_the_table(pairs) -> None:
+    model = train(pairs, config=small(), refit=False)
+    held = hold_out(pairs, small())
+    scorer = CodeScorer(model.item_codes, model.users.values)
+    measured = evaluate_ranking(scorer, held.train.history(), held.test.history()).means
+    assert table_of(model).row("lightrec").metrics == pytest.approx(measured, rel=1e-12)
+
+
+def test_the_epochs_are_chosen_where_validation_was_best(run) -> None:
+    model, folder = run
+    events = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    for name, key in (("BPR teacher", "teacher_epochs"), ("student", "student_epochs")):
+        curve = [e for e in events if e["event"] == "validation" and e["of"] == name]
+        best = max(curve, key=lambda event: event["recall@100"] + event["ndcg"])
+        assert model.config[key] == best["epoch"]
+
+
+def test_refitting_trains_on_all_pairs_for_the_chosen_epochs(run, pairs) -> None:
+    model, _ = run
+    config, history = small(), pairs.history()
+    teacher = stages.fit_teacher(history, config, epochs=model.config["teacher_epochs"])
+    assert teacher.epochs == model.config["teacher_epochs"]
+    start = stages.quantize(history, teacher.factors, config, "aq")
+    student = stages.fit_student(
+        history, teacher.factors, start, config, epochs=model.config["student_epochs"]
+    )
+    assert np.array_equal(student.item_codes.codes, model.item_codes.codes)
+    assert np.array_equal(student.item_codes.codebooks, model.item_codes.codebooks)
+    assert np.array_equal(student.users, model.users.values)
+
+
+def test_a_seed_decides_every_byte(run, pairs, tmp_path) -> None:
+    model, _ = run
+    expected = saved(model, tmp_path / "first")
+    assert saved(train(pairs, config=small()), tmp_path / "second") == expected
+    other = train(pairs, config=small(seed=1))
+    assert not np.array_equal(other.item_codes.codebooks, model.item_codes.codebooks)
+
+
+def test_files_and_tables_train_the_same_model(run, data, tmp_path) -> None:
+    expected = saved(run[0], tmp_path / "expected")
+    data.interactions.write_csv(tmp_path / "pairs.csv")
+    for number, source in enumerate((tmp_path / "pairs.csv", data.interactions.to_pandas())):
+        assert saved(train(source, config=small()), tmp_path / str(number)) == expected
+
+
+class Cut(Exception):
+    """The power goes."""
+
+
+def cut_at(monkeypatch, stage: str, step: int) -> None:
+    """Makes the objective of a stage fail at a step; checkpoints are written after every step."""
+    counted, kind = [], {"teacher": stages.BprFactorization, "student": stages.Student}[stage]
+    forward = kind.forward
+
+    def failing(self, batch):
+        counted.append(step)
+        if len(counted) == step:
+            raise Cut
+        return forward(self, batch)
+
+    monkeypatch.setattr(kind, "forward", failing)
+    monkeypatch.setattr(
+        "lightrec.run_folder.Surroundings", functools.partial(Surroundings, checkpoint_seconds=0)
+    )
+
+
+@pytest.mark.parametrize(
+    ("stage", "step"), [("teacher", 3), ("teacher", 52), ("student", 2), ("student", 20)]
+)
+def test_the_same_call_goes_on_where_a_run_was_cut(
+    run, pairs, tmp_path, stage: str, step: int
+) -> None:
+    """The first fit takes 48 and 18 steps: later ones belong to the second, on all pairs."""
+    expected = saved(run[0], tmp_path / "expected")
+    folder = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        cut_at(patch, stage, step)
+        with pytest.raises(Cut):
+            train(pairs, config=small(), run_folder=folder)
+    assert any((folder / "checkpoints").iterdir())
+    assert saved(train(pairs, config=small(), run_folder=folder), tmp_path / "again") == expected
+
+
+def test_finished_stages_are_not_trained_again(pairs, tmp_path, monkeypatch) -> None:
+    folder = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        cut_at(patch, "student", 2)
+        with pytest.raises(Cut):
+            train(pairs, config=small(), run_folder=folder)
+    steps = []
+    forward = stages.BprFactorization.forward
+
+    def counting(self, batch):
+        steps.append(batch)
+        return forward(self, batch)
+
+    monkeypatch.setattr(stages.BprFactorization, "forward", counting)
+    model = train(pairs, config=small(), run_folder=folder)
+    refit_steps = -(-len(pairs) // 256) * model.config["teacher_epochs"]
+    assert len(steps) == refit_steps
+
+
+def test_a_finished_run_leaves_its_log_and_no_checkpoints(run) -> None:
+    _, folder = run
+    assert [file.name for file in folder.iterdir()] == ["metrics.jsonl"]
+
+
+def test_only_the_runs_own_checkpoints_are_removed(pairs, tmp_path) -> None:
+    """A run folder may be somebody's project folder."""
+    mine = ["notes.txt", "my-data/vectors.npy", "checkpoints/resnet.pt"]
+    for name in mine:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("mine")
+    train(pairs, config=small(), run_folder=tmp_path)
+    for name in mine:
+        assert (tmp_path / name).read_text() == "mine"
+
+
+def test_another_runs_checkpoints_are_refused(pairs, tmp_path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        cut_at(patch, "teacher", 3)
+        with pytest.raises(Cut):
+            train(pairs, config=small(), run_folder=tmp_path)
+    with pytest.raises(CheckpointError, match="config differ"):
+        train(pairs, config=small(seed=1), run_folder=tmp_path)
+    fewer = pairs.select(np.arange(len(pairs) - 1))
+    with pytest.raises(CheckpointError, match="data differ"):
+        train(fewer, config=small(), run_folder=tmp_path)
+
+
+def test_an_interrupted_run_says_where_it_can_go_on(pairs, tmp_path, monkeypatch) -> None:
+    forward = stages.BprFactorization.forward
+
+    def pressing(self, batch):
+        signal.raise_signal(signal.SIGINT)
+        return forward(self, batch)
+
+    monkeypatch.setattr(stages.BprFactorization, "forward", pressing)
+    with pytest.raises(InterruptedRunError, match="run the same command again") as found:
+        train(pairs, config=small(), run_folder=tmp_path)
+    assert str(tmp_path) in str(found.value)
+
+
+def refuse_to_train(monkeypatch) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise AssertionError("training began")
+
+    # The package binds `lightrec.train` to the function, so the module is found by its name.
+    monkeypatch.setattr(sys.modules["lightrec.train"], "learn", failing)
+
+
+def test_fewer_items_than_codewords_are_refused_before_training(pairs, monkeypatch) -> None:
+    refuse_to_train(monkeypatch)
+    config = small(codes={"num_codewords": 81})
+    with pytest.raises(ArgumentError, match=r"80 items.*num_codewords = 81.*at most 80"):
+        train(pairs, config=config)
+
+
+def test_items_columns_that_cannot_be_kept_are_refused_before_training(data, monkeypatch) -> None:
+    """Not after hours, when the model is saved."""
+    refuse_to_train(monkeypatch)
+    items = data.items.with_columns(extra=pl.struct("title", "category"))
+    with pytest.raises((InputError, ArtifactError), match="extra"):
+        train(data.interactions, items=items, config=small())
+
+
+def test_nothing_to_hold_out_is_refused_before_training(monkeypatch) -> None:
+    refuse_to_train(monkeypatch)
+    lonely = pl.DataFrame({"user_id": range(40), "item_id": [n % 20 for n in range(40)]})
+    with pytest.raises(LightRecError, match=r"held out|hold out"):
+        train(lonely, config=small())
+
+
+def test_the_latest_pairs_are_held_out_where_there_are_timestamps(pairs) -> None:
+    held = hold_out(pairs, small())
+    assert held.test.timestamps.min() > held.train.timestamps.max()
+    assert len(held.test) == pytest.approx(0.1 * len(pairs), rel=0.1)
+    at_random = hold_out(pairs, small(validation={"by": "random", "share": 0.2}))
+    assert len(at_random.test) == round(0.2 * len(pairs))
+    assert at_random.test.timestamps.min() < held.train.timestamps.max()
+
+
+def test_without_timestamps_a_uniform_share_is_held_out(data) -> None:
+    timeless = Interactions.from_table(data.interactions.drop("timestamp"))
+    held = hold_out(timeless, small())
+    assert len(held.test) == round(0.1 * len(timeless))
+    assert held.train.history().user_degrees().min() >= 1
+    assert hold_out(timeless, small()).test.digest() == held.test.digest()
+    assert hold_out(timeless, small(seed=1)).test.digest() != held.test.digest()
+
+
+def test_an_items_table_is_the_catalogue_and_its_columns_are_kept(data) -> None:
+    unread = pl.DataFrame({"item_id": ["new"], "title": ["Unread"], "category": ["none"]})
+    items = pl.concat([unread, data.items])
+    model = train(data.interactions, items=items, config=small())
+    assert model.num_items == len(items)
+    assert model.item_ids.series.to_list() == items["item_id"].to_list()
+    assert model.item_columns.columns == ["popularity", "title", "category"]
+    assert model.item_columns["title"].to_list() == items["title"].to_list()
+    assert model.item_columns["popularity"][0] == 0
+
+
+@pytest.mark.parametrize(
+    "student",
+    [
+        {"start": "random", "selection": "straight_through", "similarity": "bilinear"},
+        {"start": "rvq", "selection": "hard", "user_form": "identity"},
+    ],
+)
+def test_other_starts_and_selections_train_too(pairs, student: dict, tmp_path) -> None:
+    model = train(pairs, config=small(student=SMALL["student"] | student))
+    model.save(tmp_path / "model")
+    names = [row.model for row in table_of(model).rows]
+    assert names == ["popularity", "teacher", "rvq", "aq", "lightrec"]
+    assert model.users.form == student.get("user_form", "free")
+
+
+def test_no_gradient_step_may_be_the_best_choice(pairs) -> None:
+    config = small(student=SMALL["student"] | {"learning_rate": 10.0, "schedule": "constant"})
+    model = train(pairs, config=config, refit=False)
+    assert model.config["student_epochs"] == 0
+    table = table_of(model)
+    assert table.row("lightrec").metrics == table.row("aq").metrics
+
+
+def test_a_run_without_a_folder_keeps_nothing(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    surroundings = RunFolder(None, small()).surroundings("teacher-all")
+    assert surroundings.checkpoint is None
+    surroundings.log.event("epoch", epoch=1)
+    assert list(tmp_path.iterdir()) == []
