@@ -79,7 +79,7 @@ def test_a_missing_file_is_named(tmp_path) -> None:
 
 
 def test_an_unknown_preset_is_told_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="'fast'.*default, paper"):
+    with pytest.raises(ConfigError, match=r"'fast'.*default, paper"):
         load_config("fast")
 
 

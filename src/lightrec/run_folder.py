@@ -48,7 +48,7 @@ class RunFolder:
             progress=self.progress,
         )
 
-    def clear_checkpoints(self) -> None:
-        """Removes the checkpoints of a finished run; the log stays."""
-        if self.folder is not None:
-            shutil.rmtree(self.folder / CHECKPOINTS, ignore_errors=True)
+
+def clear_checkpoints(folder: Path) -> None:
+    """Removes the checkpoints of a finished run, once its model is safe; the log stays."""
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)

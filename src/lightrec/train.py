@@ -17,6 +17,7 @@ import polars as pl
 
 from lightrec._version import __version__
 from lightrec.artifact.contents import Model, Users
+from lightrec.artifact.verify import check_item_columns, is_flat
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.comparison import Comparison, ComparisonRow
 from lightrec.errors import ArgumentError
@@ -68,7 +69,8 @@ def train(
         columns: The table's column names where they are not recognised.
         refit: Trains the shipped model on all pairs; False ships the one that validation saw.
         run_folder: Where metrics and checkpoints go; the same call goes on where a run with the
-            same data and configuration stopped. None keeps nothing.
+            same data and configuration stopped. `run_folder.clear_checkpoints` removes the
+            checkpoints once the model is saved. None keeps nothing.
         progress: Shows progress bars when standard error is a terminal.
 
     Returns:
@@ -76,6 +78,7 @@ def train(
 
     Raises:
         InputError: The table cannot be used.
+        ArtifactError: A column of the items table cannot be kept in a model.
         ArgumentError: There are fewer items than codewords, or no pair can be held out.
         DivergedError: A loss is not finite.
         InterruptedRunError: The user asked to stop; checkpoints are in `run_folder`.
@@ -88,6 +91,7 @@ def train(
         else Interactions.from_table(interactions, columns, items=items_table)
     )
     _check_sizes(pairs, config)
+    check_item_columns(item_columns(pairs, items_table), len(pairs.items))
     folder = None if run_folder is None else Path(run_folder)
     run = RunFolder(folder, config, pairs.digest(), progress)
     held = hold_out(pairs, config)
@@ -96,9 +100,7 @@ def train(
     comparison = compare(learned, fitted, judged, config)
     if refit:
         learned = learn(pairs.history(), config, repeat=learned, run=run)
-    model = assemble(learned, pairs, config, comparison, items_table)
-    run.clear_checkpoints()
-    return model
+    return assemble(learned, pairs, config, comparison, items_table)
 
 
 def hold_out(pairs: Interactions, config: RunConfig) -> Split:
@@ -183,11 +185,6 @@ def assemble(
 ) -> Model:
     """Puts the outcome and the ids together into what a model folder holds."""
     history = pairs.history()
-    columns = pl.DataFrame({"popularity": history.item_degrees()})
-    if items_table is not None:
-        ids = pl.DataFrame({"item_id": pairs.items.series})
-        described = ids.join(items_table, on="item_id", how="left", maintain_order="left")
-        columns = columns.hstack(described.drop("item_id", "popularity", strict=False))
     student = config.student
     return Model(
         config={
@@ -197,14 +194,36 @@ def assemble(
             "teacher_epochs": learned.teacher.epochs,
             "student_epochs": learned.student.epochs,
             "comparison": comparison.to_json(),
+            "item_columns_left_out": [] if items_table is None else nested_columns(items_table),
         },
         item_codes=learned.student.item_codes,
         users=Users(student.user_form, learned.student.users),
         user_ids=pairs.users,
         item_ids=pairs.items,
-        item_columns=columns,
+        item_columns=item_columns(pairs, items_table),
         history=history,
     )
+
+
+def item_columns(pairs: Interactions, items_table: pl.DataFrame | None) -> pl.DataFrame:
+    """Popularity and the flat columns of the items table, in row order.
+
+    Columns of lists have no place in a model folder; `nested_columns` names them.
+    """
+    columns = pl.DataFrame({"popularity": pairs.history().item_degrees()})
+    if items_table is None:
+        return columns
+    # A text file's ids are text; the same ids in a Parquet file may be numbers.
+    ids = pl.DataFrame({"item_id": pairs.items.series})
+    known = items_table.with_columns(pl.col("item_id").cast(pairs.items.series.dtype))
+    described = ids.join(known, on="item_id", how="left", maintain_order="left")
+    nested = nested_columns(items_table)
+    return columns.hstack(described.drop("item_id", "popularity", *nested, strict=False))
+
+
+def nested_columns(items_table: pl.DataFrame) -> list[str]:
+    """Names of the columns that a model cannot keep, because a cell holds more than one value."""
+    return [name for name, dtype in items_table.schema.items() if not is_flat(dtype)]
 
 
 def _check_sizes(pairs: Interactions, config: RunConfig) -> None:

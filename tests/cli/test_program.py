@@ -92,6 +92,13 @@ def test_wrong_usage_exits_with_2_and_one_line(refused, words, said):
     assert said in refused(2, *words)
 
 
+def test_no_command_at_all_shows_the_help(cli):
+    outcome = cli()
+    assert outcome.code == 2
+    assert "recommend" in outcome.out + outcome.err
+    assert outcome.err.splitlines()[-1] == "lightrec: error: name a command"
+
+
 def test_usage_errors_name_the_help(refused):
     assert refused(2, "train", "x.csv").endswith("see lightrec train --help")
 

@@ -34,7 +34,7 @@ def case(similarity: str, selection: str) -> tuple[CompositeEncoder, torch.Tenso
     return encoder, items.requires_grad_()
 
 
-def task_loss(vectors):  # noqa: ANN201 - of torch tensors and numpy arrays alike
+def task_loss(vectors):
     """Neither linear nor symmetric in the encodings."""
     weights = np.linspace(-1.0, 2.0, ITEMS * WIDTH).reshape(ITEMS, WIDTH)
     if isinstance(vectors, torch.Tensor):

@@ -39,11 +39,11 @@ def test_agrees_with_irspack_on_continuous_scores(pairs) -> None:
 
 
 def test_a_perfect_oracle_scores_exactly_one(pairs) -> None:
-    exclude, test = pairs
+    _, test = pairs
     # One dimension per user: a user's own test items score 1, all others 0.
     items = np.asarray(matrix(test).todense(), np.float32).T
-    means = evaluate_ranking(FloatScorer(np.eye(test.num_users, dtype=np.float32), items), *pairs)
-    assert set(means.means.values()) == {1.0}
+    oracle = FloatScorer(np.eye(test.num_users, dtype=np.float32), items)
+    assert set(evaluate_ranking(oracle, *pairs).means.values()) == {1.0}
 
 
 def test_the_worst_oracle_scores_nothing_at_the_top(pairs) -> None:

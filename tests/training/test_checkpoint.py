@@ -4,9 +4,11 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from lightrec.errors import CheckpointError, LightRecError
 from lightrec.training.checkpoint import (
+    DIGEST,
     STATE,
     TENSORS,
     Checkpoint,
@@ -86,6 +88,8 @@ DAMAGE = {
     "tensors empty": (TENSORS, lambda data: b""),
     "tensors of another kind": (TENSORS, lambda data: b"PK" + data),
     "a flipped bit in a tensor": (TENSORS, lambda data: flip(data, len(data) - 3)),
+    "another number of epochs": (STATE, lambda data: data.replace(b'"epoch": 2', b'"epoch": 3')),
+    "a digest of something else": (DIGEST, lambda data: flip(data, 5)),
     "state cut short": (STATE, lambda data: data[:-5]),
     "state empty": (STATE, lambda data: b""),
     "state not UTF-8": (STATE, lambda data: b"\xff" + data),
@@ -104,13 +108,15 @@ def test_damage_is_an_error_that_names_the_folder_and_the_remedy(tmp_path, damag
     folder = tmp_path / "run"
     made().save(folder)
     name, change = DAMAGE[damage]
-    (folder / name).write_bytes(change((folder / name).read_bytes()))
+    before = (folder / name).read_bytes()
+    assert change(before) != before
+    (folder / name).write_bytes(change(before))
     with pytest.raises(CheckpointError, match="delete") as found:
         Checkpoint.load(folder, FINGERPRINT)
     assert str(folder) in str(found.value)
 
 
-@pytest.mark.parametrize("name", [TENSORS, STATE])
+@pytest.mark.parametrize("name", [TENSORS, STATE, DIGEST])
 def test_a_missing_file_is_damage(tmp_path, name: str) -> None:
     made().save(tmp_path / "run")
     (tmp_path / "run" / name).unlink()
@@ -138,9 +144,9 @@ def test_a_save_that_fails_leaves_the_previous_one(tmp_path, monkeypatch) -> Non
 
 def test_nothing_is_pickled(tmp_path) -> None:
     made().save(tmp_path / "run")
-    kinds = {path.suffix for path in (tmp_path / "run").iterdir()}
-    assert kinds == {".json", ".safetensors", ".sha256"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {TENSORS, STATE, DIGEST}
     json.loads((tmp_path / "run" / STATE).read_bytes())
+    assert load_file(tmp_path / "run" / TENSORS).keys() == made().tensors.keys()
 
 
 def test_an_optimisers_moments_come_back() -> None:

@@ -76,6 +76,11 @@ def verify(model: Model) -> None:
         _check_floats(FLOAT_ITEMS, "float_items", model.float_items, MAX_MAGNITUDE)
 
 
+def is_flat(dtype: pl.DataType) -> bool:
+    """Whether a model folder can keep a column of this type: numbers, text, truths, dates."""
+    return dtype.is_integer() or isinstance(dtype, _COLUMN_TYPES)
+
+
 def check_item_columns(columns: pl.DataFrame, num_items: int) -> None:
     """Checks the table of item columns; worth calling before a long run that ends in `save`.
 
@@ -92,7 +97,7 @@ def check_item_columns(columns: pl.DataFrame, num_items: int) -> None:
     for name, dtype in columns.schema.items():
         _check(name != "", ITEM_TABLE, "a column has no name")
         _check(
-            dtype.is_integer() or isinstance(dtype, _COLUMN_TYPES),
+            is_flat(dtype),
             ITEM_TABLE,
             f"column {name!r} of type {dtype} cannot be kept; cast it to text or numbers",
         )

@@ -31,7 +31,7 @@ def demo(
     ),
     verbose: Verbose = False,
 ) -> None:
-    """See everything in about two minutes: offline, on a made-up shop of books.
+    """See everything in about a minute: offline, on a made-up shop of books.
 
     Makes up a catalogue and its readers, trains on them for real, and shows
     quality, bytes and times of LightRec beside popularity, float vectors and
@@ -46,6 +46,7 @@ def demo(
     from lightrec.comparison import Comparison
     from lightrec.interactions import Interactions, synthetic_catalogue
     from lightrec.run_config import load_config
+    from lightrec.run_folder import clear_checkpoints
     from lightrec.train import train
 
     if verbose:
@@ -69,6 +70,7 @@ def demo(
         progress=True,
     )
     model.save(folder)
+    clear_checkpoints(out / "model.run")
     comparison = Comparison.from_json(model.config["comparison"])
     show()
     show_comparison(comparison.with_times(query_times(model)))

@@ -76,7 +76,7 @@ def _lightrec(
 ) -> None:
     """Recommendations from 4-byte items: train, compress, search.
 
-    New here? `lightrec demo` shows everything in two minutes, offline.
+    New here? `lightrec demo` shows everything in a minute, offline.
     Then: `lightrec train INTERACTIONS --out MODEL` and
     `lightrec recommend MODEL --user ID`.
     """
@@ -117,6 +117,8 @@ def _explained(error: Exception) -> tuple[str, int]:
     if isinstance(error, _UsageError):
         context = error.ctx
         path = context.command_path if context is not None else "lightrec"
+        if not error.format_message():  # no argument at all: the help has been shown
+            return "name a command", error.exit_code
         return f"{error.format_message().rstrip('.')}; see {path} --help", error.exit_code
     if isinstance(error, ModuleNotFoundError):
         package = (error.name or "").partition(".")[0]

@@ -90,6 +90,8 @@ def train(
     from lightrec.comparison import Comparison
     from lightrec.interactions import Interactions, read_items
     from lightrec.run_config import load_config
+    from lightrec.run_folder import clear_checkpoints
+    from lightrec.train import nested_columns
     from lightrec.train import train as train_model
 
     if verbose:
@@ -107,6 +109,10 @@ def train(
     )
     show(pairs.report.describe())
     show(f"  {len(pairs.users):,} users, {len(pairs.items):,} items")
+    left_out = [] if catalogue is None else nested_columns(catalogue)
+    if left_out:
+        names = ", ".join(left_out)
+        show(f"  item columns left out, because their cells hold lists: {names}")
     sys.stdout.flush()  # before the bars on standard error
     folder = run_folder or out.with_name(out.name + ".run")
     model = train_model(
@@ -118,6 +124,7 @@ def train(
         progress=True,
     )
     model.save(out, with_history=history)
+    clear_checkpoints(folder)
     show()
     show_comparison(Comparison.from_json(model.config["comparison"]))
     show()

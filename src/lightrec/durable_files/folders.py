@@ -80,19 +80,16 @@ def _sync_tree(folder: Path) -> None:
 
 def _switch(hidden: Path, target: Path) -> None:
     """Puts `hidden` in the place of `target`; any old content is then under the name `hidden`."""
-    while True:
+    with _locked_folder(target.parent):  # no other writer may see the moment between two renames
         if target.is_dir():
             os.chmod(hidden, stat.S_IMODE(os.stat(target).st_mode))
         try:
             os.rename(hidden, target)  # succeeds where there is nothing, or an empty folder
-            return
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-        with contextlib.suppress(FileNotFoundError):  # another writer is between its two renames
             if not _exchange(hidden, target):
                 _switch_in_two_steps(hidden, target)
-            return
 
 
 def _exchange(first: Path, second: Path) -> bool:
@@ -116,16 +113,15 @@ def _previous(target: Path) -> Path:
 
 
 def _switch_in_two_steps(hidden: Path, target: Path) -> None:
-    with _locked_folder(target.parent):
-        previous = _previous(target)
-        os.rename(target, previous)
-        try:
-            os.rename(hidden, target)
-        except BaseException:
-            os.rename(previous, target)
-            raise
-        sync(target.parent)
-        os.rename(previous, hidden)
+    previous = _previous(target)
+    os.rename(target, previous)
+    try:
+        os.rename(hidden, target)
+    except BaseException:
+        os.rename(previous, target)
+        raise
+    sync(target.parent)
+    os.rename(previous, hidden)
 
 
 def _sweep_previous(target: Path) -> None:
