@@ -19,9 +19,7 @@ from lightrec.artifact.contents import Model
 from lightrec.comparison import Comparison
 from lightrec.errors import (
     ArgumentError,
-    ArtifactError,
     CheckpointError,
-    InputError,
     InterruptedRunError,
     LightRecError,
 )
@@ -30,7 +28,7 @@ from lightrec.evaluation.scorers import CodeScorer, PopularityScorer
 from lightrec.interactions import Interactions
 from lightrec.interactions.synthetic import SyntheticData, synthetic_catalogue
 from lightrec.run_config import RunConfig, load_config
-from lightrec.run_folder import RunFolder
+from lightrec.run_folder import RunFolder, clear_checkpoints
 from lightrec.serving.recommender import Recommender
 from lightrec.train import hold_out, train
 from lightrec.training.loop import Surroundings
@@ -231,20 +229,36 @@ def test_finished_stages_are_not_trained_again(pairs, tmp_path, monkeypatch) -> 
     assert len(steps) == refit_steps
 
 
-def test_a_finished_run_leaves_its_log_and_no_checkpoints(run) -> None:
-    _, folder = run
+def test_a_finished_run_can_be_had_again_until_its_checkpoints_are_cleared(
+    pairs, tmp_path, monkeypatch
+) -> None:
+    """A model that could not be saved is not lost."""
+    folder = tmp_path / "run"
+    expected = saved(train(pairs, config=small(), run_folder=folder), tmp_path / "first")
+    for kind in (stages.BprFactorization, stages.Student):
+        monkeypatch.setattr(kind, "forward", None)  # any step would fail
+    again = train(pairs, config=small(), run_folder=folder)
+    assert saved(again, tmp_path / "again") == expected
+    clear_checkpoints(folder)
     assert [file.name for file in folder.iterdir()] == ["metrics.jsonl"]
 
 
-def test_only_the_runs_own_checkpoints_are_removed(pairs, tmp_path) -> None:
+def test_only_the_runs_own_checkpoints_are_cleared(pairs, tmp_path) -> None:
     """A run folder may be somebody's project folder."""
     mine = ["notes.txt", "my-data/vectors.npy", "checkpoints/resnet.pt"]
     for name in mine:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("mine")
     train(pairs, config=small(), run_folder=tmp_path)
+    clear_checkpoints(tmp_path)
     for name in mine:
         assert (tmp_path / name).read_text() == "mine"
+    assert [file.name for file in (tmp_path / "checkpoints").iterdir()] == ["resnet.pt"]
+
+
+def test_clearing_what_is_not_there_is_no_error(tmp_path) -> None:
+    clear_checkpoints(tmp_path)
+    clear_checkpoints(tmp_path / "none")
 
 
 def test_another_runs_checkpoints_are_refused(pairs, tmp_path) -> None:
@@ -287,12 +301,22 @@ def test_fewer_items_than_codewords_are_refused_before_training(pairs, monkeypat
         train(pairs, config=config)
 
 
-def test_items_columns_that_cannot_be_kept_are_refused_before_training(data, monkeypatch) -> None:
-    """Not after hours, when the model is saved."""
-    refuse_to_train(monkeypatch)
-    items = data.items.with_columns(extra=pl.struct("title", "category"))
-    with pytest.raises((InputError, ArtifactError), match="extra"):
-        train(data.interactions, items=items, config=small())
+def test_item_columns_of_lists_are_left_out_and_named(data, tmp_path) -> None:
+    items = data.items.with_columns(tags=pl.concat_list("title", "category"))
+    model = train(data.interactions, items=items, config=small())
+    assert model.item_columns.columns == ["popularity", "title", "category"]
+    assert model.config["item_columns_left_out"] == ["tags"]
+    model.save(tmp_path / "model")
+
+
+def test_categories_of_pandas_are_text(data, tmp_path) -> None:
+    """They are no lists, and `where` on them is what a category column is for."""
+    items = data.items.to_pandas()
+    items["category"] = items["category"].astype("category")
+    model = train(data.interactions, items=items, config=small())
+    model.save(tmp_path / "model")
+    expected = data.items["category"].to_list()
+    assert Model.load(tmp_path / "model").item_columns["category"].to_list() == expected
 
 
 def test_nothing_to_hold_out_is_refused_before_training(monkeypatch) -> None:

@@ -87,7 +87,7 @@ def compress(
             `recommend` leaves out what a user has seen.
         test: Pairs that they were not trained on, to measure ranking quality on.
         config: Sizes and effort.
-        keep_float_items: Keeps the item vectors as float16 for post-ranking.
+        keep_float_items: Keeps the item vectors for post-ranking, as float16 where they fit.
         progress: Shows progress bars when standard error is a terminal.
 
     Returns:
@@ -105,9 +105,14 @@ def compress(
     factors, notes = ready.factors, list(ready.notes)
     item_map = _id_map(item_ids, len(factors.items), "item")
     user_map = _id_map(user_ids, len(factors.users), "user")
-    history = _history(interactions, user_map, item_map, "interactions", notes)
-    held_out = _history(test, user_map, item_map, "test", notes)
-    degrees = np.zeros(len(item_map), np.int64) if history is None else history.item_degrees()
+    interactions = None if interactions is None else as_interactions(interactions)
+    history = held_out = None
+    if len(user_map):
+        history = _history(interactions, user_map, item_map, "interactions", notes)
+        held_out = _history(test, user_map, item_map, "test", notes)
+    elif interactions is not None or test is not None:
+        notes.append("no user vectors: interactions weigh items, and ranking is not measured")
+    degrees = _item_degrees(interactions, item_map, history)
     codes = additive_quantization(
         factors.items,
         config.codes,
@@ -138,7 +143,7 @@ def compress(
         item_ids=item_map,
         item_columns=pl.DataFrame({"popularity": degrees}),
         history=history,
-        float_items=factors.items.astype(np.float16) if keep_float_items else None,
+        float_items=_half_precision(factors.items) if keep_float_items else None,
     )
 
 
@@ -164,6 +169,12 @@ def prepare(items: np.ndarray, users: np.ndarray | None, item_bias: np.ndarray |
     return Vectors(Factors(user_vectors, item_vectors), tuple(notes))
 
 
+def _half_precision(items: np.ndarray) -> np.ndarray:
+    """Float16 where the numbers fit, else as they are."""
+    fits = not items.size or np.abs(items).max() <= np.finfo(np.float16).max
+    return items.astype(np.float16) if fits else items
+
+
 def _matrix(values: np.ndarray, name: str) -> np.ndarray:
     matrix = np.asarray(values)
     if matrix.ndim != 2 or matrix.dtype.kind not in "fiu" or not matrix.shape[1]:
@@ -182,6 +193,25 @@ def _id_map(ids: Sequence[str] | Sequence[int] | IdMap | None, count: int, what:
     return id_map
 
 
+def as_interactions(pairs: Interactions | TableSource) -> Interactions:
+    """Pairs from a table, or as they are."""
+    return pairs if isinstance(pairs, Interactions) else Interactions.from_table(pairs)
+
+
+def _item_degrees(
+    interactions: Interactions | None, items: IdMap, history: History | None
+) -> np.ndarray:
+    """(N,) int64 pairs of each item; users do not matter here."""
+    if history is not None:
+        return history.item_degrees()
+    if interactions is None:
+        return np.zeros(len(items), np.int64)
+    rows = items.find(interactions.items.series)[interactions.item_rows]
+    if len(rows) and not (rows >= 0).any():
+        raise InputError("interactions: no pair has an item vector; check the item ids")
+    return np.bincount(rows[rows >= 0], minlength=len(items)).astype(np.int64)
+
+
 def _history(
     pairs: Interactions | TableSource | None,
     users: IdMap,
@@ -192,7 +222,7 @@ def _history(
     """The pairs in rows of the vectors; pairs without a vector are counted in `notes`."""
     if pairs is None:
         return None
-    read = pairs if isinstance(pairs, Interactions) else Interactions.from_table(pairs)
+    read = as_interactions(pairs)
     user_rows = users.find(read.users.series)[read.user_rows]
     item_rows = items.find(read.items.series)[read.item_rows]
     known = (user_rows >= 0) & (item_rows >= 0)

@@ -20,7 +20,7 @@ from lightrec.artifact.contents import Model, Users
 from lightrec.artifact.verify import check_item_columns, is_flat
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.comparison import Comparison, ComparisonRow
-from lightrec.errors import ArgumentError
+from lightrec.errors import ArgumentError, InputError
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer, PopularityScorer, Scorer
 from lightrec.interactions import (
@@ -95,6 +95,11 @@ def train(
     folder = None if run_folder is None else Path(run_folder)
     run = RunFolder(folder, config, pairs.digest(), progress)
     held = hold_out(pairs, config)
+    if not len(held.test):
+        raise InputError(
+            f"no validation pair can be held out of {len(pairs):,}: every user has one pair only; "
+            "give more interactions or a larger validation.share"
+        )
     fitted, judged = held.train.history(), held.test.history()
     learned = learn(fitted, config, held_out=judged, run=run)
     comparison = compare(learned, fitted, judged, config)

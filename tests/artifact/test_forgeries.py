@@ -98,7 +98,9 @@ TENSOR_FORGERIES = {
     "indptr negative": (HISTORY, _change("indptr", _at(1, -1))),
     "indptr wraps": (
         HISTORY,
-        _put("indptr", np.array([0, 2**62, 2**63 - 1, -(2**62)], dtype=np.int64)),
+        lambda tensors: tensors.update(
+            indptr=np.array([0, 2**63 - 1, -2, len(tensors["item_rows"])], dtype=np.int64)
+        ),
     ),
     "indptr empty": (HISTORY, _change("indptr", lambda a: a[:0])),
     "indptr longer": (HISTORY, _change("indptr", lambda a: np.append(a, a[-1]))),
@@ -196,6 +198,37 @@ def test_forged_headers_are_refused(folder, seal, forgery):
         Model.load(folder)
 
 
+BODY_FORGERIES = {
+    "tail": ([0, 64], [64, 74], 1, "belong to no array"),
+    "hole": ([0, 64], [72, 82], 8, "overlap or leave a hole"),
+    "late start": ([8, 72], [72, 82], 8, "overlap or leave a hole"),
+    "overlap": ([0, 64], [54, 64], -10, "overlap or leave a hole"),
+}
+
+
+@pytest.mark.parametrize("forgery", BODY_FORGERIES)
+def test_every_byte_belongs_to_one_array(folder, seal, forgery):
+    codebooks, codes, more_bytes, told = BODY_FORGERIES[forgery]
+    header = {
+        "codebooks": {"dtype": "F32", "shape": [2, 4, 2], "data_offsets": codebooks},
+        "codes": {"dtype": "U8", "shape": [5, 2], "data_offsets": codes},
+    }
+    text = json.dumps(header).encode()
+    body = bytes(64 + 10 + more_bytes)
+    (folder / CODES).write_bytes(len(text).to_bytes(8, "little") + text + body)
+    seal(folder)
+    with pytest.raises(ArtifactError, match=told):
+        Model.load(folder)
+
+
+def test_a_long_header_is_refused_unread(folder, seal):
+    header = b"{" + b" " * (2 << 20) + b"}"
+    (folder / CODES).write_bytes(len(header).to_bytes(8, "little") + header)
+    seal(folder)
+    with pytest.raises(ArtifactError, match="header that is too long"):
+        Model.load(folder)
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"\0" * 7, b"\xff" * 8, b"\xff" * 64, (2**40).to_bytes(8, "little") + b"{}"]
 )
@@ -253,7 +286,7 @@ def test_forged_tables_are_refused(folder, seal, forgery):
 def test_compressed_tables_are_refused(folder, seal, compression):
     _write_table(folder, "items.parquet", _items(folder), compression=compression)
     seal(folder)
-    with pytest.raises(ArtifactError, match="compressed"):
+    with pytest.raises(ArtifactError, match="has compressed columns"):
         Model.load(folder)
 
 
@@ -345,7 +378,10 @@ MAP_FORGERIES = {
     "leading zero": _put("map.00.bias", np.zeros(7, np.float32)),
     "wrong bias": _put("map.0.bias", np.zeros(3, np.float32)),
     "wrong chain": _put("map.2.weight", np.zeros((2, 6), np.float32)),
-    "wrong end": lambda tensors: (tensors.pop("map.2.weight"), tensors.pop("map.2.bias")),
+    "a layer less": lambda tensors: (tensors.pop("map.2.weight"), tensors.pop("map.2.bias")),
+    "wrong end": lambda tensors: tensors.update(
+        {"map.2.weight": np.zeros((3, 7), np.float32), "map.2.bias": np.zeros(3, np.float32)}
+    ),
     "float16": _change("map.0.weight", lambda a: a.astype(np.float16)),
     "NaN": _change("map.0.weight", _at((0, 0), np.nan)),
     "flat": _change("map.0.weight", np.ravel),
@@ -415,7 +451,7 @@ MANIFESTS = {
     "files a list": lambda body: body.update(files=list(body["files"])),
     "no users": lambda body: body["files"].pop("users.safetensors"),
     "no files": lambda body: body.update(files={}),
-    "no history": lambda body: body["files"].pop("selection.safetensors"),
+    "no selection": lambda body: body["files"].pop("selection.safetensors"),
     "more": lambda body: body.update(more=1),
 }
 
@@ -424,9 +460,11 @@ MANIFESTS = {
 def test_forged_manifests_are_refused(folder, seal, forgery):
     body = json.loads((folder / "MANIFEST.json").read_bytes())
     body.pop("digest")
+    (folder.parent / "x").write_bytes((folder / "config.json").read_bytes())
     MANIFESTS[forgery](body)
     seal(folder, **body)
-    with pytest.raises(ArtifactError, match=str(folder)):
+    told = "config.json" if forgery in ("no selection", "digest a number") else "MANIFEST.json"
+    with pytest.raises(ArtifactError, match=f"{told}: "):
         Model.load(folder)
 
 

@@ -65,9 +65,9 @@ def test_each_round_lowers_the_error() -> None:
     )
     assert [number for number, _ in heard] == [1, 2, 3, 4, 5]
     errors = [error for _, error in heard]
+    assert errors[1] < 0.95 * errors[0]  # codebooks and codes are fitted in turns
     errors.append(relative_error(vectors, final, weights=weights, metric=metric))
-    assert (np.diff(errors) < 1e-6).all()
-    assert errors[-1] < 0.97 * errors[0]
+    assert (np.diff(errors) < 0).all()
 
 
 def test_no_rounds_leave_weighted_residual_kmeans() -> None:

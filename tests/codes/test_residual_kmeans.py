@@ -146,6 +146,14 @@ def test_survives_repeated_and_constant_vectors(
     assert error(vectors, codes) <= about_the_mean + 1e-5
 
 
+def test_a_centre_without_points_moves_to_where_the_error_is() -> None:
+    values = np.array([[0.0], [1.0], [5.0], [9.0], [30.0]], np.float32)
+    vectors = np.concatenate([np.repeat(values[:1], 100, axis=0), values[1:]])
+    for seed in range(5):  # nearly every start is five times the same point
+        found = kmeans(vectors, 5, rng=rng(seed))
+        assert np.array_equal(found.centres[found.nearest], vectors)
+
+
 def test_survives_weights_of_nothing() -> None:
     codes = residual_kmeans(blobs(50), 2, 4, weights=np.zeros(50, np.float32), rng=rng())
     assert np.isfinite(codes.codebooks).all()

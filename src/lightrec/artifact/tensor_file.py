@@ -67,7 +67,7 @@ def decode_tensors(data: Bytes) -> dict[str, Array]:
     view = memoryview(data)
     size = int.from_bytes(view[:8], "little")
     if len(view) < 8 or size > min(len(view) - 8, _MAX_HEADER_BYTES):
-        raise InputError("has a header that is longer than the file")
+        raise InputError("has a header that is too long")
     header = parse_json(view[8 : 8 + size])
     if not isinstance(header, dict):
         raise InputError("has a header that is not a JSON object")

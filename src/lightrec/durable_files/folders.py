@@ -40,7 +40,6 @@ def replace_folder(path: FilePath) -> Iterator[Path]:
     try:
         make_folder(target.parent)
         sweep(target)
-        _sweep_previous(target)
         hidden, fd = locked_hidden_folder(target)
     except OSError as error:
         refuse(path, error)
@@ -114,6 +113,7 @@ def _previous(target: Path) -> Path:
 
 def _switch_in_two_steps(hidden: Path, target: Path) -> None:
     previous = _previous(target)
+    remove(previous)
     os.rename(target, previous)
     try:
         os.rename(hidden, target)
@@ -128,7 +128,7 @@ def _sweep_previous(target: Path) -> None:
     """Deletes the `.NAME.previous` that a kill left behind, once `NAME` is there again."""
     previous = _previous(target)
     if previous.exists():
-        with _locked_folder(target.parent):
+        with contextlib.suppress(OSError), _locked_folder(target.parent):
             if target.exists():
                 remove(previous)
 

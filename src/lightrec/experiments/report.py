@@ -5,8 +5,8 @@ A document asks for a table by a pair of comments:
     <!-- table: main_path -->
     <!-- end table -->
 
-Everything between them is rendered from the result file (`tree`: from the source); `--check` only
-says whether it is current.
+Everything between them is rendered: tables from result files, `demo` from recorded output, `tree`
+from the source. `--check` only says whether it is current.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from lightrec.experiments.provenance import RANKING_SOURCES, project_root, sourc
 from lightrec.experiments.result_tables import TABLES
 from lightrec.experiments.source_tree import source_tree
 
+OUTPUTS = {"demo": "lightrec demo | tee experiments/results/demo.txt"}
+"""Terminal output that documents show, with the command that records it again."""
 PLACE = re.compile(r"(<!-- table: (?P<name>\w+) -->\n).*?(<!-- end table -->)", re.DOTALL)
 
 
@@ -76,6 +78,11 @@ def _filled(text: str, root: Path, document: str) -> str:
 def _table(name: str, root: Path, document: str) -> str:
     if name == "tree":
         return source_tree(root)
+    if name in OUTPUTS:
+        output = root / "experiments" / "results" / f"{name}.txt"
+        if not output.exists():
+            raise InputError(f"{document}: {output} is not there yet; run: {OUTPUTS[name]}")
+        return f"```\n{output.read_text(encoding='utf-8').strip()}\n```"
     if name not in TABLES:
         raise InputError(f"{document}: there is no table {name!r}; there are {', '.join(TABLES)}")
     file, table = TABLES[name]
