@@ -143,15 +143,19 @@ def test_the_epochs_are_chosen_where_validation_was_best(run) -> None:
         assert model.config[key] == best["epoch"]
 
 
-def test_refitting_trains_on_all_pairs_for_the_chosen_epochs(run, pairs) -> None:
-    model, _ = run
-    config, history = small(), pairs.history()
-    teacher = stages.fit_teacher(history, config, epochs=model.config["teacher_epochs"])
-    assert teacher.epochs == model.config["teacher_epochs"]
-    start = stages.quantize(history, teacher.factors, config, "aq")
-    student = stages.fit_student(
-        history, teacher.factors, start, config, epochs=model.config["student_epochs"]
+def test_refitting_trains_on_all_pairs_for_the_chosen_epochs(pairs) -> None:
+    config = small(  # fast enough to pass the best epoch before the last
+        teacher=SMALL["teacher"] | {"learning_rate": 0.1, "epochs": 12},
+        student=SMALL["student"] | {"learning_rate": 0.05, "epochs": 6},
     )
+    model, history = train(pairs, config=config), pairs.history()
+    chosen = model.config["teacher_epochs"], model.config["student_epochs"]
+    assert 0 < chosen[0] < 12
+    assert 0 < chosen[1] < 6
+    teacher = stages.fit_teacher(history, config, epochs=chosen[0])
+    start = stages.quantize(history, teacher.factors, config, "aq")
+    student = stages.fit_student(history, teacher.factors, start, config, epochs=chosen[1])
+    assert (teacher.epochs, student.epochs) == chosen
     assert np.array_equal(student.item_codes.codes, model.item_codes.codes)
     assert np.array_equal(student.item_codes.codebooks, model.item_codes.codebooks)
     assert np.array_equal(student.users, model.users.values)
@@ -353,6 +357,16 @@ def test_an_items_table_is_the_catalogue_and_its_columns_are_kept(data) -> None:
     assert model.item_columns.columns == ["popularity", "title", "category"]
     assert model.item_columns["title"].to_list() == items["title"].to_list()
     assert model.item_columns["popularity"][0] == 0
+
+
+def test_items_beyond_given_interactions_are_not_dropped_in_silence(pairs, data) -> None:
+    unread = pl.DataFrame({"item_id": ["new"], "title": ["Unread"], "category": ["none"]})
+    try:
+        model = train(pairs, items=pl.concat([data.items, unread]), config=small())
+    except LightRecError as error:
+        assert "item" in str(error)
+    else:
+        assert model.num_items == len(pairs.items) + 1
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ PROGRAM = textwrap.dedent(
     sys.addaudithook(watch)
     chooser = random.Random(5)
     names = sorted(content)
-    for _ in range(500):
+    for _ in range(int(sys.argv[2])):
         name = chooser.choice(names)
         damaged = bytearray(content[name])
         for _ in range(chooser.randint(1, 4)):
@@ -62,7 +62,10 @@ PROGRAM = textwrap.dedent(
 
 def test_no_load_runs_code_or_opens_anything_else(folder):
     run = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(folder)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", PROGRAM, str(folder), "400"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert run.returncode == 0, run.stderr
 
@@ -72,6 +75,9 @@ def test_the_watch_sees_what_it_should(folder):
     program = PROGRAM.replace("    try:\n        Model.load(root)", "    try:\n        exec('')", 1)
     assert program != PROGRAM
     run = subprocess.run(
-        [sys.executable, "-c", program, str(folder)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", program, str(folder), "1"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert "exec" in run.stderr

@@ -78,6 +78,17 @@ def test_refresh_worsens_no_item_and_moves_no_codeword(encoder, items, beam, icm
     assert lost[1].mean() < 0.7 * lost[0].mean()
 
 
+def test_a_weak_search_does_not_undo_a_good_one(encoder, items) -> None:
+    strong = joint(encoder, items, beam=64, icm_sweeps=3)
+    strong.refresh()
+    good = strong.item_codes()
+    weak = JointEncoding(
+        encoder, items, good.codes, metric=ItemMetric.euclidean(WIDTH), beam=1, icm_sweeps=0
+    )
+    weak.refresh()
+    assert np.array_equal(weak.item_codes().codes, good.codes)
+
+
 def test_joint_codes_belong_to_the_state(encoder, items) -> None:
     """Checkpoints and early stopping restore codes and codebooks together."""
     encoding = joint(encoder, items)

@@ -84,6 +84,10 @@ def test_a_seed_decides_every_byte(split) -> None:
     assert first.users.tobytes() == same.users.tobytes()
     assert first.items.tobytes() == same.items.tobytes()
     assert first.items.tobytes() != other.items.tobytes()
+    history = split.train.history()
+    model = BprFactorization(history.num_users, history.num_items, config, seed=4)
+    train_bpr(model, history, seed=5)  # the same start, other batches
+    assert first.items.tobytes() != model.factors().items.tobytes()
 
 
 def test_stops_early_and_trains_again_for_the_epochs_found(split) -> None:

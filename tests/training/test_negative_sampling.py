@@ -94,8 +94,9 @@ def test_seeds_epochs_and_steps_draw_differently(history) -> None:
     reference = batches.batch(0, 0)
     other_seed = batches_of(history, batch_size=32, seed=1).batch(0, 0)
     for other in (batches.batch(1, 0), batches.batch(0, 1), other_seed):
-        assert not torch.equal(reference.positives, other.positives)
-        assert not torch.equal(reference.negatives, other.negatives)
+        # By chance one pair in a hundred and one negative in thirty agree.
+        assert (reference.positives == other.positives).float().mean() < 0.2
+        assert (reference.negatives == other.negatives).float().mean() < 0.2
 
 
 def test_negatives_are_uniform_over_the_items_without_a_pair() -> None:

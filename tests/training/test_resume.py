@@ -35,12 +35,25 @@ def cut_after(objective: Objective, steps: int) -> Objective:
     return objective
 
 
-def teacher_of(history) -> BprFactorization:
+def counting_epochs(objective: Objective) -> Objective:
+    """Gives the objective a buffer of its own that says which epoch it is in."""
+    start_epoch = objective.start_epoch
+    objective.register_buffer("begun", torch.zeros((), dtype=torch.int64))
+
+    def counting(epoch: int) -> None:
+        objective.begun.fill_(epoch + 1)
+        start_epoch(epoch)
+
+    objective.start_epoch = counting
+    return objective
+
+
+def teacher_of(history) -> Objective:
     config = BprConfig(width=4, learning_rate=0.05)
-    return BprFactorization(history.num_users, history.num_items, config, seed=3)
+    return counting_epochs(BprFactorization(history.num_users, history.num_items, config, seed=3))
 
 
-def student_of(history) -> Student:
+def student_of(history) -> Objective:
     rng = np.random.default_rng(0)
     teacher = Factors(
         rng.normal(size=(history.num_users, 4)).astype(np.float32),
@@ -48,18 +61,20 @@ def student_of(history) -> Student:
     )
     sizes = AdditiveQuantizationConfig(num_codebooks=2, num_codewords=4, rounds=1)
     start = additive_quantization(teacher.items, sizes, rng=rng)
-    return Student(teacher, start, StudentConfig(selection="joint", beam=4), seed=0)
+    return counting_epochs(
+        Student(teacher, start, StudentConfig(selection="joint", beam=4), seed=0)
+    )
 
 
 MAKERS = {"teacher": teacher_of, "student": student_of}
 
 
-def wobbling(objective: Objective) -> Validation:
-    """Metrics that depend on the parameters, so that the best epoch is not always the last."""
+def judging(objective: Objective) -> Validation:
+    """Best after the first of three epochs, which a resumed run must therefore remember."""
 
     def measure() -> dict[str, float]:
-        total = sum(value.double().sum().item() for value in objective.state_dict().values())
-        return {"quality": float(np.sin(1_000 * total))}
+        total = sum(value.double().sum().item() for value in objective.parameters())
+        return {"quality": (0.1, 0.9, 0.3, 0.5)[int(objective.begun)], "total": total}
 
     return Validation(measure, lambda metrics: metrics["quality"])
 
@@ -73,7 +88,7 @@ def train(objective: Objective, batches, config, checkpoint=None, seconds=0.0) -
         batches,
         config,
         name="run",
-        validation=wobbling(objective),
+        validation=judging(objective),
         surroundings=surroundings,
     )
 
@@ -96,6 +111,7 @@ def test_a_cut_at_any_step_changes_no_byte(
     make = MAKERS[kind]
     whole = make(history)
     expected = outcome(whole, train(whole, batches, config))
+    assert expected[1] == 1
     with pytest.raises(Cut):
         train(cut_after(make(history), steps), batches, config, tmp_path / "run")
     again = make(history)
@@ -134,7 +150,7 @@ def test_a_cut_between_epochs_changes_no_byte(
         with pytest.raises(Cut):
             train(cut, batches, config, tmp_path / "run")
     else:
-        honest, measured = wobbling(cut), []
+        honest, measured = judging(cut), []
 
         def failing_measure() -> dict[str, float]:
             if len(measured) == epoch:

@@ -1,0 +1,112 @@
+"""The stages that `train` and the experiments share: each start is what it is called."""
+
+import numpy as np
+import pytest
+import torch
+
+from lightrec.codes.additive_quantization import additive_quantization, popularity_weights
+from lightrec.codes.item_metric import ItemMetric
+from lightrec.codes.residual_kmeans import residual_kmeans
+from lightrec.evaluation.ranking_evaluation import evaluate_ranking
+from lightrec.evaluation.scorers import CodeScorer
+from lightrec.interactions.history import History
+from lightrec.run_config import RunConfig, load_config
+from lightrec.stages import fit_student, fit_teacher, quantize
+from lightrec.teachers.factors import Factors
+
+torch.set_num_threads(1)
+
+USERS, ITEMS, WIDTH = 30, 60, 6
+
+
+@pytest.fixture(scope="module")
+def history() -> History:
+    rng = np.random.default_rng(0)
+    popularity = 1.0 / np.arange(1, ITEMS + 1)
+    picks = [rng.choice(ITEMS, 8, False, popularity / popularity.sum()) for _ in range(USERS)]
+    return History.from_pairs(np.repeat(np.arange(USERS), 8), np.concatenate(picks), USERS, ITEMS)
+
+
+@pytest.fixture(scope="module")
+def teacher() -> Factors:
+    rng = np.random.default_rng(1)
+    spread = np.geomspace(3.0, 0.3, WIDTH)
+    return Factors(
+        (rng.normal(size=(USERS, WIDTH)) * spread[::-1]).astype(np.float32),
+        (rng.normal(size=(ITEMS, WIDTH)) * spread).astype(np.float32),
+    )
+
+
+def config(**student) -> RunConfig:
+    return load_config(
+        "default",
+        seed=3,
+        codes={"num_codebooks": 2, "num_codewords": 8, "rounds": 2, "popularity_power": 1.0},
+        teacher={"width": WIDTH, "epochs": 2},
+        student={"epochs": 2, "batch_size": 64} | student,
+    )
+
+
+def test_rvq_is_the_papers_baseline(history, teacher) -> None:
+    codes = quantize(history, teacher, config(), "rvq")
+    rng = np.random.default_rng(3)
+    expected = residual_kmeans(teacher.items, 2, 8, iterations=20, rng=rng)  # no weights
+    assert np.array_equal(codes.codes, expected.codes)
+    assert np.array_equal(codes.codebooks, expected.codebooks)
+
+
+def test_aq_weighs_items_by_popularity_and_errors_by_the_users(history, teacher) -> None:
+    codes = quantize(history, teacher, config(), "aq")
+    expected = additive_quantization(
+        teacher.items,
+        config().codes,
+        weights=popularity_weights(history.item_degrees(), 1.0),
+        metric=ItemMetric.user_gram(teacher.users, config().metric.identity),
+        rng=np.random.default_rng(3),
+    )
+    assert np.array_equal(codes.codes, expected.codes)
+    assert np.array_equal(codes.codebooks, expected.codebooks)
+
+
+def test_a_random_start_is_drawn_with_the_student(history, teacher) -> None:
+    settings = config(start="random", selection="straight_through")
+    assert quantize(history, teacher, settings, "random") is None
+    student = fit_student(history, teacher, None, settings, epochs=0)
+    assert student.item_codes.codebooks.shape == (2, 8, WIDTH)
+    assert student.epochs == 0
+
+
+def test_a_student_of_no_epochs_is_its_start(history, teacher) -> None:
+    start = quantize(history, teacher, config(), "aq")
+    student = fit_student(history, teacher, start, config(), epochs=0)
+    assert np.array_equal(student.item_codes.codes, start.codes)
+    assert np.array_equal(student.item_codes.codebooks, start.codebooks)
+    assert np.array_equal(student.users, teacher.users)
+
+
+def test_a_student_returns_what_validation_measured_best(history, teacher) -> None:
+    rng = np.random.default_rng(4)
+    wanted = [rng.choice(np.setdiff1d(np.arange(ITEMS), history.of(u)), 3) for u in range(USERS)]
+    users = np.repeat(np.arange(USERS), 3)
+    held_out = History.from_pairs(users, np.concatenate(wanted), USERS, ITEMS)
+    start = quantize(history, teacher, config(), "aq")
+    student = fit_student(history, teacher, start, config(epochs=5), held_out=held_out)
+
+    def quality(codes, vectors) -> float:
+        means = evaluate_ranking(CodeScorer(codes, vectors), history, held_out).means
+        return means["recall@100"] + means["ndcg"]
+
+    found = quality(student.item_codes, student.users)
+    assert found >= quality(start, teacher.users)
+    settings = config(epochs=5)
+    every = [fit_student(history, teacher, start, settings, epochs=n) for n in range(6)]
+    qualities = [quality(each.item_codes, each.users) for each in every]
+    assert found == max(qualities)
+    assert student.epochs == int(np.argmax(qualities))
+
+
+def test_the_teacher_follows_the_runs_seed(history) -> None:
+    first, same = (fit_teacher(history, config(), epochs=1).factors for _ in range(2))
+    assert first.items.tobytes() == same.items.tobytes()
+    other = config().model_copy(update={"seed": 4})
+    assert fit_teacher(history, other, epochs=1).factors.items.tobytes() != first.items.tobytes()
