@@ -237,12 +237,15 @@ def test_any_number_type_will_do(items, users, dtype) -> None:
     assert found.item_codes.codebooks.dtype == np.float32
 
 
-def test_a_seed_decides_everything_and_inputs_stay_as_they_were(items, users) -> None:
+def test_a_seed_decides_everything_and_inputs_stay_as_they_were(items, users, monkeypatch) -> None:
+    # The package binds `lightrec.compress` to the function, so the module is found by its name.
+    monkeypatch.setattr(sys.modules["lightrec.compress"], "OVERLAP_QUERIES", 10)
     before = items.copy(), users.copy()
     first, second = (compress(items, users, config=config()) for _ in range(2))
     assert np.array_equal(first.item_codes.codes, second.item_codes.codes)
     assert np.array_equal(first.item_codes.codebooks, second.item_codes.codebooks)
     assert first.config == second.config
+    assert first.config["overlap"]["queries"] == 10
     assert np.array_equal(items, before[0])
     assert np.array_equal(users, before[1])
 

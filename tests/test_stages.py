@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lightrec.codes.additive_quantization import additive_quantization, popularity_weights
+from lightrec.codes.additive_quantization import additive_quantization, encode, popularity_weights
 from lightrec.codes.item_metric import ItemMetric
 from lightrec.codes.residual_kmeans import residual_kmeans
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
@@ -82,6 +82,23 @@ def test_a_student_of_no_epochs_is_its_start(history, teacher) -> None:
     assert np.array_equal(student.item_codes.codes, start.codes)
     assert np.array_equal(student.item_codes.codebooks, start.codebooks)
     assert np.array_equal(student.users, teacher.users)
+
+
+def test_joint_codes_are_chosen_anew_every_epoch_in_the_users_metric(history, teacher) -> None:
+    start = quantize(history, teacher, config(), "rvq")
+    settings = config(learning_rate=1e-12, l2=0.0)  # codewords stay, so only choices can change
+    student = fit_student(history, teacher, start, settings, epochs=1)
+    expected = encode(
+        teacher.items,
+        start.codebooks,
+        metric=ItemMetric.user_gram(teacher.users, settings.metric.identity),
+        beam=settings.student.beam,
+        icm_sweeps=settings.student.icm_sweeps,
+        start=start.codes,
+    )
+    assert np.array_equal(student.item_codes.codes, expected.codes)
+    assert not np.array_equal(expected.codes, start.codes)
+    assert not np.array_equal(encode(teacher.items, start.codebooks).codes, expected.codes)
 
 
 def test_a_student_returns_what_validation_measured_best(history, teacher) -> None:

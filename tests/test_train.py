@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import json
-import signal
 import sys
 from pathlib import Path
 
@@ -19,8 +17,6 @@ from lightrec.artifact.contents import Model
 from lightrec.comparison import Comparison
 from lightrec.errors import (
     ArgumentError,
-    CheckpointError,
-    InterruptedRunError,
     LightRecError,
 )
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
@@ -28,10 +24,8 @@ from lightrec.evaluation.scorers import CodeScorer, PopularityScorer
 from lightrec.interactions import Interactions
 from lightrec.interactions.synthetic import SyntheticData, synthetic_catalogue
 from lightrec.run_config import RunConfig, load_config
-from lightrec.run_folder import RunFolder, clear_checkpoints
 from lightrec.serving.recommender import Recommender
 from lightrec.train import hold_out, train
-from lightrec.training.loop import Surroundings
 
 torch.set_num_threads(1)
 
@@ -176,120 +170,6 @@ def test_files_and_tables_train_the_same_model(run, data, tmp_path) -> None:
         assert saved(train(source, config=small()), tmp_path / str(number)) == expected
 
 
-class Cut(Exception):
-    """The power goes."""
-
-
-def cut_at(monkeypatch, stage: str, step: int) -> None:
-    """Makes the objective of a stage fail at a step; checkpoints are written after every step."""
-    counted, kind = [], {"teacher": stages.BprFactorization, "student": stages.Student}[stage]
-    forward = kind.forward
-
-    def failing(self, batch):
-        counted.append(step)
-        if len(counted) == step:
-            raise Cut
-        return forward(self, batch)
-
-    monkeypatch.setattr(kind, "forward", failing)
-    monkeypatch.setattr(
-        "lightrec.run_folder.Surroundings", functools.partial(Surroundings, checkpoint_seconds=0)
-    )
-
-
-@pytest.mark.parametrize(
-    ("stage", "step"), [("teacher", 3), ("teacher", 52), ("student", 2), ("student", 20)]
-)
-def test_the_same_call_goes_on_where_a_run_was_cut(
-    run, pairs, tmp_path, stage: str, step: int
-) -> None:
-    """The first fit takes 48 and 18 steps: later ones belong to the second, on all pairs."""
-    expected = saved(run[0], tmp_path / "expected")
-    folder = tmp_path / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        cut_at(patch, stage, step)
-        with pytest.raises(Cut):
-            train(pairs, config=small(), run_folder=folder)
-    assert any((folder / "checkpoints").iterdir())
-    assert saved(train(pairs, config=small(), run_folder=folder), tmp_path / "again") == expected
-
-
-def test_finished_stages_are_not_trained_again(pairs, tmp_path, monkeypatch) -> None:
-    folder = tmp_path / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        cut_at(patch, "student", 2)
-        with pytest.raises(Cut):
-            train(pairs, config=small(), run_folder=folder)
-    steps = []
-    forward = stages.BprFactorization.forward
-
-    def counting(self, batch):
-        steps.append(batch)
-        return forward(self, batch)
-
-    monkeypatch.setattr(stages.BprFactorization, "forward", counting)
-    model = train(pairs, config=small(), run_folder=folder)
-    refit_steps = -(-len(pairs) // 256) * model.config["teacher_epochs"]
-    assert len(steps) == refit_steps
-
-
-def test_a_finished_run_can_be_had_again_until_its_checkpoints_are_cleared(
-    pairs, tmp_path, monkeypatch
-) -> None:
-    """A model that could not be saved is not lost."""
-    folder = tmp_path / "run"
-    expected = saved(train(pairs, config=small(), run_folder=folder), tmp_path / "first")
-    for kind in (stages.BprFactorization, stages.Student):
-        monkeypatch.setattr(kind, "forward", None)  # any step would fail
-    again = train(pairs, config=small(), run_folder=folder)
-    assert saved(again, tmp_path / "again") == expected
-    clear_checkpoints(folder)
-    assert [file.name for file in folder.iterdir()] == ["metrics.jsonl"]
-
-
-def test_only_the_runs_own_checkpoints_are_cleared(pairs, tmp_path) -> None:
-    """A run folder may be somebody's project folder."""
-    mine = ["notes.txt", "my-data/vectors.npy", "checkpoints/resnet.pt"]
-    for name in mine:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("mine")
-    train(pairs, config=small(), run_folder=tmp_path)
-    clear_checkpoints(tmp_path)
-    for name in mine:
-        assert (tmp_path / name).read_text() == "mine"
-    assert [file.name for file in (tmp_path / "checkpoints").iterdir()] == ["resnet.pt"]
-
-
-def test_clearing_what_is_not_there_is_no_error(tmp_path) -> None:
-    clear_checkpoints(tmp_path)
-    clear_checkpoints(tmp_path / "none")
-
-
-def test_another_runs_checkpoints_are_refused(pairs, tmp_path) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        cut_at(patch, "teacher", 3)
-        with pytest.raises(Cut):
-            train(pairs, config=small(), run_folder=tmp_path)
-    with pytest.raises(CheckpointError, match="config differ"):
-        train(pairs, config=small(seed=1), run_folder=tmp_path)
-    fewer = pairs.select(np.arange(len(pairs) - 1))
-    with pytest.raises(CheckpointError, match="data differ"):
-        train(fewer, config=small(), run_folder=tmp_path)
-
-
-def test_an_interrupted_run_says_where_it_can_go_on(pairs, tmp_path, monkeypatch) -> None:
-    forward = stages.BprFactorization.forward
-
-    def pressing(self, batch):
-        signal.raise_signal(signal.SIGINT)
-        return forward(self, batch)
-
-    monkeypatch.setattr(stages.BprFactorization, "forward", pressing)
-    with pytest.raises(InterruptedRunError, match="run the same command again") as found:
-        train(pairs, config=small(), run_folder=tmp_path)
-    assert str(tmp_path) in str(found.value)
-
-
 def refuse_to_train(monkeypatch) -> None:
     def failing(*_: object, **__: object) -> None:
         raise AssertionError("training began")
@@ -390,11 +270,3 @@ def test_no_gradient_step_may_be_the_best_choice(pairs) -> None:
     assert model.config["student_epochs"] == 0
     table = table_of(model)
     assert table.row("lightrec").metrics == table.row("aq").metrics
-
-
-def test_a_run_without_a_folder_keeps_nothing(tmp_path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    surroundings = RunFolder(None, small()).surroundings("teacher-all")
-    assert surroundings.checkpoint is None
-    surroundings.log.event("epoch", epoch=1)
-    assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,8 @@
 """Additive codes: what is valid, what they decode to, and that scores are sums of table entries."""
 
+import copy
+import pickle
+
 import faiss
 import numpy as np
 import pytest
@@ -144,6 +147,15 @@ def test_tells_its_sizes() -> None:
     assert codes.bits_per_item == 32.0
     assert codes.bytes_per_item_all_in == 4 + 4 * 256 * 32 * 4 / 10  # the codebooks are counted
     assert random_codes(10, 3, 10, 2).bits_per_item == pytest.approx(3 * np.log2(10))
+
+
+def test_codes_in_use_can_be_copied_and_sent_to_another_process() -> None:
+    codes = random_codes(6, 2, 4, 3)
+    queries = np.ones((1, 3), np.float32)
+    scores = codes.scores(codes.score_tables(queries))
+    for again in (copy.deepcopy(codes), pickle.loads(pickle.dumps(codes))):
+        assert np.array_equal(again.codes, codes.codes)
+        assert np.array_equal(again.scores(again.score_tables(queries)), scores)
 
 
 def test_an_empty_catalogue_is_possible() -> None:

@@ -104,6 +104,13 @@ def test_item_codes_are_the_codes_of_the_forward_pass(monkeypatch) -> None:
     assert np.array_equal(encoder.item_codes(items).codes, whole.codes)
 
 
+def test_a_layer_of_a_network_in_double_precision_exports_float32() -> None:
+    encoder, items = encoder_of(), items_of()
+    codes = encoder.item_codes(items)
+    assert codes.codebooks.dtype == np.float32
+    assert np.array_equal(codes.codes, encoder(items).codes)
+
+
 def test_item_codes_do_not_follow_later_training() -> None:
     encoder, items = encoder_of().float(), items_of().float()
     codes = encoder.item_codes(items)

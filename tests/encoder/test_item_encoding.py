@@ -89,6 +89,16 @@ def test_a_weak_search_does_not_undo_a_good_one(encoder, items) -> None:
     assert np.array_equal(weak.item_codes().codes, good.codes)
 
 
+def test_the_given_codes_stay_as_they_are(encoder, items) -> None:
+    codes = np.zeros((ITEMS, BOOKS), np.uint8)
+    encoding = JointEncoding(
+        encoder, items, codes, metric=ItemMetric.euclidean(WIDTH), beam=8, icm_sweeps=1
+    )
+    encoding.refresh()
+    assert encoding.item_codes().codes.any()
+    assert not codes.any()
+
+
 def test_joint_codes_belong_to_the_state(encoder, items) -> None:
     """Checkpoints and early stopping restore codes and codebooks together."""
     encoding = joint(encoder, items)

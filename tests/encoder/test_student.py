@@ -135,6 +135,22 @@ def test_random_codebooks_follow_the_seed(teacher) -> None:
     assert not np.array_equal(made(1).codebooks, made(2).codebooks)
 
 
+@pytest.mark.parametrize("selection", ["joint", "hard", "straight_through"])
+def test_the_selection_decides_which_codewords_learn(teacher, start, selection: str) -> None:
+    student = Student(teacher, start, StudentConfig(selection=selection, l2=0.0), seed=0)
+    student(BATCH)["loss"].backward()
+    learned = student.encoding.encoder.codebooks.grad.abs().sum(dim=2) > 0
+    rows = torch.cat([BATCH.positives, BATCH.negatives.ravel()]).numpy()
+    chosen = np.zeros((2, 8), bool)
+    for book in range(2):
+        chosen[book, student.item_codes().codes[rows, book]] = True
+    assert not chosen.all()
+    if selection == "straight_through":
+        assert learned.all()
+    else:
+        assert np.array_equal(learned, chosen)
+
+
 def test_identity_users_never_move(teacher, start) -> None:
     student = Student(teacher, start, StudentConfig(user_form="identity"), seed=0)
     student(BATCH)["loss"].backward()
