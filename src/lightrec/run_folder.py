@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from lightrec.training.loop import Surroundings
 from lightrec.training.run_log import RunLog
 
 CHECKPOINTS = "checkpoints"
+STAGES = ("teacher-validation", "student-validation", "teacher-all", "student-all")
 
 
 @dataclass(frozen=True)
@@ -50,5 +52,8 @@ class RunFolder:
 
 
 def clear_checkpoints(folder: Path) -> None:
-    """Removes the checkpoints of a finished run, once its model is safe; the log stays."""
-    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    """Removes the checkpoints of a finished run, once its model is safe; all else stays."""
+    for stage in STAGES:
+        shutil.rmtree(folder / CHECKPOINTS / stage, ignore_errors=True)
+    with contextlib.suppress(OSError):  # not there, or somebody else keeps something in it
+        (folder / CHECKPOINTS).rmdir()

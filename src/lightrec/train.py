@@ -17,7 +17,7 @@ import polars as pl
 
 from lightrec._version import __version__
 from lightrec.artifact.contents import Model, Users
-from lightrec.artifact.verify import check_item_columns, is_flat
+from lightrec.artifact.verify import check_item_columns
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.comparison import Comparison, ComparisonRow
 from lightrec.errors import ArgumentError, InputError
@@ -77,9 +77,9 @@ def train(
         The model; `model.config["comparison"]` holds the table measured on the held-out pairs.
 
     Raises:
-        InputError: The table cannot be used.
+        InputError: A table cannot be used, or no pair can be held out.
         ArtifactError: A column of the items table cannot be kept in a model.
-        ArgumentError: There are fewer items than codewords, or no pair can be held out.
+        ArgumentError: There are fewer items than codewords.
         DivergedError: A loss is not finite.
         InterruptedRunError: The user asked to stop; checkpoints are in `run_folder`.
     """
@@ -91,6 +91,8 @@ def train(
         else Interactions.from_table(interactions, columns, items=items_table)
     )
     _check_sizes(pairs, config)
+    if items_table is not None and isinstance(interactions, Interactions):
+        _check_catalogue(pairs, items_table)
     check_item_columns(item_columns(pairs, items_table), len(pairs.items))
     folder = None if run_folder is None else Path(run_folder)
     run = RunFolder(folder, config, pairs.digest(), progress)
@@ -218,17 +220,35 @@ def item_columns(pairs: Interactions, items_table: pl.DataFrame | None) -> pl.Da
     columns = pl.DataFrame({"popularity": pairs.history().item_degrees()})
     if items_table is None:
         return columns
+    if "popularity" in items_table.columns:
+        raise InputError(
+            "the items table has a column 'popularity', which is the model's own; rename it"
+        )
     # A text file's ids are text; the same ids in a Parquet file may be numbers.
     ids = pl.DataFrame({"item_id": pairs.items.series})
-    known = items_table.with_columns(pl.col("item_id").cast(pairs.items.series.dtype))
+    known = items_table.with_columns(
+        pl.col("item_id").cast(pairs.items.series.dtype),
+        pl.col(pl.Categorical, pl.Enum).cast(pl.String),
+    )
     described = ids.join(known, on="item_id", how="left", maintain_order="left")
     nested = nested_columns(items_table)
-    return columns.hstack(described.drop("item_id", "popularity", *nested, strict=False))
+    return columns.hstack(described.drop("item_id", *nested))
 
 
 def nested_columns(items_table: pl.DataFrame) -> list[str]:
     """Names of the columns that a model cannot keep, because a cell holds more than one value."""
-    return [name for name, dtype in items_table.schema.items() if not is_flat(dtype)]
+    return [name for name, dtype in items_table.schema.items() if dtype.is_nested()]
+
+
+def _check_catalogue(pairs: Interactions, items_table: pl.DataFrame) -> None:
+    """Refuses items that given interactions do not know: their catalogue is fixed."""
+    ids = items_table["item_id"].cast(pairs.items.series.dtype)
+    unknown = int((pairs.items.find(ids) < 0).sum())
+    if unknown:
+        raise InputError(
+            f"{unknown:,} items of the items table are not in the catalogue of the interactions; "
+            "give the same table to Interactions.from_table(..., items=...)"
+        )
 
 
 def _check_sizes(pairs: Interactions, config: RunConfig) -> None:

@@ -18,7 +18,7 @@ from lightrec.native import KERNELS
 MAX_CODEWORDS = 256
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ItemCodes:
     """Items as indices into codebooks.
 
@@ -56,6 +56,10 @@ class ItemCodes:
             )
         if not np.isfinite(codebooks).all():
             raise ArgumentError("codebooks hold values that are not finite")
+
+    def __getstate__(self) -> dict[str, np.ndarray]:
+        # What is kept for speed is built again where the copy is used.
+        return {"codes": self.codes, "codebooks": self.codebooks}
 
     @property
     def num_items(self) -> int:

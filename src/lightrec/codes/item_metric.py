@@ -28,7 +28,7 @@ class MetricConfig(Settings):
     """Share of the identity in the users' Gram matrix."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ItemMetric:
     """A symmetric positive definite matrix per cell of items.
 

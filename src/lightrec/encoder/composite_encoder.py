@@ -1,9 +1,9 @@
 """Recurrent composite encoding (Eq. 1, 4, 6 and 7): the paper's algorithm as a torch layer.
 
-encoder = CompositeEncoder(width=32)
-encoded = encoder(items)            # items: (n, 32), from any network
-loss = task_loss(users @ encoded.vectors.T)
-
+Example:
+    encoder = CompositeEncoder(width=32)
+    encoded = encoder(items)                        # items: (n, 32), from any network
+    loss = task_loss(users @ encoded.vectors.T)
 """
 
 from __future__ import annotations
@@ -116,6 +116,8 @@ class CompositeEncoder(nn.Module):
     def item_codes(self, items: torch.Tensor) -> ItemCodes:
         """The codes of all items, (N, D), with the codebooks as they stand."""
         blocks = [self(block).codes for block in torch.split(items, BLOCK)]
-        return ItemCodes(
-            torch.cat(blocks).to(torch.uint8).numpy(), self.codebooks.detach().numpy().copy()
-        )
+        return ItemCodes(torch.cat(blocks).to("cpu", torch.uint8).numpy(), self.export())
+
+    def export(self) -> np.ndarray:
+        """The codebooks as they stand, (B, W, D) float32, from whatever device and precision."""
+        return self.codebooks.detach().to("cpu", torch.float32, copy=True).numpy()

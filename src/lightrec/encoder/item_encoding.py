@@ -99,6 +99,5 @@ class JointEncoding(ItemEncoding):
 
     def item_codes(self) -> ItemCodes:
         """The codes as they stand."""
-        return ItemCodes(
-            self.get_buffer("codes").numpy().copy(), self.encoder.codebooks.detach().numpy().copy()
-        )
+        codes = self.get_buffer("codes").to("cpu", copy=True).numpy()
+        return ItemCodes(codes, self.encoder.export())

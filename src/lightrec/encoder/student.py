@@ -177,8 +177,7 @@ class Student(Objective):
 
     def user_vectors(self) -> np.ndarray:
         """P2 as it stands, (M, D) float32."""
-        vectors: np.ndarray = self.users.all().detach().numpy().copy()
-        return vectors
+        return self.users.all().detach().to("cpu", torch.float32, copy=True).numpy()
 
 
 def _similarity(
