@@ -20,6 +20,7 @@ from lightrec.teachers.bpr import BprFactorization, train_bpr
 from lightrec.teachers.factors import Factors
 from lightrec.training.loop import Surroundings, Validation, fit
 from lightrec.training.negative_sampling import PairBatches
+from lightrec.training.run_log import RunLog
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,16 @@ def fit_teacher(
     return FittedTeacher(model.factors(), result.epochs)
 
 
-def quantize(pairs: History, teacher: Factors, config: RunConfig, start: str) -> ItemCodes | None:
+def quantize(
+    pairs: History,
+    teacher: Factors,
+    config: RunConfig,
+    start: str,
+    log: RunLog | None = None,
+) -> ItemCodes | None:
     """The student before any gradient step: `random` (drawn later: None), `rvq` or `aq`."""
     rng = np.random.default_rng(config.seed)
-    codes = config.codes
+    codes, log = config.codes, log or RunLog()
     if start == "random":
         return None
     if start == "rvq":  # unweighted: the paper's baseline
@@ -91,6 +98,9 @@ def quantize(pairs: History, teacher: Factors, config: RunConfig, start: str) ->
         weights=popularity_weights(pairs.item_degrees(), codes.popularity_power),
         metric=ItemMetric.configured(config.metric, teacher.users, teacher.width),
         rng=rng,
+        on_round=lambda number, error: log.event(
+            "round", of="additive quantisation", round=number, relative_error=error
+        ),
     )
 
 
@@ -123,8 +133,12 @@ def fit_student(
         seed=config.seed,
     )
 
+    log = surroundings.log if surroundings else RunLog()
+
     def scorer() -> Scorer:
-        return CodeScorer(student.item_codes(), student.user_vectors())
+        codes = student.item_codes()
+        _log_health(log, codes)
+        return CodeScorer(codes, student.user_vectors())
 
     result = fit(
         student,
@@ -135,7 +149,20 @@ def fit_student(
         stop_after=epochs,
         surroundings=surroundings,
     )
-    return FittedStudent(student.item_codes(), student.user_vectors(), result.epochs)
+    codes = student.item_codes()
+    _log_health(log, codes)
+    return FittedStudent(codes, student.user_vectors(), result.epochs)
+
+
+def _log_health(log: RunLog, codes: ItemCodes) -> None:
+    """Signs of collapse, wherever the codes are looked at."""
+    health = codes.health
+    log.event(
+        "codes",
+        codewords_used=health.used,
+        perplexity=[round(value, 1) for value in health.perplexity],
+        collisions=health.collisions,
+    )
 
 
 def _judge(

@@ -23,6 +23,7 @@ from lightrec.evaluation.scorers import CodeScorer, FloatScorer, PopularityScore
 from lightrec.experiments.parts import Part, bpr_teacher, test_part, validation_part
 from lightrec.experiments.provenance import RANKING_SOURCES
 from lightrec.experiments.runner import Row, Runner
+from lightrec.experiments.teacher_cache import CachedTeacher
 from lightrec.run_config import RunConfig, load_config
 from lightrec.stages import fit_student, quantize
 from lightrec.teachers.factors import Factors
@@ -62,11 +63,7 @@ def run(
     Returns:
         The result file.
     """
-    command = f"lightrec experiment {NAME}"
-    command += "".join(f" --data {name}" for name in data or ())
-    if splits is not None:
-        command += f" --splits {','.join(map(str, splits))}"
-    runner = Runner(NAME, command, RANKING_SOURCES, stale=stale)
+    runner = Runner(NAME, _command, RANKING_SOURCES, stale=stale)
     surroundings = Surroundings(progress=progress)
     for name in data or DATA:
         config = _capped(load_config("default"), name)
@@ -75,6 +72,18 @@ def run(
             _measure(runner, test_part(name, split, root), config, chosen, surroundings)
             runner.write()
     return runner.write()
+
+
+def _command(rows: Sequence[Row]) -> str:
+    """The command that measures these rows: the plain one for what is measured by default."""
+    splits: dict[str, set[int]] = {}
+    for row in rows:
+        splits.setdefault(row["data"], set()).add(row["split"])
+    if splits == {data: set(default) for data, default in DATA.items()}:
+        return f"lightrec experiment {NAME}"
+    data = "".join(f" --data {name}" for name in sorted(splits))
+    every = ",".join(str(split) for split in sorted(set().union(*splits.values())))
+    return f"lightrec experiment {NAME}{data} --splits {every}"
 
 
 def _capped(config: RunConfig, data: str) -> RunConfig:
@@ -97,7 +106,7 @@ def _choose(
 
     def choose_teacher() -> Row:
         teacher = bpr_teacher(part, config, None, surroundings)
-        return {"epochs": teacher.epochs}
+        return {"epochs": teacher.fitted.epochs} | _cost(teacher)
 
     base = {"data": part.data, "split": part.split, "part": "validation"}
     stage = base | {"model": "bpr", "teacher": config.teacher.model_dump(), "seed": config.seed}
@@ -106,7 +115,7 @@ def _choose(
         settings = _student_config(config, part.data, model)
 
         def choose_student(settings: RunConfig = settings) -> Row:
-            teacher = bpr_teacher(part, config, None, surroundings).factors
+            teacher = bpr_teacher(part, config, None, surroundings).fitted.factors
             start = quantize(part.pairs, teacher, settings, settings.student.start)
             student = fit_student(
                 part.pairs,
@@ -135,7 +144,7 @@ def _measure(
     width = config.teacher.width
 
     def teacher() -> Factors:
-        return bpr_teacher(part, config, chosen["bpr"], surroundings).factors
+        return bpr_teacher(part, config, chosen["bpr"], surroundings).fitted.factors
 
     def popularity() -> Row:
         scorer = PopularityScorer(part.pairs.item_degrees())
@@ -144,7 +153,8 @@ def _measure(
         )
 
     def bpr() -> Row:
-        factors = teacher()
+        trained = bpr_teacher(part, config, chosen["bpr"], surroundings)
+        factors = trained.fitted.factors
         scorer = FloatScorer(factors.users, factors.items)
         sizes = {
             "width": width,
@@ -153,7 +163,7 @@ def _measure(
             "bytes_per_user": 4.0 * width,
             "epochs": chosen["bpr"],
         }
-        return _row(part, "bpr", config, scorer, _FLOAT | sizes)
+        return _row(part, "bpr", config, scorer, _FLOAT | sizes) | _cost(trained)
 
     runner.test_row(base | {"model": "popularity"}, part.digest, popularity)
     runner.test_row(
@@ -193,6 +203,11 @@ def _measure(
             "student_epochs": chosen[model],
         }
         runner.test_row(stage, part.digest, student)
+
+
+def _cost(teacher: CachedTeacher) -> Row:
+    """What training took, whether or not it was now."""
+    return {"seconds": round(teacher.seconds, 2), "cpu_seconds": round(teacher.cpu_seconds, 2)}
 
 
 _FLOAT: Row = {

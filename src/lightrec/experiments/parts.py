@@ -8,10 +8,10 @@ from typing import Any
 
 from lightrec.experiments.provenance import source_digest
 from lightrec.experiments.runner import digest_of
-from lightrec.experiments.teacher_cache import cached_teacher
+from lightrec.experiments.teacher_cache import CachedTeacher, cached_teacher
 from lightrec.interactions import History, Split, load_public, paper_split, validation_split
 from lightrec.run_config import RunConfig
-from lightrec.stages import FittedTeacher, fit_teacher
+from lightrec.stages import fit_teacher
 from lightrec.training.loop import Surroundings
 
 TEACHER_SOURCES = ("evaluation", "interactions", "teachers", "training")
@@ -27,13 +27,15 @@ class Part:
         split: Seed of the split.
         pairs: What is trained on.
         sought: What is ranked for: validation or test pairs.
-        digest: Of the split's training pairs, validation included.
+        train_digest: Of the split's training pairs, validation included.
+        digest: Of training and sought pairs.
     """
 
     data: str
     split: int
     pairs: History
     sought: History
+    train_digest: str
     digest: str
 
 
@@ -41,13 +43,18 @@ def validation_part(data: str, root: Path | str | None = None) -> Part:
     """Split 0 with its validation pairs set aside: where settings and epochs are chosen."""
     train = _split(data, 0, root).train
     held = validation_split(train, 0)
-    return Part(data, 0, held.train.history(), held.test.history(), train.digest())
+    return _part(data, 0, train.digest(), held)
 
 
 def test_part(data: str, split: int, root: Path | str | None = None) -> Part:
     """All training pairs of a split, and its test pairs."""
     both = _split(data, split, root)
-    return Part(data, split, both.train.history(), both.test.history(), both.train.digest())
+    return _part(data, split, both.train.digest(), both)
+
+
+def _part(data: str, split: int, train_digest: str, pairs: Split) -> Part:
+    digest = digest_of([pairs.train.digest(), pairs.test.digest()])
+    return Part(data, split, pairs.train.history(), pairs.test.history(), train_digest, digest)
 
 
 def _split(data: str, split: int, root: Path | str | None) -> Split:
@@ -57,12 +64,12 @@ def _split(data: str, split: int, root: Path | str | None) -> Split:
 
 def bpr_teacher(
     part: Part, config: RunConfig, epochs: int | None, surroundings: Surroundings
-) -> FittedTeacher:
+) -> CachedTeacher:
     """The BPR teacher of a part; with validation when `epochs` is None."""
     identity: dict[str, Any] = {
         "teacher": config.teacher.model_dump(),
         "seed": config.seed,
-        "data": part.digest,
+        "data": part.train_digest,
         "pairs": len(part.pairs),
         "epochs": epochs,
         "source": source_digest(TEACHER_SOURCES),

@@ -8,11 +8,14 @@ reported as stale and `--stale` measures it again.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import logging
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,14 +34,14 @@ class Runner:
 
     Attributes:
         name: Of the experiment, and of its result file.
-        command: The exact command line that writes the file again.
+        command: The exact command line that writes the file again, from the rows that are in it.
         sources: What the results depend on, as `provenance.source_digest` takes it.
         results: Folder of result files, cells and ledger.
         stale: Whether cells of an older source are measured again.
     """
 
     name: str
-    command: str
+    command: Callable[[Sequence[Row]], str]
     sources: Sequence[str]
     results: Path = field(default_factory=lambda: project_root() / "experiments" / "results")
     stale: bool = False
@@ -74,9 +77,12 @@ class Runner:
                 return row
         wall, cpu = time.perf_counter(), time.process_time()
         row = dict(measure())
-        row |= {
+        spent: Row = {
             "seconds": round(time.perf_counter() - wall, 2),
             "cpu_seconds": round(time.process_time() - cpu, 2),
+        }
+        row = spent | row  # a row that knows its own cost keeps it
+        row |= {
             "commit": commit(),
             "source_digest": self.source_digest,
         }
@@ -121,19 +127,33 @@ class Runner:
         """Writes the result file with the rows gathered so far; rows of other cells stay in it."""
         file = self.results / f"{self.name}.json"
         present = {_place(row) for row in self.rows}
-        older = read_json(file)["rows"] if file.exists() else []
-        kept = [row for row in older if _place(row) not in present]
-        content = {
-            "command": self.command,
-            "commit": commit(),
-            "source_digest": self.source_digest,
-            "created": _now(),
-            "machine": machine(),
-            "versions": versions(),
-            "rows": sorted(kept + self.rows, key=_place),
-        }
-        write_file(file, (json.dumps(content, indent=1) + "\n").encode())
+        self.results.mkdir(parents=True, exist_ok=True)
+        with _alone(self.results):
+            older = read_json(file)["rows"] if file.exists() else []
+            kept = [row for row in older if _place(row) not in present]
+            rows = sorted(kept + self.rows, key=_place)
+            content = {
+                "command": self.command(rows),
+                "commit": commit(),
+                "source_digest": self.source_digest,
+                "created": _now(),
+                "machine": machine(),
+                "versions": versions(),
+                "rows": rows,
+            }
+            write_file(file, (json.dumps(content, indent=1) + "\n").encode())
         return file
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keeps two runs from rewriting a result file at the same time."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def digest_of(value: object) -> str:

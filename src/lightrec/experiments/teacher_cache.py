@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,22 @@ from lightrec.stages import FittedTeacher
 from lightrec.teachers.factors import Factors
 
 
-def cached_teacher(key: str, fit: Callable[[], FittedTeacher]) -> FittedTeacher:
+@dataclass(frozen=True)
+class CachedTeacher:
+    """A teacher and what it cost when it was trained.
+
+    Attributes:
+        fitted: The teacher.
+        seconds: Wall time of its training.
+        cpu_seconds: Process time of its training.
+    """
+
+    fitted: FittedTeacher
+    seconds: float
+    cpu_seconds: float
+
+
+def cached_teacher(key: str, fit: Callable[[], FittedTeacher]) -> CachedTeacher:
     """The teacher of this key, fitted only once.
 
     Args:
@@ -24,14 +41,21 @@ def cached_teacher(key: str, fit: Callable[[], FittedTeacher]) -> FittedTeacher:
     file = _folder() / f"teacher-{key[:24]}.safetensors"
     if file.exists():
         tensors = load(file.read_bytes())
-        epochs = int(tensors["epochs"][0])
-        return FittedTeacher(Factors(tensors["users"], tensors["items"]), epochs)
+        wall, cpu = map(float, tensors["seconds"])
+        factors = Factors(tensors["users"], tensors["items"])
+        return CachedTeacher(FittedTeacher(factors, int(tensors["epochs"][0])), wall, cpu)
+    wall, cpu = time.perf_counter(), time.process_time()
     fitted = fit()
-    factors = fitted.factors
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     file.parent.mkdir(parents=True, exist_ok=True)
-    passes = np.array([fitted.epochs], dtype=np.int64)
-    write_file(file, save({"users": factors.users, "items": factors.items, "epochs": passes}))
-    return fitted
+    tensors = {
+        "users": fitted.factors.users,
+        "items": fitted.factors.items,
+        "epochs": np.array([fitted.epochs], dtype=np.int64),
+        "seconds": np.array([wall, cpu]),
+    }
+    write_file(file, save(tensors))
+    return CachedTeacher(fitted, wall, cpu)
 
 
 def _folder() -> Path:
