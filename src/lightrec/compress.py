@@ -22,6 +22,7 @@ from lightrec.codes.additive_quantization import (
 )
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.item_metric import ItemMetric, MetricConfig
+from lightrec.codes.residual_kmeans import residual_kmeans
 from lightrec.comparison import Comparison, ComparisonRow
 from lightrec.errors import ArgumentError, InputError
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
@@ -29,11 +30,13 @@ from lightrec.evaluation.scorers import CodeScorer, FloatScorer, Scorer
 from lightrec.evaluation.top_overlap import top_overlap
 from lightrec.interactions import History, IdMap, Interactions
 from lightrec.interactions.read_tables import TableSource
+from lightrec.matching_ids import matching_rows
 from lightrec.settings import Settings
 from lightrec.teachers.factors import Factors
 
 OVERLAP_AT = 100
 OVERLAP_QUERIES = 1_000  # a sample: the standard error of the mean overlap is then below .01
+MAX_MAGNITUDE = 1e15  # what a model folder can hold: products of two stay finite in float32
 UNIT_LENGTH = 1e-3  # how far from 1 the norms of normalised vectors may be
 
 
@@ -112,6 +115,10 @@ def compress(
         held_out = _history(test, user_map, item_map, "test", notes)
     elif interactions is not None or test is not None:
         notes.append("no user vectors: interactions weigh items, and ranking is not measured")
+    if not len(item_map):
+        raise ArgumentError("there are no items to compress")
+    if history is not None and held_out is not None:
+        _check_disjoint(history, held_out)
     degrees = _item_degrees(interactions, item_map, history)
     codes = additive_quantization(
         factors.items,
@@ -123,7 +130,7 @@ def compress(
     queries = factors.users if len(factors.users) else factors.items
     sample = np.random.default_rng(config.seed).permutation(len(queries))[:OVERLAP_QUERIES]
     overlap = top_overlap(factors.items, codes, queries[sample], OVERLAP_AT)
-    comparison = _comparison(factors, codes, history, held_out, progress=progress)
+    comparison = _comparison(factors, codes, history, held_out, config, progress=progress)
     return Model(
         config={
             "lightrec": __version__,
@@ -154,14 +161,16 @@ def prepare(items: np.ndarray, users: np.ndarray | None, item_bias: np.ndarray |
     width = item_vectors.shape[1]
     user_vectors = np.zeros((0, width), np.float32) if users is None else _matrix(users, "users")
     norms = np.linalg.norm(item_vectors, axis=1)
-    if item_bias is None and len(norms) and np.abs(norms - 1.0).max() < UNIT_LENGTH:
+    of_unit_length = bool(len(norms)) and bool(np.abs(norms - 1.0).max() < UNIT_LENGTH)
+    if item_bias is None and of_unit_length and len(user_vectors):
         lengths = np.linalg.norm(user_vectors, axis=1, keepdims=True)
         user_vectors = (user_vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
-        notes.append("items are of unit length: users were normalised too, scores are cosines")
+        notes.append(
+            "items are of unit length: stored users were normalised too, so their scores are "
+            "cosines; query vectors are used as they come"
+        )
     if item_bias is not None:
-        bias = np.asarray(item_bias, np.float32).reshape(-1, 1)
-        if len(bias) != len(item_vectors):
-            raise ArgumentError(f"item_bias has {len(bias)} values for {len(item_vectors)} items")
+        bias = _bias(item_bias, len(item_vectors))
         item_vectors = np.hstack([item_vectors, bias])
         ones = np.ones((len(user_vectors), 1), np.float32)
         user_vectors = np.hstack([user_vectors, ones])
@@ -169,10 +178,37 @@ def prepare(items: np.ndarray, users: np.ndarray | None, item_bias: np.ndarray |
     return Vectors(Factors(user_vectors, item_vectors), tuple(notes))
 
 
+def _check_disjoint(history: History, test: History) -> None:
+    """Refuses test pairs that the vectors were trained on, before the long work."""
+    keys = [
+        pairs.user_rows().astype(np.int64) * pairs.num_items + pairs.item_rows
+        for pairs in (history, test)
+    ]
+    common = len(np.intersect1d(keys[0], keys[1], assume_unique=True))
+    if common:
+        raise InputError(
+            f"{common:,} test pairs are also among the interactions that the vectors were trained "
+            "on; leave them out of one of the two"
+        )
+
+
 def _half_precision(items: np.ndarray) -> np.ndarray:
     """Float16 where the numbers fit, else as they are."""
     fits = not items.size or np.abs(items).max() <= np.finfo(np.float16).max
     return items.astype(np.float16) if fits else items
+
+
+def _bias(values: np.ndarray, num_items: int) -> np.ndarray:
+    """(N, 1) float32."""
+    bias = np.asarray(values)
+    if bias.dtype.kind not in "fiu" or bias.size != num_items:
+        raise ArgumentError(
+            f"item_bias must be {num_items} numbers, one an item, not {bias.shape} {bias.dtype}"
+        )
+    if not np.isfinite(bias).all():
+        row = int(np.flatnonzero(~np.isfinite(bias.ravel()))[0])
+        raise ArgumentError(f"item_bias row {row} is not finite")
+    return bias.reshape(-1, 1).astype(np.float32)
 
 
 def _matrix(values: np.ndarray, name: str) -> np.ndarray:
@@ -206,7 +242,7 @@ def _item_degrees(
         return history.item_degrees()
     if interactions is None:
         return np.zeros(len(items), np.int64)
-    rows = items.find(interactions.items.series)[interactions.item_rows]
+    rows = matching_rows(interactions.items, items)[interactions.item_rows]
     if len(rows) and not (rows >= 0).any():
         raise InputError("interactions: no pair has an item vector; check the item ids")
     return np.bincount(rows[rows >= 0], minlength=len(items)).astype(np.int64)
@@ -223,8 +259,8 @@ def _history(
     if pairs is None:
         return None
     read = as_interactions(pairs)
-    user_rows = users.find(read.users.series)[read.user_rows]
-    item_rows = items.find(read.items.series)[read.item_rows]
+    user_rows = matching_rows(read.users, users)[read.user_rows]
+    item_rows = matching_rows(read.items, items)[read.item_rows]
     known = (user_rows >= 0) & (item_rows >= 0)
     if len(read) and not known.any():
         raise InputError(
@@ -241,10 +277,14 @@ def _comparison(
     codes: ItemCodes,
     history: History | None,
     held_out: History | None,
+    config: CompressConfig,
     *,
     progress: bool,
 ) -> Comparison | None:
-    """Ranking quality before and after, on test pairs or else on the interactions themselves."""
+    """Ranking quality before and after, on test pairs or else on the interactions themselves.
+
+    Plain residual k-means of the same size stands beside, as in every table.
+    """
     if held_out is None and history is None:
         return None
     nothing = History.from_pairs(
@@ -257,8 +297,16 @@ def _comparison(
         exclude, sought = nothing, history or nothing
         title = f"the {len(sought):,} given interactions themselves (fit, not prediction)"
     vector = 4.0 * factors.width
+    plain = residual_kmeans(
+        factors.items,
+        config.codes.num_codebooks,
+        config.codes.num_codewords,
+        iterations=config.codes.kmeans_iterations,
+        rng=np.random.default_rng(config.seed),
+    )
     scorers: tuple[tuple[str, Scorer, float], ...] = (
         ("teacher", FloatScorer(factors.users, factors.items), vector),
+        ("rvq", CodeScorer(plain, factors.users), plain.bytes_per_item_all_in),
         ("lightrec", CodeScorer(codes, factors.users), codes.bytes_per_item_all_in),
     )
     rows = (

@@ -97,27 +97,48 @@ def train(
     folder = None if run_folder is None else Path(run_folder)
     run = RunFolder(folder, config, pairs.digest(), progress)
     held = hold_out(pairs, config)
-    if not len(held.test):
-        raise InputError(
-            f"no validation pair can be held out of {len(pairs):,}: every user has one pair only; "
-            "give more interactions or a larger validation.share"
-        )
     fitted, judged = held.train.history(), held.test.history()
     learned = learn(fitted, config, held_out=judged, run=run)
-    comparison = compare(learned, fitted, judged, config)
-    if refit:
-        learned = learn(pairs.history(), config, repeat=learned, run=run)
+    title = "; ".join([f"{len(judged):,} held-out validation pairs", *held.notes])
+    comparison = compare(learned, fitted, judged, config, title)
+    if not refit:
+        return assemble(learned, held.train, config, comparison, items_table)
+    learned = learn(pairs.history(), config, repeat=learned, run=run)
     return assemble(learned, pairs, config, comparison, items_table)
 
 
 def hold_out(pairs: Interactions, config: RunConfig) -> Split:
-    """Sets validation pairs aside: the latest where there are timestamps, else a uniform share."""
-    by_time = config.validation.by == "time" or (
-        config.validation.by == "auto" and pairs.timestamps is not None
-    )
-    if by_time:
-        return time_split(pairs, config.validation.share)
-    return validation_split(pairs, config.seed, config.validation.share)
+    """Sets validation pairs aside: the latest where there are timestamps, else a uniform share.
+
+    Only users with an earlier pair can be judged; the latest pairs of all others are left out of
+    the validation, which the split's notes tell. Where that would leave less than half of them,
+    `auto` takes a uniform share instead.
+
+    Raises:
+        InputError: No pair can be held out.
+    """
+    share, by = config.validation.share, config.validation.by
+    held = None
+    if by == "time" or (by == "auto" and pairs.timestamps is not None):
+        latest = time_split(pairs, share)
+        held = _of_known_users(latest)
+        if by == "auto" and 2 * len(held.test) < len(latest.test):
+            held = None
+    held = held or validation_split(pairs, config.seed, share)
+    if not len(held.test):
+        raise InputError(
+            f"no validation pair can be held out of {len(pairs):,}: no user has an earlier pair "
+            "too; give more interactions, or set validation.by or validation.share"
+        )
+    return held
+
+
+def _of_known_users(held: Split) -> Split:
+    known = held.train.history().user_degrees()[held.test.user_rows] > 0
+    if known.all():
+        return held
+    note = f"{int((~known).sum()):,} held-out pairs of users without an earlier pair are not judged"
+    return Split(held.train, held.test.select(known), (*held.notes, note))
 
 
 def learn(
@@ -159,7 +180,9 @@ def learn(
     return Learned(teacher, start, student)
 
 
-def compare(learned: Learned, pairs: History, held_out: History, config: RunConfig) -> Comparison:
+def compare(
+    learned: Learned, pairs: History, held_out: History, config: RunConfig, title: str
+) -> Comparison:
     """Popularity, teacher, quantisers and student, measured on the held-out pairs."""
     teacher, student = learned.teacher.factors, learned.student
     vector = 4.0 * teacher.width
@@ -180,7 +203,7 @@ def compare(learned: Learned, pairs: History, held_out: History, config: RunConf
         ComparisonRow(name, evaluate_ranking(each, pairs, held_out).means, per_item, per_user)
         for name, each, per_item, per_user in scorers
     )
-    return Comparison(f"{len(held_out):,} held-out validation pairs", tuple(rows))
+    return Comparison(title, tuple(rows))
 
 
 def assemble(

@@ -12,7 +12,11 @@ METRICS = {"recall@100": 0.25, "ndcg": 0.5, "ndcg@100": 0.125}
 
 
 def made(tmp_path, **changes) -> Runner:
-    settings = {"name": "study", "command": lambda rows: "lightrec experiment study", "sources": ["errors.py"]}
+    settings = {
+        "name": "study",
+        "command": lambda rows: "lightrec experiment study",
+        "sources": ["errors.py"],
+    }
     return Runner(**(settings | changes), results=tmp_path)
 
 

@@ -6,7 +6,7 @@ import pytest
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.errors import ArgumentError
 from lightrec.search.filters import Filter
-from lightrec.search.post_ranking import post_rank, top_k_post_ranked
+from lightrec.search.post_ranking import post_rank
 from lightrec.search.scan import make_scan
 
 
@@ -22,7 +22,7 @@ def world():
 
 def test_all_candidates_give_the_float_ranking(world):
     items, vectors, query, table = world
-    found = top_k_post_ranked(make_scan(items), table, query, vectors, 20, num_candidates=200)
+    found = post_rank(make_scan(items).top_k(table, 200).rows, query, vectors, 20)
     assert found.rows.tolist() == np.argsort(-(vectors @ query), kind="stable")[:20].tolist()
     np.testing.assert_allclose(found.scores, (vectors @ query)[found.rows], rtol=1e-5)
 
@@ -30,7 +30,7 @@ def test_all_candidates_give_the_float_ranking(world):
 def test_only_candidates_are_ranked(world):
     items, vectors, query, table = world
     candidates = make_scan(items).top_k(table, 30).rows
-    found = top_k_post_ranked(make_scan(items), table, query, vectors, 10, num_candidates=30)
+    found = post_rank(candidates, query, vectors, 10)
     assert set(found.rows) <= set(candidates)
     assert (np.diff(found.scores) <= 0).all()
 
@@ -38,9 +38,7 @@ def test_only_candidates_are_ranked(world):
 def test_filters_hold(world):
     items, vectors, query, table = world
     rows = Filter.of(200, exclude=range(100))
-    found = top_k_post_ranked(
-        make_scan(items), table, query, vectors, 10, num_candidates=50, rows=rows
-    )
+    found = post_rank(make_scan(items).top_k(table, 50, rows).rows, query, vectors, 10)
     assert found.rows.min() >= 100
 
 
@@ -58,12 +56,7 @@ def test_a_score_does_not_depend_on_the_other_candidates(world):
 
 
 def test_what_does_not_fit_is_refused(world):
-    items, vectors, query, table = world
-    scan = make_scan(items)
-    with pytest.raises(ArgumentError, match="num_candidates"):
-        top_k_post_ranked(scan, table, query, vectors, 10, num_candidates=9)
-    with pytest.raises(ArgumentError, match="199 item vectors"):
-        top_k_post_ranked(scan, table, query, vectors[1:], 10, num_candidates=10)
+    _, vectors, query, _ = world
     with pytest.raises(ArgumentError, match="belong together"):
         post_rank(np.array([0]), query[:3], vectors, 1)
     with pytest.raises(ArgumentError, match="k must be"):

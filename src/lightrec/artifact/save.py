@@ -52,8 +52,7 @@ def save_model(model: Model, path: FilePath, *, with_history: bool = True) -> No
     Args:
         model: The model; it is checked first.
         path: The folder; missing parents are created.
-        with_history: Whether to keep the training pairs, which excluding seen items, explanations
-            and fold-in need.
+        with_history: Whether to keep the training pairs, which excluding seen items needs.
 
     Raises:
         ArtifactError: The model is not sound, `path` holds something that is not a model, or the

@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from lightrec.errors import InputError
 from lightrec.interactions.history import History
+from lightrec.matching_ids import matching_rows
 
 if TYPE_CHECKING:
     from lightrec.artifact import Model
     from lightrec.interactions.id_map import IdMap
     from lightrec.interactions.interactions import Interactions
-
-_CANONICAL = r"^(0|-?[1-9][0-9]*)$"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +45,8 @@ class AlignedPairs:
         Raises:
             InputError: the model knows no pair at all.
         """
-        user_of = _rows(interactions.users, model.user_ids)
-        item_of = _rows(interactions.items, model.item_ids)
+        user_of = matching_rows(interactions.users, model.user_ids)
+        item_of = matching_rows(interactions.items, model.item_ids)
         user_rows, item_rows = user_of[interactions.user_rows], item_of[interactions.item_rows]
         known = (user_rows >= 0) & (item_rows >= 0)
         if not known.any():
@@ -96,24 +94,6 @@ def shared_pairs(first: History, second: History, model: Model, at_most: int) ->
 def _keys(pairs: History) -> npt.NDArray[np.int64]:
     """One number for each pair, int64 (pairs,)."""
     return pairs.user_rows().astype(np.int64) * pairs.num_items + pairs.item_rows
-
-
-def _rows(ids: IdMap, known: IdMap) -> npt.NDArray[np.int64]:
-    """Rows in `known`, int64 (n,), -1 where unknown.
-
-    A CSV file holds ids as text and Parquet may hold the same ids as integers, so an integer and
-    its one canonical spelling count as the same id.
-    """
-    series = ids.series
-    if ids.dtype_name == "int" and known.dtype_name == "str":
-        series = series.cast(pl.String)
-    elif ids.dtype_name == "str" and known.dtype_name == "int":
-        canonical = series.str.contains(_CANONICAL)
-        numbers = series.cast(pl.Int64, strict=False)
-        rows = known.find(numbers.fill_null(0))
-        usable = (canonical & numbers.is_not_null()).to_numpy()
-        return np.where(usable, rows, -1)
-    return known.find(series)
 
 
 def _first(ids: IdMap) -> str:

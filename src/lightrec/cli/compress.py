@@ -39,6 +39,12 @@ def compress(
         Path | None,
         typer.Option(metavar="FILE", help="User ids in row order.", show_default="row numbers"),
     ] = None,
+    item_bias: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Numbers added to all scores of an item: one more dimension."
+        ),
+    ] = None,
     tensor: Annotated[
         str | None, typer.Option(metavar="NAME", help="Array of a safetensors file.")
     ] = None,
@@ -98,9 +104,9 @@ def compress(
         settings = validated(CompressConfig, read_toml(config), str(config))
     columns = column_names(user_column, item_column, rating_column, timestamp_column)
 
-    def vectors(path: Path, what: str) -> Vectors:
+    def vectors(path: Path, what: str, *, one: bool = False) -> Vectors:
         named = tensor if path.suffix.lower() == ".safetensors" else None
-        return read_vectors(path, what, tensor=named)
+        return read_vectors(path, what, tensor=named, one=one)
 
     def pairs(path: Path | None) -> Interactions | None:
         if path is None:
@@ -117,6 +123,9 @@ def compress(
     model = compress_vectors(
         item_vectors.values,
         None if user_vectors is None else user_vectors.values,
+        item_bias=None
+        if item_bias is None
+        else vectors(item_bias, "item", one=True).values.ravel(),
         item_ids=item_vectors.ids if item_ids is None else read_ids(item_ids, "item"),
         user_ids=user_map,
         interactions=pairs(interactions),

@@ -19,7 +19,11 @@ def experiment(
     ],
     data: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Public data set; may be repeated.", show_default="all"),
+        typer.Option(
+            metavar="NAME",
+            help="Public data set; may be repeated.",
+            show_default="the recorded ones",
+        ),
     ] = None,
     splits: Annotated[
         str | None,
@@ -56,6 +60,8 @@ def experiment(
         set_up_log(verbose=True)
     seeds = None if splits is None else _seeds(splits)
     if name == "choices":
+        if seeds is not None:
+            raise ArgumentError("choices are made on split 0 only; leave --splits out")
         from lightrec.experiments import choices
 
         file = choices.run(data or ("citeulike-t",), root=data_root, stale=stale, progress=True)

@@ -21,7 +21,8 @@ def query_times(model: Model, *, k: int = 100, num_queries: int = 200) -> dict[s
 
     `teacher` multiplies the user's vector with all item vectors and selects with numpy; the items
     are the decoded ones, as only shapes matter for time. `lightrec` builds the user's score table
-    and scans the codes. The two take turns, so that both meet the same disturbances.
+    and scans the codes; `rvq` are codes of the same shape, timed by themselves. They take turns,
+    so that all meet the same disturbances. numpy uses as many threads as it likes, the scan one.
 
     Args:
         model: with users that have vectors.
@@ -42,6 +43,7 @@ def query_times(model: Model, *, k: int = 100, num_queries: int = 200) -> dict[s
 
     searches: dict[str, Callable[[np.ndarray], object]] = {
         "teacher": by_floats,
+        "rvq": by_codes,
         "lightrec": by_codes,
     }
     taken: dict[str, list[float]] = {name: [] for name in searches}

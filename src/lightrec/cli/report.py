@@ -28,8 +28,6 @@ def report(
     from lightrec.experiments.report import render
 
     done = render(check=check)
-    for remark in done.stale:
-        show(remark)
     changed = ", ".join(document.name for document in done.changed)
     if check and changed:
         raise LightRecError(f"not current: {changed}; run lightrec report")

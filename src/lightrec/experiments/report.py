@@ -6,7 +6,8 @@ A document asks for a table by a pair of comments:
     <!-- end table -->
 
 Everything between them is rendered: tables from result files, `demo` from recorded output, `tree`
-from the source. `--check` only says whether it is current.
+from the source. Under a table stands how many of its rows an older source measured. `--check` only
+says whether all is current.
 """
 
 from __future__ import annotations
@@ -33,12 +34,10 @@ class Report:
     Attributes:
         rendered: Documents that hold tables.
         changed: Those whose tables were not current.
-        stale: Remarks on rows that an older source measured.
     """
 
     rendered: tuple[Path, ...]
     changed: tuple[Path, ...]
-    stale: tuple[str, ...]
 
 
 def render(root: Path | None = None, *, check: bool = False) -> Report:
@@ -65,7 +64,7 @@ def render(root: Path | None = None, *, check: bool = False) -> Report:
             changed.append(document)
             if not check:
                 write_file(document, fresh.encode())
-    return Report(tuple(rendered), tuple(changed), tuple(_stale(root)))
+    return Report(tuple(rendered), tuple(changed))
 
 
 def _filled(text: str, root: Path, document: str) -> str:
@@ -89,15 +88,7 @@ def _table(name: str, root: Path, document: str) -> str:
     results = root / "experiments" / "results" / file
     if not results.exists():
         raise InputError(f"{document}: {results} is not there yet; run its experiment")
-    return table(read_json(results))
-
-
-def _stale(root: Path) -> list[str]:
-    file = root / "experiments" / "results" / "main_path.json"
-    if not file.exists():
-        return []
-    present = source_digest(RANKING_SOURCES)
-    old = sum(row["source_digest"] != present for row in read_json(file)["rows"])
-    return (
-        [f"{file.name}: {old} rows are from an older source (--stale measures them)"] if old else []
-    )
+    content = read_json(results)
+    old = sum(row["source_digest"] != source_digest(RANKING_SOURCES) for row in content["rows"])
+    note = f"\n\n*{old} of {len(content['rows'])} rows were measured by an older source.*"
+    return table(content) + (note if old else "")

@@ -1,47 +1,11 @@
-"""Post-ranking: recall candidates by their codes, order them by float vectors (Table 7)."""
+"""Post-ranking: candidates recalled by their codes, put in order by float vectors (Table 7)."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from lightrec.errors import ArgumentError
-from lightrec.search.filters import Filter
-from lightrec.search.scan import Scan
 from lightrec.search.top_k import TopK, best_first, checked_k
-
-
-def top_k_post_ranked(
-    scan: Scan,
-    table: np.ndarray,
-    query: np.ndarray,
-    item_vectors: np.ndarray,
-    k: int,
-    *,
-    num_candidates: int,
-    rows: Filter | None = None,
-) -> TopK:
-    """The k best of the `num_candidates` best by codes, ranked by float inner products.
-
-    Args:
-        scan: Recalls the candidates.
-        table: (B, W) float32 score table of the query.
-        query: (D,) float32, the query in the space of the item vectors.
-        item_vectors: (N, D) of any float dtype, possibly memory-mapped; only candidates are read.
-        k: Results wanted, at least 1.
-        num_candidates: Candidates recalled, at least k.
-        rows: Which rows may be returned, all when None.
-
-    Raises:
-        ArgumentError: A size or shape does not fit, or a score is not finite.
-    """
-    k = checked_k(k)
-    if num_candidates < k:
-        raise ArgumentError(f"num_candidates must be at least k = {k}, not {num_candidates}")
-    if len(item_vectors) != scan.num_items:
-        raise ArgumentError(
-            f"there are {len(item_vectors)} item vectors for {scan.num_items} items"
-        )
-    return post_rank(scan.top_k(table, num_candidates, rows).rows, query, item_vectors, k)
 
 
 def post_rank(candidates: np.ndarray, query: np.ndarray, item_vectors: np.ndarray, k: int) -> TopK:
