@@ -257,8 +257,17 @@ def test_pairs_without_a_vector_are_counted_and_not_dropped_silently(items, user
     assert len(model.history) == len(pairs)
 
 
+def test_ids_of_a_csv_file_are_text_and_match_row_numbers(items, users, pairs) -> None:
+    text = pairs.select(pl.all().cast(pl.String))
+    model = compress(items, users, interactions=text, config=config())
+    assert len(model.history) == len(pairs)
+    leading_zero = text.with_columns(item_id="0" + pl.col("item_id"))
+    with pytest.raises(InputError, match="no pair has both"):
+        compress(items, users, interactions=leading_zero, config=config())
+
+
 def test_pairs_of_other_ids_altogether_are_refused(items, users, pairs) -> None:
-    named = pairs.select(pl.all().cast(pl.String))  # "5" is not 5
+    named = pairs.select(pl.all().cast(pl.String) + "-id")
     with pytest.raises(InputError, match="no pair has both a user and an item vector"):
         compress(items, users, interactions=named, config=config())
 
@@ -271,11 +280,11 @@ def test_pairs_of_other_ids_altogether_are_refused(items, users, pairs) -> None:
         ({"items": np.array([["a", "b"]] * ITEMS)}, "items must be a matrix"),
         ({"items": np.ones((ITEMS, 0))}, "items must be a matrix"),
         ({"items": np.ones((15, WIDTH))}, "15 items"),
-        ({"items": np.ones((0, WIDTH))}, "0 items"),
+        ({"items": np.ones((0, WIDTH))}, "no items"),
         ({"items": np.full((ITEMS, WIDTH), np.nan)}, "items row 0 .* not finite"),
         ({"items": np.full((ITEMS, WIDTH), 1e300)}, "items row 0 .* not finite"),
         ({"users": np.full((4, WIDTH), np.inf)}, "users row 0 .* not finite"),
-        ({"item_bias": np.ones(ITEMS - 1)}, "item_bias has 149 values for 150 items"),
+        ({"item_bias": np.ones(ITEMS - 1)}, "item_bias must be 150 numbers"),
         ({"item_bias": np.full(ITEMS, np.nan)}, "not finite"),
         ({"item_ids": ["a", "b"]}, "2 item ids for 150 item vectors"),
         ({"user_ids": [1, 2, 3]}, "3 user ids for 0 user vectors"),

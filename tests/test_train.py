@@ -17,6 +17,7 @@ from lightrec.artifact.contents import Model
 from lightrec.comparison import Comparison
 from lightrec.errors import (
     ArgumentError,
+    InputError,
     LightRecError,
 )
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
@@ -270,3 +271,29 @@ def test_no_gradient_step_may_be_the_best_choice(pairs) -> None:
     assert model.config["student_epochs"] == 0
     table = table_of(model)
     assert table.row("lightrec").metrics == table.row("aq").metrics
+
+
+def test_only_users_with_an_earlier_pair_are_judged(pairs) -> None:
+    """Others would be judged by vectors that were never trained."""
+    held = hold_out(pairs, small())
+    known = held.train.history().user_degrees() > 0
+    assert known[held.test.user_rows].all()
+
+
+def test_where_most_of_the_latest_users_are_new_a_uniform_share_is_held_out() -> None:
+    users = np.repeat(np.arange(40), 5)
+    table = pl.DataFrame(
+        {"user_id": users, "item_id": np.arange(200) % 23, "timestamp": np.arange(200)}
+    )
+    split = Interactions.from_table(table)
+    held = hold_out(split, small())
+    assert held.train.history().user_degrees().min() >= 1
+    assert len(set(held.test.user_rows.tolist())) > 4
+    with pytest.raises(InputError, match="no user has an earlier pair"):
+        hold_out(split, small(validation={"by": "time", "share": 0.1}))
+
+
+def test_without_refit_the_model_keeps_only_what_it_was_trained_on(pairs) -> None:
+    model = train(pairs, config=small(), refit=False)
+    held = hold_out(pairs, small())
+    assert len(model.history) == len(held.train)

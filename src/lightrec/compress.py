@@ -186,7 +186,7 @@ def _check_disjoint(history: History, test: History) -> None:
     ]
     common = len(np.intersect1d(keys[0], keys[1], assume_unique=True))
     if common:
-        raise InputError(
+        raise ArgumentError(
             f"{common:,} test pairs are also among the interactions that the vectors were trained "
             "on; leave them out of one of the two"
         )

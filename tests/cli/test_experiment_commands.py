@@ -41,9 +41,9 @@ def test_an_unknown_experiment_is_refused(refused):
 
 def test_report_renders_and_checks(cli, refused, monkeypatch):
     report = pytest.importorskip("lightrec.experiments.report")
-    done = report.Report((Path("README.md"),), (Path("README.md"),), ("1 row is old",))
+    done = report.Report((Path("README.md"),), (Path("README.md"),))
     monkeypatch.setattr(report, "render", lambda *, check: done)
-    assert "1 row is old" in cli("report").out
+    assert "changed: README.md" in cli("report").out
     outcome = cli("report", "--check")
     assert outcome.code == 1
     assert outcome.err == "lightrec: error: not current: README.md; run lightrec report\n"
