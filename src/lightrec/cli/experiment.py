@@ -14,8 +14,8 @@ from lightrec.errors import ArgumentError
 
 def experiment(
     name: Annotated[
-        Literal["main_path", "choices"],
-        typer.Argument(metavar="NAME", help="main_path or choices"),
+        Literal["main_path", "choices", "timings"],
+        typer.Argument(metavar="NAME", help="main_path, choices or timings"),
     ],
     data: Annotated[
         list[str] | None,
@@ -49,6 +49,8 @@ def experiment(
     main_path: popularity, the float teacher, the quantisers and LightRec
     trained from each of them, on citeulike-t and gowalla.
 
+    timings: how long its parts take; for an idle machine.
+
     choices: every variant that was tried for the presets, on validation
     pairs of split 0 only.
 
@@ -59,7 +61,13 @@ def experiment(
     if verbose:
         set_up_log(verbose=True)
     seeds = None if splits is None else _seeds(splits)
-    if name == "choices":
+    if name == "timings":
+        if seeds is not None or data or stale:
+            raise ArgumentError("timings are always the same ones, measured anew: no other option")
+        from lightrec.experiments import timings
+
+        file = timings.run(root=data_root)
+    elif name == "choices":
         if seeds is not None:
             raise ArgumentError("choices are made on split 0 only; leave --splits out")
         from lightrec.experiments import choices

@@ -124,7 +124,17 @@ def _group_and_quality(row: Row) -> tuple[str, float]:
     return group, -(row["recall@100_validation"] + row["ndcg_validation"])
 
 
+def timings_table(content: Mapping[str, Any]) -> str:
+    """Wall times of the main path's parts, and the machine that they were taken on."""
+    host = content["machine"]
+    lines = ["| data | what | seconds |", "|---|---|---|"]
+    lines += [f"| {r['data']} | {r['model']} | {r['seconds']:.2f} |" for r in content["rows"]]
+    lines += ["", f"{host['cpu']}, {host['cores']} cores, kernels: {host['instruction_set']}."]
+    return "\n".join(lines)
+
+
 TABLES = {
+    "timings": ("timings.json", timings_table),
     "choices": ("choices.json", choices_table),
     "main_path": ("main_path.json", main_path_table),
     "main_path_gains": ("main_path.json", main_path_gains),
