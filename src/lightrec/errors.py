@@ -56,10 +56,10 @@ class UnknownIdError(LightRecError, KeyError):
 
     exit_code = 5
 
-    def __init__(self, what: str, ids: Sequence[object]) -> None:
+    def __init__(self, what: str, ids: Sequence[object], hint: str = "") -> None:
         shown = ", ".join(repr(value) for value in ids[:3])
         more = f" and {len(ids) - 3} more" if len(ids) > 3 else ""
-        super().__init__(f"unknown {what} id: {shown}{more}")
+        super().__init__(f"unknown {what} id: {shown}{more}{hint and f'; {hint}'}")
 
     def __str__(self) -> str:
         return str(self.args[0])  # KeyError would show the message in quotes

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lightrec.cli.terminal import show_table
+from lightrec.cli.terminal import show, show_table
 
 if TYPE_CHECKING:
+    from lightrec.artifact import Model
     from lightrec.comparison import Comparison
 
 _MEANINGS = {
@@ -22,6 +23,20 @@ _METRICS = {
     "ndcg@100": "NDCG@100",
     "ndcg": "NDCG",
 }
+
+
+def show_bytes(model: Model) -> None:
+    """Prints what the bytes of an item are, and says so where codes are no gain."""
+    size, width = model.bytes_per_item, model.item_codes.width
+    show(
+        f"(bytes/item: {size.codes:.0f} of codes and {size.codebooks:,.1f} of codebooks, which "
+        f"all {model.num_items:,} items share)"
+    )
+    if size.all_in > 4 * width:
+        show(
+            f"(so few items do not pay for their codebooks: float vectors take {4 * width} bytes; "
+            "set codes.num_codewords lower)"
+        )
 
 
 def show_comparison(comparison: Comparison) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lightrec.cli.comparison_table import show_comparison
+from lightrec.cli.comparison_table import show_bytes, show_comparison
 from lightrec.cli.options import (
     ItemColumn,
     ModelOut,
@@ -144,6 +144,7 @@ def compress(
         f"{overlap['share']:.4f} (mean over {overlap['queries']:,} {overlap['by']} as queries)"
     )
     show(f"bytes per item, codebooks counted: {model.bytes_per_item.all_in:,.1f}")
+    show_bytes(model)
     if "comparison" in model.config:
         show()
         show_comparison(Comparison.from_json(model.config["comparison"]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +9,7 @@ import typer
 
 from lightrec.cli.comparison_table import show_comparison
 from lightrec.cli.options import Verbose
-from lightrec.cli.terminal import in_words, set_up_log, show, show_next
+from lightrec.cli.terminal import flush_output, in_words, set_up_log, show, show_next
 from lightrec.cli.write_tables import write_table
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def demo(
     pairs = Interactions.from_table(reads, items=books)
     show(pairs.report.describe())
     show("Training a float teacher, then 4-byte items from it ...")
-    sys.stdout.flush()
+    flush_output()
     model = train(
         pairs,
         config=load_config("default", **_SETTINGS),

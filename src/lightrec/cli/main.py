@@ -93,6 +93,8 @@ def run(arguments: Sequence[str] | None = None) -> None:
         SystemExit: always; 0 when all went well, 2 for wrong arguments, 130 when interrupted, else
             the error's `exit_code`.
     """
+    if sys.stdout is None:  # closed before we began, as by `>&-`
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
     if isinstance(sys.stdout, io.TextIOWrapper):  # titles may not fit a terminal's encoding
         sys.stdout.reconfigure(errors="backslashreplace")
     try:

@@ -83,9 +83,12 @@ def split(
     show(tables.split.train.report.describe())
     show(tables.split.describe())
     show(f"written: {train_file}, {test_file}")
+    named = {"--user-column": user_column, "--item-column": item_column}
+    named |= {"--rating-column": rating_column, "--timestamp-column": timestamp_column}
+    again = "".join(f" {name} {in_words(value)}" for name, value in named.items() if value)
     show_next(
-        f"lightrec train {in_words(train_file)} --out model",
-        f"lightrec evaluate model {in_words(test_file)}",
+        f"lightrec train {in_words(train_file)} --out model{again}",
+        f"lightrec evaluate model {in_words(test_file)}{again}",
     )
 
 

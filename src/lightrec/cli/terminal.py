@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,14 @@ _HANDLER = "lightrec command line"
 def show(text: str = "") -> None:
     """Prints text as it is."""
     sys.stdout.write(_printable(text) + "\n")
+
+
+def flush_output() -> None:
+    """Shows what was printed, before long work; a reader who is gone (`| true`) does not end it."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def show_table(

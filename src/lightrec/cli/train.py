@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lightrec.cli.comparison_table import show_comparison
+from lightrec.cli.comparison_table import show_bytes, show_comparison
 from lightrec.cli.options import (
     InteractionsPath,
     ItemColumn,
@@ -21,7 +20,11 @@ from lightrec.cli.options import (
     Verbose,
     column_names,
 )
-from lightrec.cli.terminal import in_words, set_up_log, show, show_next
+from lightrec.cli.terminal import flush_output, in_words, set_up_log, show, show_next
+from lightrec.errors import InputError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def train(
@@ -88,7 +91,7 @@ def train(
     """
     from lightrec.artifact.save import check_target
     from lightrec.comparison import Comparison
-    from lightrec.interactions import Interactions, read_items
+    from lightrec.interactions import Interactions
     from lightrec.run_config import load_config
     from lightrec.run_folder import clear_checkpoints
     from lightrec.train import nested_columns
@@ -99,7 +102,7 @@ def train(
     check_target(out)
     changes: dict[str, Any] = {} if seed is None else {"seed": seed}
     settings = load_config(preset, config, **changes)
-    catalogue = None if items is None else read_items(items)
+    catalogue = None if items is None else _catalogue(items, item_column)
     pairs = Interactions.from_table(
         interactions,
         column_names(user_column, item_column, rating_column, timestamp_column),
@@ -108,12 +111,17 @@ def train(
         min_pairs_per_user=min_user_pairs,
     )
     show(pairs.report.describe())
+    if catalogue is not None and pairs.report.items_without_pairs == len(catalogue):
+        raise InputError(
+            f"none of the {len(catalogue):,} items of {items} occurs in {interactions}: "
+            "check that both hold the same kind of item ids"
+        )
     show(f"  {len(pairs.users):,} users, {len(pairs.items):,} items")
     left_out = [] if catalogue is None else nested_columns(catalogue)
     if left_out:
         names = ", ".join(left_out)
         show(f"  item columns left out, because their cells hold lists: {names}")
-    sys.stdout.flush()  # before the bars on standard error
+    flush_output()  # before the bars on standard error
     folder = run_folder or out.with_name(out.name + ".run")
     model = train_model(
         pairs,
@@ -127,6 +135,9 @@ def train(
     clear_checkpoints(folder)
     show()
     show_comparison(Comparison.from_json(model.config["comparison"]))
+    show_bytes(model)
+    if not model.config["student_epochs"]:
+        show("No epoch of training was better on these pairs than its start, which is kept.")
     show()
     shipped = "all pairs" if refit else "the pairs that were not held out (--no-refit)"
     show(f"The model, trained on {shipped}, is in {out}; its log is in {folder}.")
@@ -136,3 +147,12 @@ def train(
         f"lightrec similar {place} --item {in_words(item)}",
         f"lightrec inspect {place}",
     )
+
+
+def _catalogue(items: Path, item_column: str | None) -> pl.DataFrame:
+    """The items table, whose id column may have the name that --item-column gives, or another."""
+    from lightrec.interactions import read_items
+    from lightrec.interactions.read_tables import open_table
+
+    named = item_column if item_column in open_table(items).names else None
+    return read_items(items, named)

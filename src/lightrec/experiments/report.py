@@ -77,6 +77,10 @@ def _filled(text: str, root: Path, document: str) -> str:
 def _table(name: str, root: Path, document: str) -> str:
     if name == "tree":
         return source_tree(root)
+    if name == "settings":
+        from lightrec.experiments.settings_table import settings_table  # loads torch
+
+        return settings_table()
     if name in OUTPUTS:
         output = root / "experiments" / "results" / f"{name}.txt"
         if not output.exists():

@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import polars as pl
 
-from lightrec.errors import ArgumentError
+from lightrec.errors import ArgumentError, UnknownIdError
+from lightrec.interactions.id_map import IdMap
 
 Ids: TypeAlias = str | int | Iterable[Any]
 """One id, or a list, array or column of ids."""
@@ -44,6 +45,33 @@ def id_list(value: object, argument: str) -> IdList:
     if isinstance(value, Iterable) and not isinstance(value, bytes):
         return list(value)
     raise ArgumentError(f"{argument} must be an id or a list of ids, not {value!r}")
+
+
+def known_rows(known: IdMap, ids: IdList, what: str) -> np.ndarray:
+    """Rows of ids, int64 (n,).
+
+    Args:
+        known: The model's ids.
+        ids: What the caller asked for.
+        what: `user` or `item`, for the error message.
+
+    Raises:
+        UnknownIdError: An id is unknown; where they are all of the other kind, it says so.
+    """
+    try:
+        return known.rows(ids, what)
+    except UnknownIdError:
+        listed = ids.to_list() if isinstance(ids, pl.Series) else list(ids)
+        text = known.dtype_name == "str"
+        if not len(known):
+            hint = f"the model knows no {what}s; ask by history or by vector"
+        elif all(isinstance(value, str) != text for value in listed):
+            hint = f"the model's ids are {'text' if text else 'integers'}, such as "
+            hint += repr(known.ids([0])[0])
+        else:
+            raise
+        unknown = [value for value, row in zip(listed, known.find(ids), strict=True) if row < 0]
+        raise UnknownIdError(what, unknown, hint) from None
 
 
 def whole_number(value: Any, argument: str, *, at_least: int) -> int:  # noqa: ANN401

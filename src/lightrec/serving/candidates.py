@@ -10,7 +10,7 @@ import numpy as np
 
 from lightrec.artifact.contents import Model
 from lightrec.search.filters import BatchFilter, Filter
-from lightrec.serving.arguments import id_list
+from lightrec.serving.arguments import id_list, known_rows
 from lightrec.serving.item_conditions import matching_rows
 
 
@@ -70,4 +70,4 @@ def read_candidates(
 
 
 def _rows(model: Model, ids: object, argument: str) -> np.ndarray:
-    return np.unique(model.item_ids.rows(id_list(ids, argument), "item")).astype(np.int32)
+    return np.unique(known_rows(model.item_ids, id_list(ids, argument), "item")).astype(np.int32)

@@ -15,7 +15,7 @@ import polars as pl
 from lightrec.artifact.contents import Model
 from lightrec.errors import ArgumentError
 from lightrec.interactions.id_map import IdMap
-from lightrec.serving.arguments import id_list, is_one_id
+from lightrec.serving.arguments import id_list, is_one_id, known_rows
 from lightrec.serving.results import QueryColumn
 
 MAX_MAGNITUDE = 1e15
@@ -120,7 +120,7 @@ def read_queries(model: Model, users: object, histories: object, vectors: object
     if sum(argument is not None for argument in (users, histories, vectors)) != 1:
         raise ArgumentError("give exactly one of users, histories and vectors")
     if users is not None:
-        return UserQueries(model.user_ids.rows(id_list(users, "users"), "user"))
+        return UserQueries(known_rows(model.user_ids, id_list(users, "users"), "user"))
     if histories is not None:
         return HistoryQueries(_read_histories(histories, model.item_ids))
     return VectorQueries(_read_vectors(vectors, model.query_width))
@@ -131,7 +131,8 @@ def _read_histories(value: object, item_ids: IdMap) -> list[np.ndarray]:
         ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
         for ids in (id_list(history, "a history") for history in _listed_histories(value))
     ]
-    every_row = item_ids.rows([item for history in histories for item in history], "item")
+    every_item = [item for history in histories for item in history]
+    every_row = known_rows(item_ids, every_item, "item")
     ends = np.cumsum([len(history) for history in histories])
     return [np.unique(rows).astype(np.int32) for rows in np.split(every_row, ends)[:-1]]
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from lightrec.artifact.contents import Model
 from lightrec.progress import track
 from lightrec.search.scan import Scan
-from lightrec.serving.arguments import Ids, id_list, whole_number
+from lightrec.serving.arguments import Ids, id_list, known_rows, whole_number
 from lightrec.serving.candidates import read_candidates
 from lightrec.serving.queries import UserQueries, read_queries
 from lightrec.serving.ranking import Ranking, Wish
@@ -164,7 +164,7 @@ class Recommender:
         """
         queries = read_queries(self.model, users, histories, vectors)
         return self._ranking.score(
-            queries, self.model.item_ids.rows(id_list(items, "items"), "item")
+            queries, known_rows(self.model.item_ids, id_list(items, "items"), "item")
         )
 
     def similar_items(
@@ -192,7 +192,7 @@ class Recommender:
             UnknownIdError: An item id is unknown.
             ArgumentError: An argument is malformed.
         """
-        (row,) = self.model.item_ids.rows([item_id], "item").tolist()
+        (row,) = known_rows(self.model.item_ids, [item_id], "item").tolist()
         k = whole_number(k, "k", at_least=1)
         itself = np.array([row], np.int32)
         rows = read_candidates(self.model, allow, deny, where).without(itself)
