@@ -121,7 +121,7 @@ def hold_out(pairs: Interactions, config: RunConfig) -> Split:
     held = None
     if by == "time" or (by == "auto" and pairs.timestamps is not None):
         latest = time_split(pairs, share)
-        held = _of_known_users(latest)
+        held = _of_known_users(latest.train, latest.test)
         if by == "auto" and 2 * len(held.test) < len(latest.test):
             held = None
     held = held or validation_split(pairs, config.seed, share)
@@ -133,12 +133,12 @@ def hold_out(pairs: Interactions, config: RunConfig) -> Split:
     return held
 
 
-def _of_known_users(held: Split) -> Split:
-    known = held.train.history().user_degrees()[held.test.user_rows] > 0
+def _of_known_users(earlier: Interactions, latest: Interactions) -> Split:
+    known = earlier.history().user_degrees()[latest.user_rows] > 0
     if known.all():
-        return held
-    note = f"{int((~known).sum()):,} held-out pairs of users without an earlier pair are not judged"
-    return Split(held.train, held.test.select(known), (*held.notes, note))
+        return Split(earlier, latest)
+    note = f"{int((~known).sum()):,} more, of users without an earlier pair, are not judged"
+    return Split(earlier, latest.select(known), (note,))
 
 
 def learn(
