@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import signal
 from pathlib import Path
@@ -175,3 +176,25 @@ def test_a_run_without_a_folder_keeps_nothing(tmp_path, monkeypatch) -> None:
     assert surroundings.checkpoint is None
     surroundings.log.event("epoch", epoch=1)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stage_tells_its_bar_about_every_epoch(tmp_path, monkeypatch) -> None:
+    """The time left is of the whole stage, not of one epoch."""
+    told = []
+
+    @contextlib.contextmanager
+    def bar(description: str, epochs: int, *, enabled: bool):
+        told.append((description, epochs, enabled))
+        yield lambda done: told.append(done)
+
+    monkeypatch.setattr("lightrec.run_folder.stage_bar", bar)
+    run = RunFolder(tmp_path, small(), progress=True)
+    with run.stage("teacher-all", epochs=3, steps=10) as surroundings:
+        assert not surroundings.progress
+        for epoch in (1, 2):
+            surroundings.log.event("epoch", of="BPR teacher", epoch=epoch)
+            surroundings.log.event("validation", epoch=epoch)
+    assert told == [("teacher", 3, True), 1, 2]
+    with run.stage("student-all", epochs=3, steps=10**6) as surroundings:
+        assert surroundings.progress  # an epoch that takes an hour has a bar of its own
+    assert told[-1] == ("student", 3, False)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from lightrec._version import __version__
 from lightrec.run_config import RunConfig
+from lightrec.stage_bar import Report, ReportingLog, stage_bar
 from lightrec.training.loop import Surroundings
-from lightrec.training.run_log import RunLog
 
 CHECKPOINTS = "checkpoints"
+STEPS_OF_A_LONG_EPOCH = 5_000  # half a minute and more
 STAGES = ("teacher-validation", "student-validation", "teacher-all", "student-all")
 
 
@@ -32,10 +35,29 @@ class RunFolder:
     data_digest: str = ""
     progress: bool = False
 
-    def surroundings(self, stage: str) -> Surroundings:
-        """Log, checkpoint and progress bar of one stage."""
+    @contextmanager
+    def stage(self, stage: str, *, epochs: int, steps: int) -> Iterator[Surroundings]:
+        """Log, checkpoint and progress bar of one stage.
+
+        Short epochs share one bar for the whole stage; each long one has a bar of its own.
+
+        Args:
+            stage: One of `STAGES`.
+            epochs: The most that are made.
+            steps: Batches in an epoch.
+        """
+        long = steps > STEPS_OF_A_LONG_EPOCH
+        with stage_bar(
+            stage.partition("-")[0], epochs, enabled=self.progress and not long
+        ) as report:
+            yield self.surroundings(stage, report=report, epoch_bars=self.progress and long)
+
+    def surroundings(
+        self, stage: str, *, report: Report | None = None, epoch_bars: bool = False
+    ) -> Surroundings:
+        """Log and checkpoint of one stage, with whatever bars are wanted."""
         if self.folder is None:
-            return Surroundings(progress=self.progress)
+            return Surroundings(log=ReportingLog(None, report), progress=epoch_bars)
         (self.folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
         fingerprint = {
             "stage": stage,
@@ -44,10 +66,10 @@ class RunFolder:
             "lightrec": __version__,
         }
         return Surroundings(
-            log=RunLog(self.folder / "metrics.jsonl"),
+            log=ReportingLog(self.folder / "metrics.jsonl", report),
             checkpoint=self.folder / CHECKPOINTS / stage,
             fingerprint=fingerprint,
-            progress=self.progress,
+            progress=epoch_bars,
         )
 
 

@@ -36,6 +36,7 @@ from lightrec.interactions.read_tables import TableSource
 from lightrec.run_config import RunConfig, load_config
 from lightrec.run_folder import RunFolder
 from lightrec.stages import FittedStudent, FittedTeacher, fit_student, fit_teacher, quantize
+from lightrec.training.loop import LoopConfig
 
 
 @dataclass(frozen=True)
@@ -160,24 +161,31 @@ def learn(
     """
     run = run or RunFolder(None, config)
     part = "all" if held_out is None else "validation"
-    teacher = fit_teacher(
-        pairs,
-        config,
-        held_out=held_out,
-        epochs=repeat.teacher.epochs if repeat else None,
-        surroundings=run.surroundings(f"teacher-{part}"),
-    )
-    start = quantize(pairs, teacher.factors, config, config.student.start)
-    student = fit_student(
-        pairs,
-        teacher.factors,
-        start,
-        config,
-        held_out=held_out,
-        epochs=repeat.student.epochs if repeat else None,
-        surroundings=run.surroundings(f"student-{part}"),
-    )
+    epochs = repeat.teacher.epochs if repeat else None
+    with run.stage(f"teacher-{part}", **_length(pairs, config.teacher, epochs)) as surroundings:
+        teacher = fit_teacher(
+            pairs, config, held_out=held_out, epochs=epochs, surroundings=surroundings
+        )
+    epochs = repeat.student.epochs if repeat else None
+    with run.stage(f"student-{part}", **_length(pairs, config.student, epochs)) as surroundings:
+        factors, log = teacher.factors, surroundings.log
+        start = quantize(pairs, factors, config, config.student.start, log)
+        student = fit_student(
+            pairs,
+            factors,
+            start,
+            config,
+            held_out=held_out,
+            epochs=epochs,
+            surroundings=surroundings,
+        )
     return Learned(teacher, start, student)
+
+
+def _length(pairs: History, config: LoopConfig, epochs: int | None) -> dict[str, int]:
+    """How many epochs and steps a stage makes at most, for its bar."""
+    most = config.epochs if epochs is None else min(epochs, config.epochs)
+    return {"epochs": most, "steps": -(-len(pairs) // config.batch_size)}
 
 
 def compare(
