@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 import polars as pl
 
@@ -80,6 +81,7 @@ def check_target(path: FilePath) -> None:
         with os.scandir(resolve_folder(path)) as entries:
             is_folder = {entry.name: entry.is_dir() for entry in entries}
     except FileNotFoundError:
+        _check_writable(Path(path))
         return
     except OSError as error:
         raise ArtifactError(
@@ -90,6 +92,13 @@ def check_target(path: FilePath) -> None:
             f"{os.fspath(path)} is a folder that holds something else than a model and would be "
             "deleted; give the name of a new folder, or empty this one"
         )
+
+
+def _check_writable(path: Path) -> None:
+    """Refuses a folder that cannot be made, where that can be told before the work."""
+    above = next((folder for folder in path.absolute().parents if folder.exists()), None)
+    if above is not None and not os.access(above, os.W_OK):
+        raise ArtifactError(f"{path} cannot be written: no permission to write into {above}")
 
 
 def encode_model(model: Model, *, with_history: bool = True) -> dict[str, tuple[Bytes, ...]]:

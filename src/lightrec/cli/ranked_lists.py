@@ -56,6 +56,8 @@ def show_ranked(
         title = f"{_QUERIES[found.query_column]} {answer.query}:"
         if answer.fallback is not None:
             title += " nothing to go by, so the most popular items (scores count interactions)"
+        if not len(answer):
+            title += " no item is left; all are seen or filtered out (--include-seen, --where ...)"
         columns = ["rank", "item_id", "score"]
         columns += [name for name in items.columns if name not in columns]
         if start > len(answer):

@@ -35,7 +35,7 @@ def split(
     seed: Annotated[int, typer.Option(min=0, help="Of the split 'paper'.")] = 0,
     test_share: Annotated[
         float,
-        typer.Option(min=0, max=1, metavar="SHARE", help="Of the pairs; for 'time' and 'paper'."),
+        typer.Option(metavar="SHARE", help="Of the pairs, in 0..1; for 'time' and 'paper'."),
     ] = 0.2,
     user_column: UserColumn = None,
     item_column: ItemColumn = None,
@@ -63,6 +63,8 @@ def split(
     from lightrec.interactions.read_tables import open_table
     from lightrec.interactions.split_tables import split_table
 
+    if not 0 < test_share < 1:
+        raise ArgumentError(f"--test-share must lie between 0 and 1, not {test_share:g}")
     table = open_table(interactions)
     ending = _ending(interactions) if table.text else ".parquet"
     train_file, test_file = out / f"train{ending}", out / f"test{ending}"
