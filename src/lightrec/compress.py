@@ -32,6 +32,7 @@ from lightrec.interactions import History, IdMap, Interactions
 from lightrec.interactions.read_tables import TableSource
 from lightrec.matching_ids import matching_rows
 from lightrec.settings import Settings
+from lightrec.shared_pairs import shared_pair_keys
 from lightrec.teachers.factors import Factors
 
 OVERLAP_AT = 100
@@ -180,11 +181,7 @@ def prepare(items: np.ndarray, users: np.ndarray | None, item_bias: np.ndarray |
 
 def _check_disjoint(history: History, test: History) -> None:
     """Refuses test pairs that the vectors were trained on, before the long work."""
-    keys = [
-        pairs.user_rows().astype(np.int64) * pairs.num_items + pairs.item_rows
-        for pairs in (history, test)
-    ]
-    common = len(np.intersect1d(keys[0], keys[1], assume_unique=True))
+    common = len(shared_pair_keys(history, test))
     if common:
         raise ArgumentError(
             f"{common:,} test pairs are also among the interactions that the vectors were trained "

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
 from lightrec.errors import InputError
 from lightrec.interactions.history import History
 from lightrec.matching_ids import matching_rows
+from lightrec.shared_pairs import shared_pair_keys
 
 if TYPE_CHECKING:
     from lightrec.artifact import Model
@@ -83,17 +81,12 @@ class AlignedPairs:
 
 def shared_pairs(first: History, second: History, model: Model, at_most: int) -> list[str]:
     """The first pairs that stand in both, as readable ids."""
-    shared = np.intersect1d(_keys(first), _keys(second), assume_unique=True)
+    shared = shared_pair_keys(first, second)
     few = shared[:at_most]
     users = model.user_ids.ids(few // first.num_items)
     items = model.item_ids.ids(few % first.num_items)
     shown = [f"({user!r}, {item!r})" for user, item in zip(users, items, strict=True)]
     return shown if len(shared) <= at_most else [*shown, f"and {len(shared) - at_most:,} more"]
-
-
-def _keys(pairs: History) -> npt.NDArray[np.int64]:
-    """One number for each pair, int64 (pairs,)."""
-    return pairs.user_rows().astype(np.int64) * pairs.num_items + pairs.item_rows
 
 
 def _first(ids: IdMap) -> str:
