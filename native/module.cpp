@@ -18,6 +18,7 @@
 #include "scan.hpp"
 #include "score_table.hpp"
 #include "scores.hpp"
+#include "user_fit.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -211,6 +212,166 @@ nb::tuple scan_top_k_batch(const Scan& scan, const Input<float, 3>& tables, std:
   return nb::make_tuple(rows, scores, counts);
 }
 
+constexpr float kLargestTeacherScore = 1e30F;  // sums of them, and of products with weights, stay finite
+
+void init_user_fit(UserFit* self, const Input<std::uint8_t, 2>& codes, std::size_t num_codewords) {
+  require_table_shape(codes.shape(1), num_codewords);
+  require(codes.shape(1) <= 64, "users are fitted to at most 64 codebooks");
+  require(codes.shape(0) < std::size_t{1} << 31, "users are fitted to fewer than 2^31 items");
+  require_codes_below(codes, num_codewords, "codes");
+  new (self) UserFit(codes.data(), codes.shape(0), codes.shape(1), num_codewords);
+}
+
+// What every fit of a block of users is given; keeps the rows that each user has seen.
+class UserBlock {
+ public:
+  UserBlock(const UserFit& fit, const Input<float, 2>& teacher_scores,
+            const std::optional<Input<std::int64_t, 1>>& seen_indptr, const OptionalRows& seen_rows,
+            const Input<std::int32_t, 2>& catalogue, std::size_t candidates, std::size_t false_positives,
+            float catalogue_weight, float ridge)
+      : problem{teacher_scores.data(),
+                nullptr,
+                catalogue.data(),
+                teacher_scores.shape(0),
+                catalogue.shape(0),
+                catalogue.shape(1),
+                std::clamp<std::size_t>(candidates, 1, std::max<std::size_t>(fit.num_items(), 1)),
+                std::min(false_positives, fit.num_items()),
+                catalogue_weight,
+                ridge} {
+    require(teacher_scores.shape(1) == fit.num_items(), "teacher_scores must have one column for each item");
+    require(candidates >= 1, "candidates must be at least 1");
+    require(ridge > 0.0F && catalogue_weight >= 0.0F, "ridge must be above 0, catalogue_weight not below");
+    require(all_within(teacher_scores.data(), teacher_scores.size(), kLargestTeacherScore),
+            "teacher_scores hold values that are not finite or too large");
+    for (std::size_t round = 0; round < problem.rounds; ++round) {
+      const std::int32_t* rows = problem.catalogue + round * problem.catalogue_size;
+      const std::int32_t* end = rows + problem.catalogue_size;
+      require(std::is_sorted(rows, end), "catalogue rows must ascend within a round");
+      require(rows == end || (*rows >= 0 && static_cast<std::size_t>(end[-1]) < fit.num_items()),
+              "catalogue rows must be rows of items");
+    }
+    for (const RowFilter& filter :
+         checked_filters(problem.num_users, fit.num_items(), seen_indptr, seen_rows, std::nullopt)) {
+      seen_.push_back(filter.excluded);
+    }
+    problem.seen = seen_.data();
+  }
+  UserBlock(const UserBlock&) = delete;
+  UserBlock& operator=(const UserBlock&) = delete;
+
+  UserFitProblem problem;
+
+ private:
+  std::vector<Rows> seen_;
+};
+
+void require_tables_of(const UserFit& fit, const Input<float, 3>& tables, std::size_t num_users) {
+  require(tables.shape(0) == num_users && tables.shape(1) == fit.num_codebooks() &&
+              tables.shape(2) == fit.num_codewords(),
+          "tables must be (num_users, num_codebooks, num_codewords)");
+  require_finite_scores(tables.data(), tables.size(), fit.num_codebooks());
+}
+
+Result<float, 3> fit_user_tables(const UserFit& fit, const Input<float, 2>& teacher_scores,
+                                 const std::optional<Input<std::int64_t, 1>>& seen_indptr,
+                                 const OptionalRows& seen_rows, const Input<std::int32_t, 2>& catalogue,
+                                 std::size_t candidates, std::size_t false_positives, float catalogue_weight,
+                                 float ridge, const Input<float, 3>& start, std::size_t threads) {
+  const UserBlock block(fit, teacher_scores, seen_indptr, seen_rows, catalogue, candidates, false_positives,
+                        catalogue_weight, ridge);
+  require_tables_of(fit, start, block.problem.num_users);
+  auto tables = new_array<float, 3>({start.shape(0), start.shape(1), start.shape(2)});
+  std::copy_n(start.data(), start.size(), tables.data());
+  {
+    const nb::gil_scoped_release released;
+    fit.fit_tables(block.problem, threads, tables.data());
+  }
+  return tables;
+}
+
+Result<float, 2> fit_user_vectors(const UserFit& fit, const Input<float, 2>& teacher_scores,
+                                  const std::optional<Input<std::int64_t, 1>>& seen_indptr,
+                                  const OptionalRows& seen_rows, const Input<std::int32_t, 2>& catalogue,
+                                  std::size_t candidates, std::size_t false_positives, float catalogue_weight,
+                                  float ridge, const Input<float, 2>& start, const Input<float, 3>& codebooks,
+                                  std::size_t threads) {
+  const UserBlock block(fit, teacher_scores, seen_indptr, seen_rows, catalogue, candidates, false_positives,
+                        catalogue_weight, ridge);
+  require(codebooks.shape(0) == fit.num_codebooks() && codebooks.shape(1) == fit.num_codewords() &&
+              codebooks.shape(2) >= 1,
+          "codebooks must be (num_codebooks, num_codewords, width)");
+  require(start.shape(0) == block.problem.num_users && start.shape(1) == codebooks.shape(2),
+          "start must be (num_users, width)");
+  auto vectors = new_array<float, 2>({start.shape(0), start.shape(1)});
+  std::copy_n(start.data(), start.size(), vectors.data());
+  {
+    const nb::gil_scoped_release released;
+    fit.fit_vectors(block.problem, codebooks.data(), codebooks.shape(2), threads, vectors.data());
+  }
+  return vectors;
+}
+
+nb::tuple user_candidates(const UserFit& fit, const Input<float, 2>& teacher_scores,
+                          const std::optional<Input<std::int64_t, 1>>& seen_indptr,
+                          const OptionalRows& seen_rows, const Input<std::int32_t, 2>& catalogue,
+                          std::size_t candidates, std::size_t false_positives, float catalogue_weight,
+                          const Input<float, 3>& tables, std::size_t threads) {
+  const UserBlock block(fit, teacher_scores, seen_indptr, seen_rows, catalogue, candidates, false_positives,
+                        catalogue_weight, 1.0F);
+  require(block.problem.rounds == 1, "catalogue must hold the rows of one round");
+  require_tables_of(fit, tables, block.problem.num_users);
+  std::vector<Candidates> lists;
+  {
+    const nb::gil_scoped_release released;
+    lists = fit.candidates(block.problem, tables.data(), threads);
+  }
+  auto indptr = new_array<std::int64_t, 1>({lists.size() + 1});
+  indptr.data()[0] = 0;
+  std::size_t total = 0;
+  for (std::size_t u = 0; u < lists.size(); ++u) {
+    total += lists[u].size();
+    indptr.data()[u + 1] = static_cast<std::int64_t>(total);
+  }
+  auto rows = new_array<std::int32_t, 1>({total});
+  auto targets = new_array<float, 1>({total});
+  auto weights = new_array<float, 1>({total});
+  for (std::size_t u = 0; u < lists.size(); ++u) {
+    const std::int64_t at = indptr.data()[u];
+    std::copy(lists[u].rows.begin(), lists[u].rows.end(), rows.data() + at);
+    std::copy(lists[u].targets.begin(), lists[u].targets.end(), targets.data() + at);
+    std::copy(lists[u].weights.begin(), lists[u].weights.end(), weights.data() + at);
+  }
+  return nb::make_tuple(indptr, rows, targets, weights);
+}
+
+Result<float, 3> user_residual_tables(const UserFit& fit, const Input<std::int64_t, 1>& indptr,
+                                      const Input<std::int32_t, 1>& rows,
+                                      const std::optional<Input<float, 1>>& targets,
+                                      const Input<float, 1>& weights, const Input<float, 3>& tables,
+                                      std::size_t threads) {
+  const std::int64_t* starts = indptr.data();
+  const auto total = static_cast<std::int64_t>(rows.size());
+  require(indptr.size() >= 1 && starts[0] == 0 && starts[indptr.size() - 1] == total &&
+              std::is_sorted(starts, starts + indptr.size()),
+          "indptr must ascend from 0 to the number of candidates");
+  require(weights.size() == rows.size() && (!targets || targets->size() == rows.size()),
+          "candidates need one weight and one target each");
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    require(rows.data()[i] >= 0 && static_cast<std::size_t>(rows.data()[i]) < fit.num_items(),
+            "candidate rows must be rows of items");
+  }
+  require_tables_of(fit, tables, indptr.size() - 1);
+  auto residuals = new_array<float, 3>({tables.shape(0), tables.shape(1), tables.shape(2)});
+  {
+    const nb::gil_scoped_release released;
+    const CandidateLists lists{starts, rows.data(), weights.data(), targets ? targets->data() : nullptr,
+                               indptr.size() - 1};
+    fit.residual_tables(lists, tables.data(), threads, residuals.data());
+  }
+  return residuals;
+}
+
 }  // namespace
 
 NB_MODULE(_native, m) {
@@ -245,6 +406,24 @@ NB_MODULE(_native, m) {
            nb::arg("exclude_indptr").noconvert() = nb::none(),
            nb::arg("exclude_rows").noconvert() = nb::none(), nb::arg("allow").noconvert() = nb::none(),
            "threads"_a = 1);
+
+  nb::class_<UserFit>(m, "UserFit")
+      .def("__init__", &init_user_fit, nb::arg("codes").noconvert(), "num_codewords"_a)
+      .def("fit_tables", &fit_user_tables, nb::arg("teacher_scores").noconvert(),
+           nb::arg("seen_indptr").noconvert().none(), nb::arg("seen_rows").noconvert().none(),
+           nb::arg("catalogue").noconvert(), "candidates"_a, "false_positives"_a, "catalogue_weight"_a,
+           "ridge"_a, nb::arg("start").noconvert(), "threads"_a)
+      .def("fit_vectors", &fit_user_vectors, nb::arg("teacher_scores").noconvert(),
+           nb::arg("seen_indptr").noconvert().none(), nb::arg("seen_rows").noconvert().none(),
+           nb::arg("catalogue").noconvert(), "candidates"_a, "false_positives"_a, "catalogue_weight"_a,
+           "ridge"_a, nb::arg("start").noconvert(), nb::arg("codebooks").noconvert(), "threads"_a)
+      .def("candidates", &user_candidates, nb::arg("teacher_scores").noconvert(),
+           nb::arg("seen_indptr").noconvert().none(), nb::arg("seen_rows").noconvert().none(),
+           nb::arg("catalogue").noconvert(), "candidates"_a, "false_positives"_a, "catalogue_weight"_a,
+           nb::arg("tables").noconvert(), "threads"_a)
+      .def("residual_tables", &user_residual_tables, nb::arg("indptr").noconvert(),
+           nb::arg("rows").noconvert(), nb::arg("targets").noconvert().none(), nb::arg("weights").noconvert(),
+           nb::arg("tables").noconvert(), "threads"_a);
 
   m.def("scores", &all_scores, nb::arg("codes").noconvert(), nb::arg("tables").noconvert(), "threads"_a);
   m.def("encode", &encode_vectors, nb::arg("inner").noconvert(), nb::arg("gram").noconvert(), "beam"_a,

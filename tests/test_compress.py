@@ -12,7 +12,14 @@ import pytest
 
 import lightrec
 from lightrec.artifact.contents import Model
-from lightrec.codes.additive_quantization import relative_error
+from lightrec.codes.additive_quantization import (
+    additive_quantization,
+    popularity_weights,
+    relative_error,
+)
+from lightrec.codes.coded_users import FORMS, users_in_form
+from lightrec.codes.item_metric import ItemMetric
+from lightrec.codes.ranking_quantization import quantize_for_ranking
 from lightrec.comparison import Comparison
 from lightrec.compress import CompressConfig, compress, prepare
 from lightrec.errors import ArgumentError, InputError
@@ -25,9 +32,19 @@ from lightrec.settings import validated
 USERS, ITEMS, WIDTH = 60, 150, 6
 
 
+SIZES = {"num_codebooks": 2, "num_codewords": 16, "rounds": 2, "beam": 4}
+
+
 def config(**changes) -> CompressConfig:
-    codes = {"num_codebooks": 2, "num_codewords": 16, "rounds": 2, "beam": 4}
-    return validated(CompressConfig, {"codes": codes | changes}, "test")
+    """Settings of the codes changed."""
+    return validated(CompressConfig, {"codes": SIZES | changes}, "test")
+
+
+def with_users(form: str, **changes) -> CompressConfig:
+    """A form of users asked for, with a metric of the ranking for a small catalogue."""
+    ranking = {"cells": 4, "perplexity": 10.0}
+    tables = {"codes": SIZES, "ranking": ranking, "users": {"form": form, **changes}}
+    return validated(CompressConfig, tables, "test")
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +67,13 @@ def pairs() -> pl.DataFrame:
     return pl.DataFrame(
         {"user_id": np.repeat(np.arange(USERS), 5), "item_id": np.concatenate(picks)}
     )
+
+
+@pytest.fixture(scope="module")
+def liked(items, users) -> pl.DataFrame:
+    """Every user's best five items by the float vectors, to be found again."""
+    best = np.argsort(-(users @ items.T), axis=1)[:, :5]
+    return pl.DataFrame({"user_id": np.repeat(np.arange(USERS), 5), "item_id": best.ravel()})
 
 
 def popularity() -> np.ndarray:
@@ -130,6 +154,143 @@ def test_users_say_which_errors_matter(items, users) -> None:
 
     assert score_error(with_users) < 0.9 * score_error(alone)
     assert relative_error(items, alone) < relative_error(items, with_users)
+
+
+def test_where_there_are_users_codes_go_on_in_the_metric_of_the_ranking(
+    items, users, pairs
+) -> None:
+    settings = with_users("identity")
+    model = compress(items, users, interactions=pairs, config=settings)
+    degrees = np.bincount(pairs["item_id"].to_numpy(), minlength=ITEMS)
+    rng = np.random.default_rng(settings.seed)
+    start = additive_quantization(
+        items,
+        settings.codes,
+        weights=popularity_weights(degrees, settings.codes.popularity_power),
+        metric=ItemMetric.user_gram(users, settings.metric.identity),
+        rng=rng,
+    )
+    expected = quantize_for_ranking(
+        items,
+        users,
+        settings.codes,
+        settings.ranking,
+        start=start,
+        seen=model.history,
+        degrees=degrees,
+        rng=rng,
+    )
+    assert np.array_equal(model.item_codes.codes, expected.codes)
+    assert np.array_equal(model.item_codes.codebooks, expected.codebooks)
+    assert not np.array_equal(model.item_codes.codes, start.codes)
+
+
+def test_the_euclidean_metric_is_of_the_vectors_alone(items, users) -> None:
+    settings = validated(CompressConfig, {"codes": SIZES, "metric": {"kind": "euclidean"}}, "test")
+    plain = additive_quantization(items, settings.codes, rng=np.random.default_rng(0))
+    for model in (compress(items, users, config=settings), compress(items, config=config())):
+        assert np.array_equal(model.item_codes.codes, plain.codes)
+
+
+def test_the_tops_of_lists_survive_better_for_the_metric_of_the_ranking(items, users) -> None:
+    def kept(rounds: int) -> float:
+        """Share of the float top 20 in the codes' top 20."""
+        ranking = {"cells": 4, "perplexity": 10.0, "popularity_power": 0.0, "rounds": rounds}
+        settings = validated(CompressConfig, {"codes": SIZES, "ranking": ranking}, "test")
+        decoded = compress(items, users, config=settings).item_codes.decode()
+        exact, coded = (
+            np.argsort(-(users @ vectors.T), axis=1)[:, :20] for vectors in (items, decoded)
+        )
+        return np.mean([len(set(a) & set(b)) / 20 for a, b in zip(exact, coded, strict=True)])
+
+    assert kept(rounds=3) > 1.02 * kept(rounds=0)
+
+
+@pytest.fixture(scope="module")
+def in_every_form(items, users, pairs) -> dict[str, Model]:
+    return {
+        form: compress(items, users, interactions=pairs, config=with_users(form)) for form in FORMS
+    }
+
+
+def test_users_are_kept_as_they_are_unless_a_form_is_asked_for(items, users, pairs) -> None:
+    model = compress(items, users, interactions=pairs, config=config())
+    assert model.users.form == "identity"
+    assert np.array_equal(model.users.values, users)
+    assert [row["variant"] for row in model.config["comparison"]["rows"]] == ["", "", "identity"]
+
+
+def test_users_are_brought_into_the_form_asked_for(in_every_form, items, users, tmp_path) -> None:
+    identity, fitted, table = (in_every_form[form] for form in FORMS)
+    assert [in_every_form[form].users.form for form in FORMS] == list(FORMS)
+    assert fitted.users.values.shape == users.shape
+    assert fitted.users.map_weights["0.weight"].shape == (WIDTH, WIDTH)
+    assert (table.users.values.shape, table.users.values.dtype) == ((USERS, 2, 16), np.float16)
+    codes, seen = identity.item_codes, identity.history
+    for model in (fitted, table):
+        assert np.array_equal(model.item_codes.codes, codes.codes)
+        expected = users_in_form(model.users.form, users, items, codes, seen)
+        assert np.array_equal(model.users.values, expected.values)
+        assert np.array_equal(model.item_codes.codebooks, expected.item_codes.codebooks)
+        model.save(tmp_path / model.users.form)
+        (answer,) = Recommender.load(tmp_path / model.users.form).recommend([7], k=5)
+        scores = CodeScorer(model.item_codes, model.users.values).scores(
+            np.array([7]), slice(0, ITEMS)
+        )
+        scores[0, seen.of(7)] = -np.inf
+        assert set(answer.items) == set(np.argsort(-scores[0])[:5].tolist())
+
+
+def test_the_table_tells_the_bytes_of_a_user(in_every_form) -> None:
+    for form, expected in (("identity", 4.0 * WIDTH), ("fitted", 4.0 * WIDTH), ("table", 64.0)):
+        table = Comparison.from_json(in_every_form[form].config["comparison"])
+        assert table.row("lightrec").bytes_per_user == expected
+        assert table.row("rvq").bytes_per_user == 4.0 * WIDTH
+
+
+def test_auto_ships_the_smallest_form_within_the_tolerance_on_test_pairs(
+    items, users, liked
+) -> None:
+    for tolerance in (0.0, 0.01, 1.0):
+        model = compress(items, users, test=liked, config=with_users("auto", tolerance=tolerance))
+        rows = Comparison.from_json(model.config["comparison"]).rows
+        assert [row.model for row in rows] == ["teacher", "rvq", *["lightrec"] * 3]
+        forms = {row.variant: row for row in rows[2:]}
+        assert forms.keys() == set(FORMS)
+        values = {
+            form: row.metrics["recall@100"] + row.metrics["ndcg"] for form, row in forms.items()
+        }
+        good = [form for form in FORMS if values[form] >= (1 - tolerance) * max(values.values())]
+        shipped = min(good, key=lambda form: forms[form].bytes_per_user)
+        assert rows[-1].variant == model.users.form == shipped
+        assert model.config["settings"]["users"]["form"] == "auto"
+
+
+@pytest.mark.parametrize("form", ["fitted", "table"])
+def test_what_fits_users_needs_users(items, form: str, monkeypatch) -> None:
+    refuse_to_quantise(monkeypatch)
+    with pytest.raises(ArgumentError, match=f"users.form = '{form}'.*give users"):
+        compress(items, config=with_users(form))
+
+
+def test_what_chooses_needs_test_pairs(items, users, pairs, monkeypatch) -> None:
+    refuse_to_quantise(monkeypatch)
+    for interactions in (None, pairs):
+        with pytest.raises(ArgumentError, match=r"'auto' chooses on test pairs.*identity, fitted"):
+            compress(items, users, interactions=interactions, config=with_users("auto"))
+
+
+def test_without_users_there_is_nothing_to_choose(items) -> None:
+    model = compress(items, config=with_users("auto"))
+    assert (model.users.form, model.num_users) == ("identity", 0)
+
+
+def refuse_to_quantise(monkeypatch) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise AssertionError("quantisation began")
+
+    # The package binds `lightrec.compress` to the function, so the module is found by its name.
+    monkeypatch.setattr(sys.modules["lightrec.compress"], "additive_quantization", failing)
 
 
 def popular_items_error(model: Model, items: np.ndarray) -> float:

@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from lightrec import stages
 from lightrec.artifact.contents import Model
+from lightrec.encoder.student import Student
 from lightrec.errors import CheckpointError, InterruptedRunError
 from lightrec.interactions import Interactions
 from lightrec.interactions.synthetic import synthetic_catalogue
 from lightrec.run_config import RunConfig, load_config
 from lightrec.run_folder import RunFolder, clear_checkpoints
+from lightrec.teachers.bpr import BprFactorization
+from lightrec.teachers.sampled_softmax import SampledSoftmax
 from lightrec.train import train
 from lightrec.training.loop import Surroundings
 
@@ -25,9 +27,9 @@ torch.set_num_threads(1)
 
 
 def small(**changes) -> RunConfig:
-    """Five steps an epoch."""
+    """A student, five steps an epoch."""
     return load_config(
-        "default",
+        "trained",
         teacher={
             "width": 4,
             "epochs": 3,
@@ -37,6 +39,21 @@ def small(**changes) -> RunConfig:
         },
         codes={"num_codebooks": 2, "num_codewords": 8, "rounds": 1, "beam": 2},
         student={"epochs": 2, "batch_size": 128, "beam": 2, "icm_sweeps": 1},
+        **changes,
+    )
+
+
+SOFTMAX = {"kind": "sampled_softmax", "width": 4, "epochs": 3, "evaluate_every": 1}
+
+
+def without_student(teacher: dict, **changes) -> RunConfig:
+    """The default preset's way from a teacher to a model."""
+    return load_config(
+        "default",
+        teacher=teacher,
+        codes={"num_codebooks": 2, "num_codewords": 8, "rounds": 1, "beam": 2},
+        ranking={"rounds": 1},
+        users={"form": "identity"},
         **changes,
     )
 
@@ -62,9 +79,12 @@ class Cut(Exception):
     """The power goes."""
 
 
+KINDS = {"teacher": BprFactorization, "student": Student, "sampled softmax": SampledSoftmax}
+
+
 def cut_at(monkeypatch, stage: str, step: int) -> None:
     """Makes the objective of a stage fail at a step; checkpoints are written after every step."""
-    counted, kind = [], {"teacher": stages.BprFactorization, "student": stages.Student}[stage]
+    counted, kind = [], KINDS[stage]
     forward = kind.forward
 
     def failing(self, batch):
@@ -102,15 +122,52 @@ def test_finished_stages_are_not_trained_again(pairs, tmp_path, monkeypatch) -> 
         with pytest.raises(Cut):
             train(pairs, config=small(), run_folder=folder)
     steps = []
-    forward = stages.BprFactorization.forward
+    forward = BprFactorization.forward
 
     def counting(self, batch):
         steps.append(batch)
         return forward(self, batch)
 
-    monkeypatch.setattr(stages.BprFactorization, "forward", counting)
+    monkeypatch.setattr(BprFactorization, "forward", counting)
     model = train(pairs, config=small(), run_folder=folder)
-    assert len(steps) == 5 * model.config["teacher_epochs"]  # those of the second fit
+    (epochs,) = model.config["teacher_epochs"]
+    assert len(steps) == 5 * epochs  # those of the second fit
+
+
+@pytest.mark.parametrize("step", [2, 5])
+def test_a_teacher_without_a_student_goes_on_too(pairs, tmp_path, step: int) -> None:
+    """One step an epoch: the first fit takes 3, the second one those that were best."""
+    config, folder = without_student(SOFTMAX), tmp_path / "run"
+    expected = saved(train(pairs, config=config), tmp_path / "whole")
+    with pytest.MonkeyPatch.context() as patch:
+        cut_at(patch, "sampled softmax", step)
+        with pytest.raises(Cut):
+            train(pairs, config=config, run_folder=folder)
+    again = train(pairs, config=config, run_folder=folder)
+    assert '"resumed"' in (folder / "metrics.jsonl").read_text()
+    assert saved(again, tmp_path / "again") == expected
+
+
+def test_a_choice_of_teachers_that_was_cut_starts_again(pairs, tmp_path) -> None:
+    config, folder = without_student({"kind": "auto", "widths": [4]}), tmp_path / "run"
+    expected = saved(train(pairs, config=config), tmp_path / "whole")
+    with pytest.MonkeyPatch.context() as patch:
+        cut_at(patch, "sampled softmax", 9)
+        with pytest.raises(Cut):
+            train(pairs, config=config, run_folder=folder)
+    assert saved(train(pairs, config=config, run_folder=folder), tmp_path / "again") == expected
+
+
+@pytest.mark.parametrize("width", [4, 6])
+def test_the_parts_of_a_blend_do_not_take_up_each_others_checkpoints(
+    pairs, tmp_path, width: int
+) -> None:
+    """Of the same width they would fit, and the second part would silently be the first again."""
+    parts = [SOFTMAX, SOFTMAX | {"width": width, "temperature": 0.3}]
+    config = without_student({"kind": "blend", "parts": parts, "weights": [1.0, 1.0], "width": 4})
+    expected = saved(train(pairs, config=config), tmp_path / "without")
+    model = train(pairs, config=config, run_folder=tmp_path / "run")
+    assert saved(model, tmp_path / "with") == expected
 
 
 def test_a_finished_run_can_be_had_again_until_its_checkpoints_are_cleared(
@@ -119,7 +176,7 @@ def test_a_finished_run_can_be_had_again_until_its_checkpoints_are_cleared(
     """A model that could not be saved is not lost."""
     folder = tmp_path / "run"
     expected = saved(train(pairs, config=small(), run_folder=folder), tmp_path / "first")
-    for kind in (stages.BprFactorization, stages.Student):
+    for kind in KINDS.values():
         monkeypatch.setattr(kind, "forward", None)  # any step would fail
     again = train(pairs, config=small(), run_folder=folder)
     assert saved(again, tmp_path / "again") == expected
@@ -158,13 +215,13 @@ def test_another_runs_checkpoints_are_refused(pairs, tmp_path) -> None:
 
 
 def test_an_interrupted_run_says_where_it_can_go_on(pairs, tmp_path, monkeypatch) -> None:
-    forward = stages.BprFactorization.forward
+    forward = BprFactorization.forward
 
     def pressing(self, batch):
         signal.raise_signal(signal.SIGINT)
         return forward(self, batch)
 
-    monkeypatch.setattr(stages.BprFactorization, "forward", pressing)
+    monkeypatch.setattr(BprFactorization, "forward", pressing)
     with pytest.raises(InterruptedRunError, match="run the same command again") as found:
         train(pairs, config=small(), run_folder=tmp_path)
     assert str(tmp_path) in str(found.value)
@@ -198,3 +255,38 @@ def test_a_stage_tells_its_bar_about_every_epoch(tmp_path, monkeypatch) -> None:
     with run.stage("student-all", epochs=3, steps=10**6) as surroundings:
         assert surroundings.progress  # an epoch that takes an hour has a bar of its own
     assert told[-1] == ("student", 3, False)
+
+
+@pytest.mark.parametrize(
+    ("teacher", "expected"),
+    [
+        ({"kind": "ials", "width": 4, "sweeps": 3}, [("teacher", 3, True), 1, 2, 3]),
+        ({**SOFTMAX, "epochs": 2}, [("teacher", 2, True), 1, 2]),
+    ],
+)
+def test_every_teacher_tells_its_bar(pairs, monkeypatch, teacher: dict, expected: list) -> None:
+    told = []
+
+    @contextlib.contextmanager
+    def bar(description: str, epochs: int, *, enabled: bool):
+        told.append((description, epochs, enabled))
+        yield told.append
+
+    monkeypatch.setattr("lightrec.run_folder.stage_bar", bar)
+    train(pairs, config=without_student(teacher), refit=False, progress=True)
+    assert told == [*expected, ("codes", 0, True)]
+
+
+def test_each_teacher_of_a_choice_has_bars_of_its_own(pairs, monkeypatch) -> None:
+    """A choice takes minutes and is no stage of so many epochs: nothing else would be seen."""
+    shown = []
+
+    def recording(steps, description, *, total=None, enabled=True):
+        shown.append((description.partition(":")[0], enabled))
+        yield from steps
+
+    for module in ("lightrec.training.loop", "lightrec.teachers.ials"):
+        monkeypatch.setattr(f"{module}.track", recording)
+    config = without_student({"kind": "auto", "widths": [4]})
+    train(pairs, config=config, refit=False, progress=True)
+    assert set(shown) == {("sampled-softmax teacher", True), ("iALS teacher", True)}

@@ -1,18 +1,23 @@
 """The stages that `train` and the experiments share: each start is what it is called."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
 from lightrec.codes.additive_quantization import additive_quantization, encode, popularity_weights
 from lightrec.codes.item_metric import ItemMetric
+from lightrec.codes.ranking_metric import RankingMetricConfig, ranking_metric
+from lightrec.codes.refit_codebooks import refit_codebooks
 from lightrec.codes.residual_kmeans import residual_kmeans
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer
 from lightrec.interactions.history import History
 from lightrec.run_config import RunConfig, load_config
-from lightrec.stages import fit_student, fit_teacher, quantize
+from lightrec.stages import fit_student, quantize
 from lightrec.teachers.factors import Factors
+from lightrec.training.run_log import RunLog
 
 torch.set_num_threads(1)
 
@@ -39,7 +44,7 @@ def teacher() -> Factors:
 
 def config(**student) -> RunConfig:
     return load_config(
-        "default",
+        "trained",
         seed=3,
         codes={"num_codebooks": 2, "num_codewords": 8, "rounds": 2, "popularity_power": 1.0},
         teacher={"width": WIDTH, "epochs": 2},
@@ -66,6 +71,68 @@ def test_aq_weighs_items_by_popularity_and_errors_by_the_users(history, teacher)
     )
     assert np.array_equal(codes.codes, expected.codes)
     assert np.array_equal(codes.codebooks, expected.codebooks)
+
+
+def in_the_metric_of_the_ranking(**settings) -> RunConfig:
+    ranking = RankingMetricConfig(cells=4, perplexity=5.0, rounds=1, beam=2, **settings)
+    return config().model_copy(update={"ranking": ranking})
+
+
+def test_metric_codes_start_from_aq_and_go_on_in_the_metric_of_the_ranking(
+    history, teacher
+) -> None:
+    """A round: every item encoded in the metric of its cell, then the codebooks refitted in it."""
+    settings = in_the_metric_of_the_ranking()
+    codes = quantize(history, teacher, settings, "metric")
+    rng, degrees = np.random.default_rng(3), history.item_degrees()
+    start = additive_quantization(
+        teacher.items,
+        settings.codes,
+        weights=popularity_weights(degrees, 1.0),
+        metric=ItemMetric.user_gram(teacher.users, settings.metric.identity),
+        rng=rng,
+    )
+    metric = ranking_metric(
+        teacher.items,
+        teacher.users,
+        seen=history,
+        weights=popularity_weights(degrees, 0.5),
+        config=settings.ranking,
+        rng=rng,
+    )
+    found = encode(
+        teacher.items, start.codebooks, metric=metric, beam=2, icm_sweeps=2, start=start.codes
+    )
+    codebooks = refit_codebooks(
+        teacher.items, found, weights=popularity_weights(degrees, 1.0), metric=metric
+    )
+    assert len(metric.matrices) == 4
+    assert np.array_equal(codes.codes, found.codes)
+    np.testing.assert_allclose(codes.codebooks, codebooks, rtol=1e-5, atol=1e-6)
+    assert not np.array_equal(codes.codes, start.codes)
+
+
+def test_metric_codes_of_no_round_are_aq(history, teacher) -> None:
+    settings = in_the_metric_of_the_ranking()
+    settings = settings.model_copy(
+        update={"ranking": settings.ranking.model_copy(update={"rounds": 0})}
+    )
+    codes = quantize(history, teacher, settings, "metric")
+    additive = quantize(history, teacher, settings, "aq")
+    assert np.array_equal(codes.codes, additive.codes)
+    assert np.array_equal(codes.codebooks, additive.codebooks)
+
+
+def test_quantisation_logs_its_rounds(history, teacher, tmp_path) -> None:
+    log = tmp_path / "log.jsonl"
+    quantize(history, teacher, in_the_metric_of_the_ranking(), "metric", RunLog(log))
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [(event["of"], event["round"]) for event in events] == [
+        ("additive quantisation", 1),
+        ("additive quantisation", 2),
+        ("the metric of the ranking", 1),
+    ]
+    assert all(0 < event["relative_error"] < 1 for event in events)
 
 
 def test_a_random_start_is_drawn_with_the_student(history, teacher) -> None:
@@ -120,10 +187,3 @@ def test_a_student_returns_what_validation_measured_best(history, teacher) -> No
     qualities = [quality(each.item_codes, each.users) for each in every]
     assert found == max(qualities)
     assert student.epochs == int(np.argmax(qualities))
-
-
-def test_the_teacher_follows_the_runs_seed(history) -> None:
-    first, same = (fit_teacher(history, config(), epochs=1).factors for _ in range(2))
-    assert first.items.tobytes() == same.items.tobytes()
-    other = config().model_copy(update={"seed": 4})
-    assert fit_teacher(history, other, epochs=1).factors.items.tobytes() != first.items.tobytes()

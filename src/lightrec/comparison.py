@@ -19,6 +19,7 @@ class ComparisonRow:
         bytes_per_item: All in: codes and codebooks, or the float vector.
         bytes_per_user: The user's vector or table; None where there is none.
         microseconds: Median time of one top-100 query, where it was measured.
+        variant: The users' form, where a model is shown in several.
     """
 
     model: str
@@ -26,6 +27,7 @@ class ComparisonRow:
     bytes_per_item: float
     bytes_per_user: float | None = None
     microseconds: float | None = None
+    variant: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,19 +43,21 @@ class Comparison:
     rows: tuple[ComparisonRow, ...] = field(default_factory=tuple)
 
     def row(self, model: str) -> ComparisonRow:
-        """The row of a model; KeyError where there is none."""
-        for row in self.rows:
+        """The last row of a model, which is the shipped one; KeyError where there is none."""
+        for row in reversed(self.rows):
             if row.model == model:
                 return row
         raise KeyError(model)
 
     def with_times(self, microseconds: Mapping[str, float]) -> Comparison:
-        """The same table with query times for the models named."""
-        rows = (
-            replace(row, microseconds=microseconds.get(row.model, row.microseconds))
-            for row in self.rows
+        """The same table with query times, by the names of models or of their variants."""
+
+        def time_of(row: ComparisonRow) -> float | None:
+            return microseconds.get(row.variant, microseconds.get(row.model, row.microseconds))
+
+        return replace(
+            self, rows=tuple(replace(row, microseconds=time_of(row)) for row in self.rows)
         )
-        return replace(self, rows=tuple(rows))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; `from_json` reads them back."""

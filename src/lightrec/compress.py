@@ -20,8 +20,12 @@ from lightrec.codes.additive_quantization import (
     additive_quantization,
     popularity_weights,
 )
+from lightrec.codes.coded_users import FORMS, CodedUsers, UsersConfig, users_in_form
+from lightrec.codes.half_precision import half_precision
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.item_metric import ItemMetric, MetricConfig
+from lightrec.codes.ranking_metric import RankingMetricConfig
+from lightrec.codes.ranking_quantization import quantize_for_ranking
 from lightrec.codes.residual_kmeans import residual_kmeans
 from lightrec.comparison import Comparison, ComparisonRow
 from lightrec.errors import ArgumentError, InputError
@@ -31,6 +35,7 @@ from lightrec.evaluation.top_overlap import top_overlap
 from lightrec.interactions import History, IdMap, Interactions
 from lightrec.interactions.read_tables import TableSource
 from lightrec.matching_ids import matching_rows
+from lightrec.preferred_form import preferred_last
 from lightrec.settings import Settings
 from lightrec.shared_pairs import shared_pair_keys
 from lightrec.teachers.factors import Factors
@@ -49,7 +54,11 @@ class CompressConfig(Settings):
     codes: AdditiveQuantizationConfig = AdditiveQuantizationConfig()
     """Sizes and effort."""
     metric: MetricConfig = MetricConfig()
-    """How an item's error is measured; without user vectors it is Euclidean."""
+    """How an item's error is measured at first; without user vectors it is Euclidean."""
+    ranking: RankingMetricConfig = RankingMetricConfig()
+    """How it is measured at last, where there are user vectors: by who would rank the item high."""
+    users: UsersConfig = UsersConfig(form="identity")
+    """The form of the users in the model. `auto` needs test pairs to choose on."""
 
 
 @dataclass(frozen=True)
@@ -120,18 +129,15 @@ def compress(
         raise ArgumentError("there are no items to compress")
     if history is not None and held_out is not None:
         _check_disjoint(history, held_out)
+    _check_form(config.users.form, factors, held_out)
     degrees = _item_degrees(interactions, item_map, history)
-    codes = additive_quantization(
-        factors.items,
-        config.codes,
-        weights=popularity_weights(degrees, config.codes.popularity_power),
-        metric=ItemMetric.configured(config.metric, factors.users, factors.width),
-        rng=np.random.default_rng(config.seed),
-    )
+    codes = _quantize(factors, history, degrees, config)
+    forms = _forms(factors, codes, history, held_out, config, progress=progress)
+    shipped = forms[-1]
     queries = factors.users if len(factors.users) else factors.items
     sample = np.random.default_rng(config.seed).permutation(len(queries))[:OVERLAP_QUERIES]
     overlap = top_overlap(factors.items, codes, queries[sample], OVERLAP_AT)
-    comparison = _comparison(factors, codes, history, held_out, config, progress=progress)
+    comparison = _comparison(factors, codes, forms, history, held_out, config, progress=progress)
     return Model(
         config={
             "lightrec": __version__,
@@ -145,14 +151,87 @@ def compress(
             "notes": notes,
             **({} if comparison is None else {"comparison": comparison.to_json()}),
         },
-        item_codes=codes,
-        users=Users("identity", factors.users),
+        item_codes=shipped.item_codes,
+        users=Users(shipped.form, shipped.values, shipped.query_map),
         user_ids=user_map,
         item_ids=item_map,
         item_columns=pl.DataFrame({"popularity": degrees}),
         history=history,
-        float_items=_half_precision(factors.items) if keep_float_items else None,
+        float_items=half_precision(factors.items) if keep_float_items else None,
     )
+
+
+def _quantize(
+    factors: Factors, history: History | None, degrees: np.ndarray, config: CompressConfig
+) -> ItemCodes:
+    """Codes in the metric of the ranking, or, without users to rank, of the vectors alone."""
+    rng = np.random.default_rng(config.seed)
+    start = additive_quantization(
+        factors.items,
+        config.codes,
+        weights=popularity_weights(degrees, config.codes.popularity_power),
+        metric=ItemMetric.configured(config.metric, factors.users, factors.width),
+        rng=rng,
+    )
+    if not len(factors.users) or config.metric.kind == "euclidean":
+        return start
+    return quantize_for_ranking(
+        factors.items,
+        factors.users,
+        config.codes,
+        config.ranking,
+        start=start,
+        seen=history,
+        degrees=degrees,
+        rng=rng,
+    )
+
+
+def _forms(
+    factors: Factors,
+    codes: ItemCodes,
+    history: History | None,
+    held_out: History | None,
+    config: CompressConfig,
+    *,
+    progress: bool,
+) -> tuple[CodedUsers, ...]:
+    """The users in the form asked for, or in all forms with the one to be shipped last."""
+    if not len(factors.users):
+        return (CodedUsers("identity", codes, factors.users),)
+    asked = config.users.form
+    forms = tuple(
+        users_in_form(
+            form,
+            factors.users,
+            factors.items,
+            codes,
+            history,
+            config.users,
+            seed=config.seed,
+            progress=progress,
+        )
+        for form in (FORMS if asked == "auto" else (asked,))
+    )
+    if held_out is None or len(forms) == 1:
+        return forms
+    nothing = _no_pairs(factors)
+    return preferred_last(forms, history or nothing, held_out, config.users.tolerance)
+
+
+def _check_form(asked: str, factors: Factors, held_out: History | None) -> None:
+    """Refuses a form of users that cannot be made or chosen, before the long work."""
+    if not len(factors.users):
+        if asked in ("fitted", "table"):
+            raise ArgumentError(
+                f"users.form = {asked!r} fits user vectors to the codes, and there are none; "
+                "give users, or leave the form at 'identity'"
+            )
+    elif asked == "auto" and held_out is None:
+        raise ArgumentError(
+            "users.form = 'auto' chooses on test pairs, and there are none; give test, or say "
+            f"which form: {', '.join(FORMS)}"
+        )
 
 
 def prepare(items: np.ndarray, users: np.ndarray | None, item_bias: np.ndarray | None) -> Vectors:
@@ -187,12 +266,6 @@ def _check_disjoint(history: History, test: History) -> None:
             f"{common:,} test pairs are also among the interactions that the vectors were trained "
             "on; leave them out of one of the two"
         )
-
-
-def _half_precision(items: np.ndarray) -> np.ndarray:
-    """Float16 where the numbers fit, else as they are."""
-    fits = not items.size or np.abs(items).max() <= np.finfo(np.float16).max
-    return items.astype(np.float16) if fits else items
 
 
 def _bias(values: np.ndarray, num_items: int) -> np.ndarray:
@@ -272,6 +345,7 @@ def _history(
 def _comparison(
     factors: Factors,
     codes: ItemCodes,
+    forms: Sequence[CodedUsers],
     history: History | None,
     held_out: History | None,
     config: CompressConfig,
@@ -284,9 +358,7 @@ def _comparison(
     """
     if held_out is None and history is None:
         return None
-    nothing = History.from_pairs(
-        np.zeros(0, np.int64), np.zeros(0, np.int64), len(factors.users), codes.num_items
-    )
+    nothing = _no_pairs(factors)
     if held_out is not None:
         exclude, sought = history or nothing, held_out
         title = f"{len(sought):,} test pairs"
@@ -301,18 +373,28 @@ def _comparison(
         iterations=config.codes.kmeans_iterations,
         rng=np.random.default_rng(config.seed),
     )
-    scorers: tuple[tuple[str, Scorer, float], ...] = (
-        ("teacher", FloatScorer(factors.users, factors.items), vector),
-        ("rvq", CodeScorer(plain, factors.users), plain.bytes_per_item_all_in),
-        ("lightrec", CodeScorer(codes, factors.users), codes.bytes_per_item_all_in),
-    )
+    scorers: list[tuple[str, str, Scorer, float, float]] = [
+        ("teacher", "", FloatScorer(factors.users, factors.items), vector, vector),
+        ("rvq", "", CodeScorer(plain, factors.users), plain.bytes_per_item_all_in, vector),
+    ]
+    for users in forms:
+        own = users.item_codes
+        scorer = CodeScorer(own, users.values)
+        per_item, per_user = own.bytes_per_item_all_in, users.bytes_per_user
+        scorers.append(("lightrec", users.form, scorer, per_item, per_user))
     rows = (
         ComparisonRow(
             name,
             evaluate_ranking(scorer, exclude, sought, progress=progress).means,
             per_item,
-            vector,
+            per_user,
+            variant=form,
         )
-        for name, scorer, per_item in scorers
+        for name, form, scorer, per_item, per_user in scorers
     )
     return Comparison(title, tuple(rows))
+
+
+def _no_pairs(factors: Factors) -> History:
+    none = np.zeros(0, np.int64)
+    return History.from_pairs(none, none, len(factors.users), len(factors.items))

@@ -7,18 +7,22 @@ import json
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from lightrec.codes.additive_quantization import AdditiveQuantizationConfig
+from lightrec.codes.coded_users import UsersConfig
 from lightrec.codes.item_metric import MetricConfig
+from lightrec.codes.ranking_metric import RankingMetricConfig
 from lightrec.encoder.student import StudentConfig
 from lightrec.errors import ConfigError
 from lightrec.settings import Settings, merged, read_toml, validated
-from lightrec.teachers.bpr import BprConfig
+from lightrec.teachers.choice import AutoConfig
+from lightrec.teachers.fit import AnyTeacherConfig
 
-PRESETS = ("default", "paper")
+PRESETS = ("default", "paper", "trained")
 
 
 class ValidationConfig(Settings):
@@ -37,10 +41,27 @@ class RunConfig(Settings):
     seed: int = Field(0, ge=0)
     """Of splits, starts, order and negatives."""
     validation: ValidationConfig = ValidationConfig()
-    teacher: BprConfig = BprConfig()
+    teacher: Annotated[AnyTeacherConfig | AutoConfig, Field(discriminator="kind")] = AutoConfig()
     codes: AdditiveQuantizationConfig = AdditiveQuantizationConfig()
     metric: MetricConfig = MetricConfig()
-    student: StudentConfig = StudentConfig()
+    ranking: RankingMetricConfig = RankingMetricConfig()
+    users: UsersConfig = UsersConfig()
+    keep_float_items: bool = False
+    """Keeps the teacher's items in the model, as float16 where they fit: for post-ranking, and to
+    fit new users as well as the first ones. They take 2 D bytes an item."""
+    student: StudentConfig | None = None
+    """Trains codes and users by gradient; without it codes are quantised and users fitted."""
+
+    @model_validator(mode="after")
+    def _one_place_says_the_users_form(self) -> RunConfig:
+        if self.student is not None and self.users.form != "auto":
+            raise PydanticCustomError(
+                "users_form",
+                "users.form = '{form}' is for codes without a student; a student trains its users "
+                "beside the codes, in the form of student.user_form",
+                {"form": self.users.form},
+            )
+        return self
 
     def digest(self) -> str:
         """SHA-256 of the canonical JSON form."""
@@ -56,7 +77,7 @@ def load_config(
     """A preset, changed by a TOML file, changed by keyword.
 
     Args:
-        preset: `default` or `paper`.
+        preset: One of `PRESETS`.
         file: TOML with any of the same tables and keys.
         changes: Top-level tables or values that win over both.
 

@@ -16,7 +16,9 @@ from lightrec.training.loop import Surroundings
 
 CHECKPOINTS = "checkpoints"
 STEPS_OF_A_LONG_EPOCH = 5_000  # half a minute and more
-STAGES = ("teacher-validation", "student-validation", "teacher-all", "student-all")
+STAGES = tuple(
+    f"{stage}-{part}" for part in ("validation", "all") for stage in ("teacher", "codes", "student")
+)
 
 
 @dataclass(frozen=True)

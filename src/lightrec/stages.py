@@ -10,25 +10,18 @@ import numpy as np
 from lightrec.codes.additive_quantization import additive_quantization, popularity_weights
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.item_metric import ItemMetric
+from lightrec.codes.ranking_quantization import quantize_for_ranking
 from lightrec.codes.residual_kmeans import residual_kmeans
-from lightrec.encoder.student import Student
+from lightrec.encoder.student import Student, StudentConfig
+from lightrec.evaluation.judging import judged_users
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
-from lightrec.evaluation.scorers import CodeScorer, FloatScorer, Scorer
+from lightrec.evaluation.scorers import CodeScorer, Scorer
 from lightrec.interactions.history import History
 from lightrec.run_config import RunConfig
-from lightrec.teachers.bpr import BprFactorization, train_bpr
 from lightrec.teachers.factors import Factors
 from lightrec.training.loop import Surroundings, Validation, fit
 from lightrec.training.negative_sampling import PairBatches
 from lightrec.training.run_log import RunLog
-
-
-@dataclass(frozen=True)
-class FittedTeacher:
-    """A float model and the epochs it took."""
-
-    factors: Factors
-    epochs: int
 
 
 @dataclass(frozen=True)
@@ -46,32 +39,6 @@ class FittedStudent:
     epochs: int
 
 
-def fit_teacher(
-    pairs: History,
-    config: RunConfig,
-    *,
-    held_out: History | None = None,
-    epochs: int | None = None,
-    surroundings: Surroundings | None = None,
-) -> FittedTeacher:
-    """Trains the float teacher, with early stopping on `held_out` or for given epochs."""
-    model = BprFactorization(pairs.num_users, pairs.num_items, config.teacher, config.seed)
-
-    def scorer() -> Scorer:
-        factors = model.factors()
-        return FloatScorer(factors.users, factors.items)
-
-    result = train_bpr(
-        model,
-        pairs,
-        seed=config.seed,
-        validation=_judge(scorer, pairs, held_out),
-        stop_after=epochs,
-        surroundings=surroundings,
-    )
-    return FittedTeacher(model.factors(), result.epochs)
-
-
 def quantize(
     pairs: History,
     teacher: Factors,
@@ -79,7 +46,7 @@ def quantize(
     start: str,
     log: RunLog | None = None,
 ) -> ItemCodes | None:
-    """The student before any gradient step: `random` (drawn later: None), `rvq` or `aq`."""
+    """The student before any gradient step: `random` (drawn later: None), `rvq`, `aq`, `metric`."""
     rng = np.random.default_rng(config.seed)
     codes, log = config.codes, log or RunLog()
     if start == "random":
@@ -92,7 +59,7 @@ def quantize(
             iterations=codes.kmeans_iterations,
             rng=rng,
         )
-    return additive_quantization(
+    additive = additive_quantization(
         teacher.items,
         codes,
         weights=popularity_weights(pairs.item_degrees(), codes.popularity_power),
@@ -100,6 +67,21 @@ def quantize(
         rng=rng,
         on_round=lambda number, error: log.event(
             "round", of="additive quantisation", round=number, relative_error=error
+        ),
+    )
+    if start == "aq":
+        return additive
+    return quantize_for_ranking(
+        teacher.items,
+        teacher.users,
+        codes,
+        config.ranking,
+        start=additive,
+        seen=pairs,
+        degrees=pairs.item_degrees(),
+        rng=rng,
+        on_round=lambda number, error: log.event(
+            "round", of="the metric of the ranking", round=number, relative_error=error
         ),
     )
 
@@ -115,7 +97,7 @@ def fit_student(
     surroundings: Surroundings | None = None,
 ) -> FittedStudent:
     """Trains codes, codebooks and users, with early stopping on `held_out` or for given epochs."""
-    settings = config.student
+    settings = config.student or StudentConfig()
     student = Student(
         teacher,
         start,
@@ -171,4 +153,5 @@ def _judge(
     """Validation on `held_out` of whatever `scorer` returns at the time."""
     if held_out is None:
         return None
-    return Validation(lambda: evaluate_ranking(scorer(), pairs, held_out).means)
+    users = judged_users(held_out)
+    return Validation(lambda: evaluate_ranking(scorer(), pairs, held_out, user_rows=users).means)

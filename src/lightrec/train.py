@@ -1,16 +1,17 @@
 """The whole method: interactions in, model out.
 
-    teacher   float vectors, by BPR (Eq. 3)
-    → start   codes of the teacher's items: random, residual k-means or additive quantisation
-    → student codes, codebooks and users, learned from pairs and from the teacher (Eq. 1-11)
+    teacher   float vectors: the best that validation finds, or the one asked for
+    → codes   of the teacher's items: quantised in the metric of the ranking (Eq. 9 to second order)
+              or, where the configuration has a student, learned by gradient (Eq. 1-11)
+    → users   in the form in which they meet the codes: identity, fitted or table (Eq. 9's P2)
 
-Validation pairs are held out first: the epochs are chosen on them, and the printed table is
+Validation pairs are held out first: all choices are made on them, and the printed table is
 measured on them. Then the shipped model is trained on all pairs.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -18,8 +19,11 @@ import polars as pl
 from lightrec._version import __version__
 from lightrec.artifact.contents import Model, Users
 from lightrec.artifact.verify import check_item_columns
+from lightrec.codes.coded_users import FORMS, CodedUsers, UserForm, users_in_form
+from lightrec.codes.half_precision import half_precision
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.comparison import Comparison, ComparisonRow
+from lightrec.encoder.student import StudentConfig
 from lightrec.errors import ArgumentError, InputError
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer, PopularityScorer, Scorer
@@ -33,19 +37,38 @@ from lightrec.interactions import (
     validation_split,
 )
 from lightrec.interactions.read_tables import TableSource
+from lightrec.preferred_form import preferred_last
 from lightrec.run_config import RunConfig, load_config
 from lightrec.run_folder import RunFolder
-from lightrec.stages import FittedStudent, FittedTeacher, fit_student, fit_teacher, quantize
+from lightrec.stages import FittedStudent, fit_student, quantize
+from lightrec.teachers.choice import AutoConfig
+from lightrec.teachers.fit import AnyTeacherConfig, BlendConfig, FittedTeacher
+from lightrec.teachers.ials import IalsConfig
+from lightrec.teachers.make_teacher import make_teacher
+from lightrec.teachers.sampled_softmax import SampledSoftmaxConfig
 from lightrec.training.loop import LoopConfig
 
 
 @dataclass(frozen=True)
 class Learned:
-    """The stages' outcomes, in order."""
+    """The stages' outcomes, in order.
+
+    Attributes:
+        teacher: The float model.
+        start: The codes before any gradient step; None where they were drawn.
+        student: Codes and users trained by gradient; None where the configuration has no student.
+        forms: The users in every form that was asked for, the one to be shipped last.
+    """
 
     teacher: FittedTeacher
     start: ItemCodes | None
-    student: FittedStudent
+    student: FittedStudent | None
+    forms: tuple[CodedUsers, ...]
+
+    @property
+    def shipped(self) -> CodedUsers:
+        """Codes and users of the model."""
+        return self.forms[-1]
 
 
 def train(
@@ -64,7 +87,7 @@ def train(
     Args:
         interactions: A file (CSV, TSV, `.inter`, Parquet), a pandas, polars or Arrow table, or
             `Interactions`.
-        preset: `default` or `paper`; ignored when `config` is given.
+        preset: `default`, `paper` or `trained`; ignored when `config` is given.
         config: The whole configuration.
         items: Items table: the catalogue, with any columns to keep (title, category, ...).
         columns: The table's column names where they are not recognised.
@@ -150,67 +173,144 @@ def learn(
     repeat: Learned | None = None,
     run: RunFolder | None = None,
 ) -> Learned:
-    """Runs the three stages.
+    """Runs the stages.
 
     Args:
         pairs: Training pairs.
         config: The run's configuration.
-        held_out: Pairs to choose epochs on.
-        repeat: An earlier outcome whose epochs are used instead.
+        held_out: Pairs to choose teacher, epochs and users' form on.
+        repeat: An earlier outcome whose choices are used instead.
         run: Where logs and checkpoints go.
     """
     run = run or RunFolder(None, config)
     part = "all" if held_out is None else "validation"
-    epochs = repeat.teacher.epochs if repeat else None
-    with run.stage(f"teacher-{part}", **_length(pairs, config.teacher, epochs)) as surroundings:
-        teacher = fit_teacher(
-            pairs, config, held_out=held_out, epochs=epochs, surroundings=surroundings
+    teacher = _teacher(pairs, config, held_out, repeat.teacher if repeat else None, run, part)
+    if config.student is not None:
+        return _trained(pairs, config, config.student, teacher, held_out, repeat, run, part)
+    with run.stage(f"codes-{part}", epochs=0, steps=0) as surroundings:
+        codes = quantize(pairs, teacher.factors, config, "metric", surroundings.log)
+    assert codes is not None  # only random codes are drawn later
+    asked = tuple(each.form for each in repeat.forms[-1:]) if repeat else forms_of(config)
+    forms = tuple(
+        users_in_form(
+            form,
+            teacher.factors.users,
+            teacher.factors.items,
+            codes,
+            pairs,
+            config.users,
+            seed=config.seed,
+            progress=run.progress,
         )
-    epochs = repeat.student.epochs if repeat else None
-    with run.stage(f"student-{part}", **_length(pairs, config.student, epochs)) as surroundings:
-        factors, log = teacher.factors, surroundings.log
-        start = quantize(pairs, factors, config, config.student.start, log)
+        for form in asked
+    )
+    if held_out is not None and len(forms) > 1:
+        forms = preferred_last(forms, pairs, held_out, config.users.tolerance)
+    return Learned(teacher, codes, None, forms)
+
+
+def _teacher(
+    pairs: History,
+    config: RunConfig,
+    held_out: History | None,
+    chosen: FittedTeacher | None,
+    run: RunFolder,
+    part: str,
+) -> FittedTeacher:
+    """The float model: chosen, trained as told, or what was chosen before."""
+    settings = chosen.config if chosen else config.teacher
+    with run.stage(f"teacher-{part}", **_teacher_length(pairs, settings, chosen)) as surroundings:
+        if isinstance(settings, AutoConfig | BlendConfig):  # several runs, each with its own bars
+            surroundings = replace(surroundings, progress=run.progress)
+        return make_teacher(
+            pairs,
+            config.teacher,
+            seed=config.seed,
+            held_out=held_out,
+            repeat=chosen,
+            surroundings=surroundings,
+        )
+
+
+def _trained(
+    pairs: History,
+    config: RunConfig,
+    settings: StudentConfig,
+    teacher: FittedTeacher,
+    held_out: History | None,
+    repeat: Learned | None,
+    run: RunFolder,
+    part: str,
+) -> Learned:
+    """Codes and users by gradient."""
+    epochs = repeat.student.epochs if repeat and repeat.student else None
+    with run.stage(f"student-{part}", **_length(len(pairs), settings, epochs)) as surroundings:
+        start = quantize(pairs, teacher.factors, config, settings.start, surroundings.log)
         student = fit_student(
             pairs,
-            factors,
+            teacher.factors,
             start,
             config,
             held_out=held_out,
             epochs=epochs,
             surroundings=surroundings,
         )
-    return Learned(teacher, start, student)
+    users = CodedUsers(settings.user_form, student.item_codes, student.users)
+    return Learned(teacher, start, student, (users,))
 
 
-def _length(pairs: History, config: LoopConfig, epochs: int | None) -> dict[str, int]:
+def forms_of(config: RunConfig) -> tuple[UserForm, ...]:
+    """The forms of users that are compared."""
+    return FORMS if config.users.form == "auto" else (config.users.form,)
+
+
+def _length(rows: int, config: LoopConfig, epochs: int | None) -> dict[str, int]:
     """How many epochs and steps a stage makes at most, for its bar."""
     most = config.epochs if epochs is None else min(epochs, config.epochs)
-    return {"epochs": most, "steps": -(-len(pairs) // config.batch_size)}
+    return {"epochs": most, "steps": -(-rows // config.batch_size)}
+
+
+def _teacher_length(
+    pairs: History, settings: AnyTeacherConfig | AutoConfig, chosen: FittedTeacher | None
+) -> dict[str, int]:
+    """Likewise for a teacher; nothing for several in a row."""
+    epochs = chosen.epochs[0] if chosen else None
+    if isinstance(settings, SampledSoftmaxConfig):  # its batches are of users
+        return _length(int((pairs.user_degrees() > 0).sum()), settings, epochs)
+    if isinstance(settings, LoopConfig):
+        return _length(len(pairs), settings, epochs)
+    if isinstance(settings, IalsConfig):
+        return {"epochs": settings.sweeps if epochs is None else epochs, "steps": 1}
+    return {"epochs": 0, "steps": 0}
 
 
 def compare(
     learned: Learned, pairs: History, held_out: History, config: RunConfig, title: str
 ) -> Comparison:
-    """Popularity, teacher, quantisers and student, measured on the held-out pairs."""
-    teacher, student = learned.teacher.factors, learned.student
+    """Popularity, teacher, quantisers and LightRec, measured on the held-out pairs."""
+    teacher = learned.teacher.factors
     vector = 4.0 * teacher.width
-    scorers: list[tuple[str, Scorer, float, float | None]] = [
-        ("popularity", PopularityScorer(pairs.item_degrees()), 4.0, None),
-        ("teacher", FloatScorer(teacher.users, teacher.items), vector, vector),
-    ]
+    rows: list[ComparisonRow] = []
+
+    def add(
+        model: str, scorer: Scorer, per_item: float, per_user: float | None, variant: str = ""
+    ) -> None:
+        means = evaluate_ranking(scorer, pairs, held_out).means
+        rows.append(ComparisonRow(model, means, per_item, per_user, variant=variant))
+
+    add("popularity", PopularityScorer(pairs.item_degrees()), 4.0, None)
+    add("teacher", FloatScorer(teacher.users, teacher.items), vector, vector)
     for name in ("rvq", "aq"):
-        same = name == config.student.start
+        same = config.student is not None and name == config.student.start
         codes = learned.start if same else quantize(pairs, teacher, config, name)
         if codes is not None:
             scorer = CodeScorer(codes, teacher.users)
-            scorers.append((name, scorer, codes.bytes_per_item_all_in, vector))
-    codes = student.item_codes
-    scorer = CodeScorer(codes, student.users)
-    scorers.append(("lightrec", scorer, codes.bytes_per_item_all_in, 4.0 * student.users.shape[1]))
-    rows = (
-        ComparisonRow(name, evaluate_ranking(each, pairs, held_out).means, per_item, per_user)
-        for name, each, per_item, per_user in scorers
-    )
+            add(name, scorer, codes.bytes_per_item_all_in, vector)
+    for users in learned.forms:
+        codes = users.item_codes
+        scorer = CodeScorer(codes, users.values)
+        per_item = codes.bytes_per_item_all_in
+        add("lightrec", scorer, per_item, users.bytes_per_user, variant=users.form)
     return Comparison(title, tuple(rows))
 
 
@@ -223,23 +323,25 @@ def assemble(
 ) -> Model:
     """Puts the outcome and the ids together into what a model folder holds."""
     history = pairs.history()
-    student = config.student
+    users, teacher = learned.shipped, learned.teacher
     return Model(
         config={
             "lightrec": __version__,
             "settings": config.model_dump(mode="json"),
             "data_digest": pairs.digest(),
-            "teacher_epochs": learned.teacher.epochs,
-            "student_epochs": learned.student.epochs,
+            "teacher": teacher.config.model_dump(mode="json"),
+            "teacher_epochs": list(teacher.epochs),
+            "student_epochs": learned.student.epochs if learned.student else None,
             "comparison": comparison.to_json(),
             "item_columns_left_out": [] if items_table is None else nested_columns(items_table),
         },
-        item_codes=learned.student.item_codes,
-        users=Users(student.user_form, learned.student.users),
+        item_codes=users.item_codes,
+        users=Users(users.form, users.values, users.query_map),
         user_ids=pairs.users,
         item_ids=pairs.items,
         item_columns=item_columns(pairs, items_table),
         history=history,
+        float_items=half_precision(teacher.factors.items) if config.keep_float_items else None,
     )
 
 

@@ -19,7 +19,9 @@ from lightrec.interactions.history import History
 from lightrec.interactions.id_map import IdMap
 
 
-def _map_weights(form, width, rng):
+def _map_weights(form, width, mapped, rng):
+    if form == "fitted" and mapped:
+        return {"0.weight": rng.normal(size=(width, 5)).astype(np.float32)}
     if form not in ("linear", "mlp"):
         return None
     sizes = [5, width] if form == "linear" else [5, 7, width]
@@ -30,10 +32,12 @@ def _map_weights(form, width, rng):
     return weights
 
 
-def _make_model(seed=0, form="identity", num_users=3, num_items=5, width=2, **changes):
+def _make_model(
+    seed=0, form="identity", num_users=3, num_items=5, width=2, mapped=False, **changes
+):
     rng = np.random.default_rng(seed)
     shape = (num_users, 2, 4) if form == "table" else (num_users, width)
-    weights = _map_weights(form, width, rng)
+    weights = _map_weights(form, width, mapped, rng)
     model = Model(
         config={"preset": "tiny", "seed": seed, "metrics": {"lightrec": {"recall@100": 0.25}}},
         item_codes=ItemCodes(
@@ -147,6 +151,20 @@ def saved(tmp_path_factory):
     folder = tmp_path_factory.mktemp("saved") / "model"
     _make_model().save(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def saved_fitted(tmp_path_factory):
+    """A saved tiny model of fitted users with a map; not to be changed."""
+    folder = tmp_path_factory.mktemp("saved") / "model"
+    _make_model(form="fitted", mapped=True).save(folder)
+    return folder
+
+
+@pytest.fixture
+def fitted_folder(saved_fitted, tmp_path):
+    """A copy of the model of fitted users, to be damaged."""
+    return Path(shutil.copytree(saved_fitted, tmp_path / "fitted"))
 
 
 @pytest.fixture

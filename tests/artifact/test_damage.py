@@ -45,6 +45,17 @@ def test_any_flipped_bit_is_noticed(folder, name):
     Model.load(folder)
 
 
+def test_any_flipped_bit_of_a_map_is_noticed(fitted_folder):
+    content = (fitted_folder / "users.safetensors").read_bytes()
+    assert b"map.0.weight" in content
+    for place, byte in enumerate(content):
+        damaged = content[:place] + bytes([byte ^ 1 << place % 8]) + content[place + 1 :]
+        (fitted_folder / "users.safetensors").write_bytes(damaged)
+        _assert_refused(fitted_folder, "users.safetensors")
+    (fitted_folder / "users.safetensors").write_bytes(content)
+    Model.load(fitted_folder)
+
+
 @pytest.mark.parametrize("name", SEALED)
 def test_a_cut_or_grown_file_is_noticed(folder, name):
     content = (folder / name).read_bytes()

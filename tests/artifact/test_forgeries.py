@@ -12,7 +12,8 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from lightrec.artifact import Model, Selection
-from lightrec.errors import ArtifactError
+from lightrec.errors import ArgumentError, ArtifactError
+from lightrec.serving import Recommender
 
 
 def _edit_tensors(folder, name, edit):
@@ -400,6 +401,75 @@ def test_forged_maps_are_refused(tmp_path, make_model, seal, forgery):
     seal(folder)
     with pytest.raises(ArtifactError):
         Model.load(folder)
+
+
+FITTED_MAP_FORGERIES = {
+    "a bias": _put("map.0.bias", np.zeros(2, np.float32)),
+    "a second layer": _put("map.1.weight", np.eye(2, dtype=np.float32)),
+    "another layer": lambda tensors: tensors.update(
+        {"map.1.weight": tensors.pop("map.0.weight").copy()}
+    ),
+    "another name": lambda tensors: tensors.update(
+        {"map.weight": tensors.pop("map.0.weight").copy()}
+    ),
+    "a bias alone": lambda tensors: tensors.update(
+        {"map.0.bias": tensors.pop("map.0.weight")[:, 0].copy()}
+    ),
+    "float16": _change("map.0.weight", lambda a: a.astype(np.float16)),
+    "infinite": _change("map.0.weight", _at((1, 4), np.inf)),
+    "enormous": _change("map.0.weight", _at((1, 4), 1e30)),
+    "transposed": _change("map.0.weight", np.transpose),
+    "flat": _change("map.0.weight", np.ravel),
+    "empty": _change("map.0.weight", lambda a: a[:, :0]),
+    "another width than float items": _change("map.0.weight", lambda a: a[:, :4]),
+    "none beside float items of its width": lambda tensors: tensors.pop("map.0.weight"),
+}
+
+
+@pytest.mark.parametrize("forgery", FITTED_MAP_FORGERIES)
+def test_forged_maps_of_fitted_users_are_refused(fitted_folder, seal, forgery):
+    _edit_tensors(fitted_folder, USERS, FITTED_MAP_FORGERIES[forgery])
+    seal(fitted_folder)
+    with pytest.raises(ArtifactError, match=r"(users|float_items)\.safetensors: "):
+        Model.load(fitted_folder)
+
+
+@pytest.mark.parametrize("form", ["identity", "free", "mlp", "table"])
+def test_a_map_of_fitted_users_belongs_to_no_other_form(fitted_folder, seal, form):
+    _edit_json(fitted_folder, lambda config: config.update(user_form=form))
+    seal(fitted_folder)
+    with pytest.raises(ArtifactError, match=r"users\.safetensors: "):
+        Model.load(fitted_folder)
+
+
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_random_edits_of_fitted_users_are_refused_or_answer(saved_fitted, tmp_path, seal, data):
+    folder = tmp_path / "model"
+    folder.mkdir(exist_ok=True)
+    for path in saved_fitted.iterdir():
+        content = bytearray(path.read_bytes())
+        for _ in range(2 if path.name == USERS else 0):
+            place = data.draw(st.integers(0, len(content) - 1))
+            content[place] = data.draw(st.integers(0, 255))
+        (folder / path.name).write_bytes(content)
+    seal(folder)
+    try:
+        model = Model.load(folder)
+    except ArtifactError:
+        return
+    assert model.query_width == 5
+    recommender = Recommender(model)
+    users = model.user_ids.ids(range(model.num_users))
+    history = model.item_ids.ids([0, 3])
+    for query in ({"users": users}, {"vectors": [[1, -2, 3, 4, 5]]}, {"histories": [history]}):
+        try:
+            for ranked in recommender.recommend(**query, k=5):
+                assert np.isfinite(ranked.scores).all()
+        except ArgumentError as error:  # a map that takes vectors out of bounds
+            assert "after the model's user map" in str(error) or "finite numbers" in str(error)
 
 
 @pytest.mark.parametrize(

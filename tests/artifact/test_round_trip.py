@@ -21,11 +21,14 @@ NASTY = [
     "=cmd()", '"', "\\", "x" * 10_000, "\ufeff", "\x7f", "../../etc/passwd",
 ]  # fmt: skip
 
+MAP = np.eye(2, dtype=np.float32)
+
 
 @pytest.mark.parametrize("form", ["identity", "linear", "mlp", "free", "fitted", "table"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
-def test_every_user_form_comes_back(tmp_path, make_model, assert_same, form, dtype):
-    model = make_model(form=form)
+@pytest.mark.parametrize("mapped", [False, True])
+def test_every_user_form_comes_back(tmp_path, make_model, assert_same, form, dtype, mapped):
+    model = make_model(form=form, mapped=mapped)
     users = dataclasses.replace(model.users, values=model.users.values.astype(dtype))
     model = dataclasses.replace(model, users=users)
     model.save(tmp_path / "model")
@@ -184,6 +187,23 @@ def test_files_open_with_the_safetensors_library(saved):
     assert load_file(saved / "float_items.safetensors")["float_items"].dtype == np.float16
 
 
+def test_a_map_of_fitted_users_comes_back_and_is_counted(tmp_path, make_model):
+    make_model(form="fitted", mapped=True).save(tmp_path / "model")
+    loaded = Model.load(tmp_path / "model")
+    assert loaded.users.map_weights.keys() == {"0.weight"}
+    assert loaded.query_width == loaded.float_items.shape[1] == 5
+    assert loaded.bytes_per_user.map == 2 * 5 * 4 / 3
+    assert "a user (`fitted`): vector and map" in (tmp_path / "model" / "README.md").read_text()
+
+
+def test_the_card_says_that_tables_need_no_codebook(tmp_path, make_model):
+    for form in ("table", "fitted"):
+        make_model(form=form).save(tmp_path / form)
+        card = (tmp_path / form / "README.md").read_text()
+        assert ("no codebook is read for a known user" in card) == (form == "table")
+    assert "| a user (`table`): score table | 32.00 |" in (tmp_path / "table/README.md").read_text()
+
+
 def test_memory_per_item_and_user(make_model):
     model = make_model(form="linear")
     per_item, per_user = model.bytes_per_item, model.bytes_per_user
@@ -211,6 +231,18 @@ def test_memory_per_item_and_user(make_model):
         ({"users": Users("identity", np.full((3, 2), -1e16, np.float32))}, "users"),
         ({"users": Users("table", np.zeros((3, 2), np.float32))}, "users"),
         ({"users": Users("linear", np.zeros((3, 2), np.float32))}, "no map"),
+        (
+            {"users": Users("identity", np.zeros((3, 2), np.float32), {"0.weight": MAP})},
+            "identity have a map",
+        ),
+        (
+            {"users": Users("table", np.zeros((3, 2, 4), np.float32), {"0.weight": MAP})},
+            "table have a map",
+        ),
+        (
+            {"users": Users("fitted", np.zeros((3, 2), np.float32), {"1.weight": MAP})},
+            r"0\.weight alone",
+        ),
         ({"users": Users("new", np.zeros((3, 2), np.float32))}, "'new'"),
         ({"user_ids": IdMap(pl.Series(["a"]))}, "users.parquet"),
         ({"selection": Selection(similarity="bilinear")}, "selection"),

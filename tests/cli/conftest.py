@@ -139,13 +139,23 @@ def ratings(tmp_path_factory):
     return path
 
 
+QUICK_CODES = (
+    "[codes]\nnum_codebooks = 2\nnum_codewords = 16\nkmeans_iterations = 2\nrounds = 1\n"
+    "[users.fit]\nrounds = 2\n"
+)
+
+
 @pytest.fixture(scope="session")
 def quick_config(tmp_path_factory):
     """Settings that train in a moment."""
     path = tmp_path_factory.mktemp("settings") / "quick.toml"
-    path.write_text(
-        "[teacher]\nwidth = 8\nepochs = 2\nevaluate_every = 1\n"
-        "[codes]\nnum_codebooks = 2\nnum_codewords = 16\nkmeans_iterations = 2\nrounds = 1\n"
-        "[student]\nepochs = 1\n"
-    )
+    path.write_text(f'[teacher]\nkind = "ials"\nwidth = 8\nsweeps = 2\n{QUICK_CODES}')
+    return path
+
+
+@pytest.fixture(scope="session")
+def quick_choice(tmp_path_factory):
+    """The same, and the teacher is chosen, as the default preset does."""
+    path = tmp_path_factory.mktemp("settings") / "choice.toml"
+    path.write_text(f"[teacher]\nwidths = [8]\n{QUICK_CODES}")
     return path

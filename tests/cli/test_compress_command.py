@@ -7,8 +7,12 @@ import json
 import numpy as np
 import polars as pl
 import pytest
+from pydantic import ValidationError
 
 from lightrec.artifact import load_model
+from lightrec.cli.options import changed_settings
+from lightrec.codes.additive_quantization import AdditiveQuantizationConfig
+from lightrec.errors import ArgumentError
 
 QUICK = "[codes]\nnum_codebooks = 2\nnum_codewords = 16\nkmeans_iterations = 2\nrounds = 1\n"
 
@@ -82,6 +86,105 @@ def test_parquet_brings_its_own_ids(cli, config, tmp_path):
     )
     assert outcome.code == 0, outcome.err
     assert load_model(tmp_path / "m").item_ids.ids([7]) == ["p7"]
+
+
+@pytest.fixture
+def words(vectors, config):
+    """The command with items and users of row numbers."""
+    return (
+        *("compress", "--items", vectors / "items.npy", "--users", vectors / "users.npy"),
+        *("--config", config, "--out", vectors / "m"),
+    )
+
+
+@pytest.fixture
+def likes(vectors, write):
+    """What the float vectors rank highest: pairs to measure on."""
+    items, users = np.load(vectors / "items.npy"), np.load(vectors / "users.npy")
+    best = np.argsort(-(users.astype(float) @ items.T), axis=1)[:, :3]
+    rows = [f"{user},{item}" for user, mine in enumerate(best) for item in mine]
+    return write("likes.csv", "\n".join(["user_id,item_id", *rows]) + "\n")
+
+
+def test_bytes_are_codebooks(cli, words, vectors, config):
+    for number in (1, 3):
+        outcome = cli(*words, "--bytes", number)
+        assert outcome.code == 0, outcome.err
+        assert f"(bytes/item: {number} of codes" in outcome.out
+        codes = load_model(vectors / "m").item_codes
+        assert codes.codes.shape == (80, number)
+        assert codes.num_codewords == 16  # the file's other settings stay
+    without = words[:-4] + words[-2:]  # 80 items are too few for codebooks of 256
+    assert cli(*without, "--bytes", 2).code == 2
+
+
+@pytest.mark.parametrize(("form", "shape"), [("fitted", (30, 6)), ("table", (30, 2, 16))])
+def test_users_are_brought_into_the_form_asked_for(cli, words, vectors, likes, form, shape):
+    outcome = cli(*words, "--user-form", form, "--test", likes)
+    assert outcome.code == 0, outcome.err
+    users = load_model(vectors / "m").users
+    assert (users.form, users.values.shape) == (form, shape)
+    assert f"lightrec ({form}: " in outcome.out
+    assert "Kept:" not in outcome.out  # there was no choice
+
+
+def test_users_stay_as_they_are_where_nothing_is_said(cli, words, vectors):
+    assert cli(*words).code == 0
+    users = load_model(vectors / "m").users
+    assert users.form == "identity"
+    assert np.array_equal(users.values, np.load(vectors / "users.npy"))
+
+
+def test_auto_shows_every_form_and_the_rule(cli, words, vectors, likes):
+    outcome = cli(*words, "--user-form", "auto", "--test", likes)
+    assert outcome.code == 0, outcome.err
+    rows = [line for line in outcome.out.splitlines() if line.startswith("lightrec (")]
+    forms = [line.partition("(")[2].partition(":")[0] for line in rows]
+    assert sorted(forms) == ["fitted", "identity", "table"]
+    assert load_model(vectors / "m").users.form == forms[-1]
+    assert f"Kept: {forms[-1]}. Of the forms that come within 1 % of the best" in outcome.out
+
+
+def test_options_win_over_the_file(cli, words, vectors, config):
+    config.write_text(QUICK + '[users]\nform = "table"\n[users.fit]\nrounds = 2\n')
+    assert cli(*words).code == 0
+    assert load_model(vectors / "m").users.form == "table"
+    assert cli(*words, "--user-form", "fitted").code == 0
+    model = load_model(vectors / "m")
+    assert model.users.form == "fitted"
+    assert model.config["settings"]["users"]["fit"]["rounds"] == 2
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--bytes", "0"), "--bytes 0: an item takes 1 to 64 bytes"),
+        (("--bytes", "65"), "--bytes 65: an item takes 1 to 64 bytes"),
+        (("--bytes", "few"), "--bytes"),
+        (("--user-form", "free"), "--user-form"),
+        (("--user-form", "auto"), "give test"),
+    ],
+)
+def test_unusable_options_are_refused(refused, words, vectors, more, said):
+    assert said in refused(2, *words, *more)
+    assert not (vectors / "m").exists()
+
+
+def test_every_number_of_bytes_that_codes_may_have_is_allowed():
+    for number in range(1, 65):
+        AdditiveQuantizationConfig(**changed_settings(number, None)["codes"])
+    for number in (0, 65):
+        with pytest.raises(ArgumentError):
+            changed_settings(number, None)
+        with pytest.raises(ValidationError):
+            AdditiveQuantizationConfig(num_codebooks=number)
+
+
+def test_forms_that_are_fitted_need_users(refused, vectors, config):
+    words = ("compress", "--items", vectors / "items.npy", "--config", config)
+    for form in ("fitted", "table"):
+        message = refused(2, *words, "--out", vectors / "m", "--user-form", form)
+        assert "give users" in message
 
 
 def test_unusable_input_is_refused(refused, vectors, config, write):

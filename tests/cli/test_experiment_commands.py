@@ -2,37 +2,82 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
+import re
 from pathlib import Path
 
 import pytest
 
+WITH_SPLITS = ["main_path", "best"]
+ONE_SPLIT = ["budgets", "fold_in", "choices", "best_choices"]
+EXPERIMENTS = [*WITH_SPLITS, *ONE_SPLIT, "timings"]
+
 
 @pytest.fixture
 def asked(monkeypatch):
-    """What the experiment was asked for."""
-    main_path = pytest.importorskip("lightrec.experiments.main_path")
+    """What each experiment was asked for: name and arguments, as its function takes them."""
     calls = []
 
-    def record(data, splits, **options):
-        calls.append((tuple(data), tuple(splits), options))
-        return Path("results.json")
+    def recording(name, run):
+        signature = inspect.signature(run)
 
-    monkeypatch.setattr(main_path, "run", record)
+        def record(*arguments, **options):
+            calls.append((name, signature.bind(*arguments, **options).arguments))
+            return Path("results.json")
+
+        return record
+
+    for name in EXPERIMENTS:
+        module = importlib.import_module(f"lightrec.experiments.{name}")
+        monkeypatch.setattr(module, "run", recording(name, module.run))
     return calls
 
 
-def test_options_reach_the_experiment(asked, cli):
+@pytest.mark.parametrize("name", WITH_SPLITS)
+def test_options_reach_the_experiment(asked, cli, name):
     words = ("--data", "gowalla", "--splits", "0,2,0", "--stale", "--data-root", "d")
-    outcome = cli("experiment", "main_path", *words)
+    outcome = cli("experiment", name, *words)
     assert outcome.out == "written: results.json\n"
-    data, splits, options = asked[0]
-    assert (data, splits) == (("gowalla",), (0, 2))
-    assert options == {"root": Path("d"), "stale": True, "progress": True}
+    (found,) = asked
+    options = {"data": ["gowalla"], "splits": (0, 2), "root": Path("d"), "stale": True}
+    assert found == (name, {**options, "progress": True})
+
+
+@pytest.mark.parametrize("name", ONE_SPLIT)
+def test_experiments_on_split_0_take_no_other(asked, cli, refused, name):
+    assert "split 0 only; leave --splits out" in refused(2, "experiment", name, "--splits", "1")
+    assert not asked
+    assert cli("experiment", name, "--data", "gowalla", "--data", "epinions").code == 0
+    options = {"data": ["gowalla", "epinions"], "root": None, "stale": False, "progress": True}
+    assert asked == [(name, options)]
+
+
+@pytest.mark.parametrize("name", [*WITH_SPLITS, *ONE_SPLIT])
+def test_where_nothing_is_said_the_recorded_ones_are_measured(asked, cli, name):
+    assert cli("experiment", name).code == 0
+    ((_, given),) = asked
+    assert given["data"] is None
+    assert given.get("splits") is None
+
+
+def test_timings_are_always_the_same(asked, cli, refused):
+    assert cli("experiment", "timings", "--data-root", "d").code == 0
+    assert asked == [("timings", {"root": Path("d")})]
+    for words in (("--data", "gowalla"), ("--splits", "0"), ("--stale",)):
+        assert "no other option" in refused(2, "experiment", "timings", *words)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_the_help_tells_of_every_experiment(cli, name):
+    text = cli("experiment", "--help").out.split("Examples:")[0]
+    assert re.search(rf"^ ?[a-z_, ]*\b{name}\b[a-z_, ]*: ", text, flags=re.MULTILINE), text
 
 
 @pytest.mark.parametrize("splits", ["a", "0,,1", "-1", ""])
-def test_splits_are_numbers(refused, splits):
-    assert "--splits" in refused(2, "experiment", "main_path", f"--splits={splits}")
+@pytest.mark.parametrize("name", WITH_SPLITS)
+def test_splits_are_numbers(refused, name, splits):
+    assert "--splits" in refused(2, "experiment", name, f"--splits={splits}")
 
 
 def test_an_unknown_experiment_is_refused(refused):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 
+import numpy as np
 import pytest
+
+from lightrec.artifact import Users
 
 
 def test_json_holds_sizes_and_digests(cli, model, model_folder):
@@ -28,6 +32,44 @@ def test_people_read_it_too(cli, model_folder):
     outcome = cli("inspect", model_folder)
     assert "items: 60" in outcome.out
     assert "codes.safetensors" in outcome.out
+
+
+def _in_form(model, form):
+    """The model with half-precision users of another form."""
+    codes, num_users = model.item_codes, model.num_users
+    if form == "table":
+        tables = np.zeros((num_users, codes.num_codebooks, codes.num_codewords), np.float16)
+        return dataclasses.replace(model, users=Users("table", tables))
+    vectors = np.zeros((num_users, codes.width), np.float16)
+    to_own = {"0.weight": np.zeros((codes.width, 40), np.float32)}
+    return dataclasses.replace(model, users=Users("fitted", vectors, to_own), float_items=None)
+
+
+@pytest.mark.parametrize("form", ["fitted", "table"])
+def test_bytes_per_user_stand_beside_bytes_per_item_and_name_the_form(cli, model, tmp_path, form):
+    codes = model.item_codes
+    _in_form(model, form).save(tmp_path / "model")
+    contents = json.loads(cli("inspect", tmp_path / "model", "--json").out)
+    values = 2 * (codes.width if form == "fitted" else codes.num_codebooks * codes.num_codewords)
+    shared = codes.width * 40 * 4 / 20 if form == "fitted" else 0
+    assert contents["bytes_per_user"] == {
+        "form": form,
+        "values": values,
+        "map": pytest.approx(shared),
+        "all_in": pytest.approx(values + shared),
+        "ids": pytest.approx(model.bytes_per_user.ids),
+        "all_in_with_ids": pytest.approx(values + shared + model.bytes_per_user.ids),
+        "codebooks_read_for_known_users": form == "fitted",
+    }
+    lines = cli("inspect", tmp_path / "model").out.splitlines()
+    of_items, of_users = (
+        next(row for row, line in enumerate(lines) if line.startswith(f"bytes per {what}: "))
+        for what in ("item", "user")
+    )
+    assert of_users == of_items + 1
+    assert f"form {form}, values {values:,}, " in lines[of_users]
+    read = "yes" if form == "fitted" else "no"
+    assert lines[of_users].endswith(f"codebooks read for known users {read}")
 
 
 def test_it_says_when_no_history_is_kept(cli, bare_model_folder):

@@ -175,11 +175,18 @@ def test_a_terminal_without_utf8_gets_escapes(model, tmp_path):
     assert json.loads(line)["items"][0]["title"] == "Été 😀"
 
 
-def test_an_interrupted_training_says_how_to_go_on(ratings, tmp_path):
+@pytest.mark.parametrize(
+    ("teacher", "said"),
+    [
+        ("kind = 'bpr'\nepochs = 100000\nevaluate_every = 100000", "run the same command again"),
+        ("kind = 'ials'\nsweeps = 100000\npatience = 100000", "run the same command again"),
+        ("widths = [1024]\nbudget_minutes = 1e9", "interrupted"),  # of a choice nothing is kept
+    ],
+    ids=["bpr", "ials", "auto"],
+)
+def test_an_interrupted_training_says_how_to_go_on(ratings, tmp_path, teacher, said):
     config = tmp_path / "long.toml"
-    config.write_text(
-        "[teacher]\nepochs = 100000\nevaluate_every = 100000\n[codes]\nnum_codewords = 16\n"
-    )
+    config.write_text(f"[teacher]\n{teacher}\n[codes]\nnum_codewords = 16\n")
     log = tmp_path / "m.run" / "metrics.jsonl"
     words = ["train", ratings, "--out", tmp_path / "m", "--config", config]
     command = subprocess.Popen(
@@ -191,6 +198,7 @@ def test_an_interrupted_training_says_how_to_go_on(ratings, tmp_path):
     command.send_signal(signal.SIGINT)
     _, err = command.communicate(timeout=60)
     assert command.returncode == 130
-    assert "run the same command again" in err
+    assert said in err
+    assert len(err.splitlines()) == 1
     assert "Traceback" not in err
     assert not (tmp_path / "m").exists()

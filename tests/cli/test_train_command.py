@@ -10,8 +10,8 @@ from lightrec.artifact import load_model
 
 
 @pytest.fixture(scope="module")
-def trained(ratings, quick_config, tmp_path_factory):
-    """A model that the command trained, and what it printed."""
+def trained(ratings, quick_choice, tmp_path_factory):
+    """A model that the command trained with a teacher of its own choice, and what it printed."""
     import contextlib
     import io
 
@@ -21,7 +21,7 @@ def trained(ratings, quick_config, tmp_path_factory):
     rows = [f"i{row:03},Title {row}" for row in range(90)]
     items.write_text("item_id,title\n" + "\n".join(rows) + "\n")
     folder = tmp_path_factory.mktemp("trained") / "model"
-    words = ["train", ratings, "--out", folder, "--config", quick_config, "--items", items]
+    words = ["train", ratings, "--out", folder, "--config", quick_choice, "--items", items]
     words += ["--rating-above", 1, "--seed", 5]
     with contextlib.redirect_stdout(io.StringIO()) as out, pytest.raises(SystemExit) as ended:
         run([str(word) for word in words])
@@ -35,9 +35,21 @@ def test_it_prints_report_table_and_what_to_do_next(trained):
     assert "catalogue items without any pair (kept)" in out
     table = out[out.index("model ") :].splitlines()
     assert table[0].split()[:5] == ["model", "Recall@20", "Recall@100", "NDCG@100", "NDCG"]
-    models = [line.split()[0] for line in table[1:6]]
-    assert models == ["popularity", "teacher", "rvq", "aq", "lightrec"]
+    models = [line.split()[0] for line in table[1:8]]
+    assert models == ["popularity", "teacher", "rvq", "aq", *["lightrec"] * 3]
     assert f"lightrec recommend {folder} --user" in out
+
+
+def test_it_says_which_form_of_users_is_kept_and_by_which_rule(trained):
+    """The last one of the table, with what the rule needs beside it."""
+    folder, out = trained
+    rows = [line for line in out.splitlines() if line.startswith("lightrec (")]
+    forms = [line.partition("(")[2].partition(":")[0] for line in rows]
+    assert sorted(forms) == ["fitted", "identity", "table"]
+    assert forms[-1] == load_model(folder).users.form
+    assert f"Kept: {forms[-1]}. Of the forms that come within 1 % of the best" in out
+    per_user = {"identity": "32.0", "fitted": "32.0", "table": "64.0"}
+    assert [line.split()[-1] for line in rows] == [per_user[form] for form in forms]
 
 
 def test_the_folder_holds_a_model_and_the_run_its_log(trained):
@@ -47,7 +59,8 @@ def test_the_folder_holds_a_model_and_the_run_its_log(trained):
     assert model.config["settings"]["seed"] == 5
     assert model.item_columns["title"][0] == "Title 0"
     log = folder.with_name("model.run") / "metrics.jsonl"
-    assert {json.loads(line)["event"] for line in log.open()} >= {"epoch", "validation"}
+    assert {json.loads(line)["event"] for line in log.open()} >= {"tried", "round"}
+    assert not (folder.with_name("model.run") / "checkpoints").exists()
 
 
 def test_what_was_trained_can_be_used(trained, cli):
@@ -57,6 +70,52 @@ def test_what_was_trained_can_be_used(trained, cli):
     assert outcome.code == 0
     assert "Title " in outcome.out
     assert "Measured on" in cli("inspect", folder).out
+
+
+def test_bytes_and_form_and_float_items_are_options(cli, ratings, quick_config, tmp_path):
+    words = ("train", ratings, "--config", quick_config, "--no-refit")
+    more = ("--bytes", 3, "--user-form", "table", "--keep-float-items")
+    outcome = cli(*words, "--out", tmp_path / "more", *more)
+    assert outcome.code == 0, outcome.err
+    model = load_model(tmp_path / "more")
+    assert model.item_codes.codes.shape == (model.num_items, 3)
+    assert model.item_codes.num_codewords == 16  # the file's other settings stay
+    assert (model.users.form, model.users.values.shape[1:]) == ("table", (3, 16))
+    assert model.float_items.shape == (model.num_items, 8)
+    assert model.config["settings"]["codes"]["rounds"] == 1
+    assert "Kept:" not in outcome.out  # there was no choice
+    assert outcome.out.count("lightrec (") == 1
+
+    assert cli(*words, "--out", tmp_path / "plain", "--user-form", "identity").code == 0
+    plain = load_model(tmp_path / "plain")
+    assert (plain.users.form, plain.item_codes.num_codebooks) == ("identity", 2)
+    assert plain.float_items is None
+
+
+def test_options_win_over_the_file(cli, ratings, quick_config, write, tmp_path):
+    file = write("c.toml", quick_config.read_text() + '[users]\nform = "fitted"\n')
+    words = ("train", ratings, "--out", tmp_path / "m", "--config", file, "--no-refit")
+    assert cli(*words).code == 0
+    assert load_model(tmp_path / "m").users.form == "fitted"
+    assert cli(*words, "--user-form", "auto").code == 0
+    settings = load_model(tmp_path / "m").config["settings"]
+    assert (settings["users"]["form"], settings["users"]["fit"]["rounds"]) == ("auto", 2)
+
+
+def test_the_preset_with_a_student_trains_one(cli, ratings, write, tmp_path):
+    config = write(
+        "student.toml",
+        "[teacher]\nwidth = 8\nepochs = 2\n[student]\nepochs = 1\n"
+        "[codes]\nnum_codewords = 16\nkmeans_iterations = 2\nrounds = 1\n",
+    )
+    words = ("train", ratings, "--out", tmp_path / "m", "--config", config, "--bytes", 2)
+    outcome = cli(*words, "--preset", "trained", "--keep-float-items")
+    assert outcome.code == 0, outcome.err
+    assert "Kept:" not in outcome.out
+    model = load_model(tmp_path / "m")
+    assert (model.users.form, model.item_codes.num_codebooks) == ("free", 2)
+    assert model.config["teacher"]["kind"] == "bpr"
+    assert model.float_items.shape == (model.num_items, 8)
 
 
 def test_the_same_command_replaces_the_model_without_history(
@@ -126,6 +185,12 @@ def test_unusable_tables_are_refused(refused, write, tmp_path, text, said):
         (["--min-user-pairs", "0"], 2, "at least 1"),
         (["--preset", "best"], 2, "'best'"),
         (["--seed", "-1"], 2, "--seed"),
+        (["--bytes", "0"], 2, "--bytes 0: an item takes 1 to 64 bytes"),
+        (["--bytes", "65"], 2, "--bytes 65: an item takes 1 to 64 bytes"),
+        (["--bytes=-4"], 2, "--bytes -4"),
+        (["--bytes", "2.5"], 2, "--bytes"),
+        (["--user-form", "free"], 2, "--user-form"),
+        (["--user-form", "table", "--preset", "trained"], 2, "student.user_form"),
         (["--config", "nowhere.toml"], 2, "nowhere.toml"),
         (["--items", "nowhere.csv"], 3, "nowhere.csv"),
         ([], 2, "codewords"),  # two items cannot fill 256 codewords
@@ -139,9 +204,11 @@ def test_unusable_options_are_refused(refused, write, tmp_path, words, code, sai
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[teacher]\nwidht = 8\n", "teacher.widht"),
+        ("[teacher]\nwidht = 8\n", "teacher.auto.widht"),
+        ("[teacher]\nkind = 'ials'\nwidht = 8\n", "teacher.ials.widht"),
         ("speed = 8\n", "speed"),
-        ("[teacher]\nwidth = 0\n", "teacher.width"),
+        ("[teacher]\nkind = 'ials'\nwidth = 0\n", "teacher.ials.width"),
+        ("[users]\nform = 'free'\n", "users.form"),
         ("[teacher\n", "cannot be read as TOML"),
     ],
 )

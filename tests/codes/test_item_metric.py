@@ -60,6 +60,23 @@ def test_groups_hold_every_item_once_and_skip_empty_cells() -> None:
     assert sorted(rows.tolist()) == [0, 1, 2, 3]
 
 
+def test_the_metric_of_some_items_measures_them_alike() -> None:
+    matrices = np.stack([np.eye(4), 4 * np.eye(4)]).astype(np.float32)
+    rows = np.array([7, 2, 3])
+    cells = np.array([1, 0, 1, 1, 0, 1, 1, 0, 0], np.int32)
+    for metric in (ItemMetric(cells, matrices), ItemMetric.euclidean(4)):
+        some = metric.of_items(rows).errors(DIFFERENCE[rows])
+        np.testing.assert_allclose(some, metric.errors(DIFFERENCE)[rows], rtol=1e-6)
+
+
+def test_the_mean_counts_every_items_matrix_by_its_weight() -> None:
+    matrices = np.stack([np.eye(2), np.diag([3.0, 5.0])]).astype(np.float32)
+    metric = ItemMetric(np.array([0, 1, 1], np.int32), matrices)
+    by_hand = (2 * np.eye(2) + 2 * np.diag([3.0, 5.0])) / 4
+    np.testing.assert_allclose(metric.mean(np.array([2.0, 1.5, 0.5])), by_hand)
+    assert np.array_equal(ItemMetric.euclidean(2).mean(np.ones(3)), np.eye(2))
+
+
 def test_refuses_cells_of_another_catalogue() -> None:
     metric = ItemMetric(np.zeros(5, np.int32), np.eye(4, dtype=np.float32)[None])
     for num_items in (3, 9):

@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightrec.codes import additive_quantization as module
-from lightrec.codes.additive_quantization import RIDGE, refit_codebooks, relative_error
+from lightrec.codes import refit_codebooks as module
+from lightrec.codes.additive_quantization import relative_error
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.item_metric import ItemMetric
+from lightrec.codes.refit_codebooks import RIDGE, refit_codebooks
 
 
 def problem(

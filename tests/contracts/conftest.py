@@ -81,6 +81,11 @@ CODED_MODELS: dict[str, tuple[UserForm, type[np.floating[Any]], Callable[[], Ite
     ),
     "eight half-bytes, free users": ("free", np.float32, lambda: _random_codes(350, 8, 16, 8)),
     "one byte, fitted users": ("fitted", np.float16, lambda: _random_codes(350, 1, 256, 4)),
+    "four bytes, fitted users beyond a map": (
+        "fitted",
+        np.float32,
+        lambda: _random_codes(450, 4, 256, 11),
+    ),
     "odd sizes, linear users": ("linear", np.float32, lambda: _random_codes(333, 5, 7, 9)),
     "odd sizes, mlp users": ("mlp", np.float32, lambda: _random_codes(333, 3, 3, 5)),
     "score tables": ("table", np.float32, lambda: _random_codes(600, 4, 256, 8)),
@@ -100,8 +105,10 @@ SCANS: dict[str, Callable[[ItemCodes], Scan]] = {
 }
 
 
-def _map_weights(form: str, width: int, rng: np.random.Generator) -> dict[str, np.ndarray] | None:
-    if form == "linear":
+def _map_weights(
+    form: str, width: int, mapped: bool, rng: np.random.Generator
+) -> dict[str, np.ndarray] | None:
+    if form == "linear" or (form == "fitted" and mapped):
         return {"0.weight": rng.normal(size=(width, 6)).astype(np.float32)}
     if form == "mlp":
         return {
@@ -120,7 +127,7 @@ def _coded_model(name: str) -> Model:
     rng = np.random.default_rng(len(name))
     # Whole numbers, so that many sums are exact and different items tie.
     shape = (NUM_USERS, *codes.codebooks.shape[:2]) if form == "table" else (NUM_USERS, width)
-    weights = _map_weights(form, width, rng)
+    weights = _map_weights(form, width, name.endswith("beyond a map"), rng)
     pairs = rng.integers((NUM_USERS - 1, num_items), size=(200, 2))  # the last user has none
     text_ids = len(name) % 2 == 0
     return Model(

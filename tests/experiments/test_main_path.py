@@ -50,14 +50,14 @@ FIELDS = {
 }
 
 
-def small(preset="default", **changes):
-    config = load_config(
+def small(preset):
+    assert preset == "trained"  # the one that has a student
+    return load_config(
         preset,
         teacher={"epochs": 6, "evaluate_every": 2, "width": 8, "learning_rate": 0.01},
         codes={"num_codewords": 16, "rounds": 1},
         student={"epochs": 2},
     )
-    return config
 
 
 @pytest.fixture

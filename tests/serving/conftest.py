@@ -25,7 +25,9 @@ def _user_values(form: str, rng: np.random.Generator) -> np.ndarray:
     return rng.normal(size=(NUM_USERS, WIDTH)).astype(np.float32)
 
 
-def _map_weights(form: str, rng: np.random.Generator) -> dict[str, np.ndarray] | None:
+def _map_weights(form: str, mapped: bool, rng: np.random.Generator) -> dict[str, Any] | None:
+    if form == "fitted" and mapped:
+        return {"0.weight": rng.normal(size=(WIDTH, QUERY_WIDTH)).astype(np.float32)}
     widths = {"linear": (QUERY_WIDTH, WIDTH), "mlp": (QUERY_WIDTH, 5, WIDTH)}.get(form)
     if widths is None:
         return None
@@ -45,10 +47,12 @@ def _make_model(
     dtype: Any = np.float32,
     with_history: bool = True,
     with_float_items: bool = True,
+    mapped: bool = False,
+    config: dict[str, Any] | None = None,
     item_columns: dict[str, Any] | None = None,
 ) -> Model:
     rng = np.random.default_rng(seed)
-    weights = _map_weights(form, rng)
+    weights = _map_weights(form, mapped, rng)
     query_width = WIDTH if weights is None else QUERY_WIDTH
     pairs = rng.integers((NUM_USERS, NUM_ITEMS), size=(70, 2))
     columns = {
@@ -57,7 +61,7 @@ def _make_model(
         "year": pl.Series([None if row % 7 == 0 else 1990 + row % 5 for row in range(NUM_ITEMS)]),
     }
     return Model(
-        config={},
+        config=config or {},
         item_codes=ItemCodes(
             rng.integers(0, 16, (NUM_ITEMS, 3), dtype=np.uint8),
             rng.normal(size=(3, 16, WIDTH)).astype(np.float32),

@@ -11,7 +11,10 @@ import pytest
 from lightrec.artifact.contents import Model, Users
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.serving import Recommender
-from lightrec.serving.fold_in import FoldIn, catalogue_gram, median_norm
+from lightrec.serving.fold_in import FoldIn, median_norm
+from lightrec.serving.item_vectors import DecodedItems, FloatItems, ItemVectors
+
+KINDS = ("decoded", "float32", "float16")
 
 
 def make_codes(
@@ -24,20 +27,19 @@ def make_codes(
     )
 
 
-def test_the_gram_matrix_of_the_catalogue_needs_no_decoding(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    codes = make_codes()
-    items = codes.decode().astype(np.float64)
-    monkeypatch.setattr("lightrec.serving.fold_in._ITEMS_AT_ONCE", 64)
-    np.testing.assert_allclose(catalogue_gram(codes), items.T @ items, rtol=1e-5, atol=1e-4)
+def make_items(kind: str) -> ItemVectors:
+    """200 items of width 5."""
+    if kind == "decoded":
+        return DecodedItems(make_codes())
+    return FloatItems(np.random.default_rng(7).normal(size=(200, 5)).astype(kind))
 
 
-def test_a_vector_minimises_the_loss_of_implicit_als() -> None:
-    codes, weight, ridge = make_codes(), 40.0, 2.0
-    items = codes.decode().astype(np.float64)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_vector_minimises_the_loss_of_implicit_als(kind: str) -> None:
+    catalogue, weight, ridge = make_items(kind), 40.0, 2.0
+    items = catalogue.of(np.arange(200)).astype(np.float64)
     liked = np.array([3, 17, 90])
-    (vector,) = FoldIn(codes, catalogue_weight=weight, ridge=ridge).vectors([liked])
+    (vector,) = FoldIn(catalogue, catalogue_weight=weight, ridge=ridge).vectors([liked])
     mean_square = (items**2).sum(axis=1).mean()
 
     def loss(p: np.ndarray) -> float:
@@ -51,12 +53,23 @@ def test_a_vector_minimises_the_loss_of_implicit_als() -> None:
 
 def test_vectors_have_the_length_of_stored_users() -> None:
     codes = make_codes()
-    vectors = FoldIn(codes, norm=2.5).vectors([np.array([1]), np.arange(150)])
+    vectors = FoldIn(DecodedItems(codes), norm=2.5).vectors([np.array([1]), np.arange(150)])
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 2.5, rtol=1e-6)
 
 
-def test_one_history_or_many_is_the_same_to_the_last_bit() -> None:
-    fold_in = FoldIn(make_codes(), norm=1.0)
+def test_decoded_items_given_as_floats_fold_in_alike() -> None:
+    codes = make_codes()
+    histories = [np.array([3, 17, 90]), np.arange(60)]
+    np.testing.assert_allclose(
+        FoldIn(FloatItems(codes.decode())).vectors(histories),
+        FoldIn(DecodedItems(codes)).vectors(histories),
+        rtol=1e-5,
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_history_or_many_is_the_same_to_the_last_bit(kind: str) -> None:
+    fold_in = FoldIn(make_items(kind), norm=1.0)
     rng = np.random.default_rng(2)
     histories = [np.unique(rng.integers(200, size=size)) for size in (1, 2, 7, 100)]
     together = fold_in.vectors(histories)
@@ -70,14 +83,22 @@ def test_nothing_to_go_by_is_a_zero_vector() -> None:
         np.array([[0], [1], [2]], np.uint8),
         np.array([[[1, 2], [-1, -2], [3, 1]]], np.float32),
     )
-    assert not FoldIn(codes, norm=1.0).vectors([np.empty(0, np.int32)]).any()
-    vectors = FoldIn(cancelling, norm=1.0).vectors([np.array([0, 1]), np.array([0])])
+    assert not FoldIn(DecodedItems(codes), norm=1.0).vectors([np.empty(0, np.int32)]).any()
+    vectors = FoldIn(DecodedItems(cancelling), norm=1.0).vectors([np.array([0, 1]), np.array([0])])
     assert vectors.any(axis=1).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("size", [1e-40, 1e-20, 1e15])
+def test_items_of_any_size_give_finite_vectors(size: float) -> None:
+    vectors = (size * np.random.default_rng(8).normal(size=(50, 3)).clip(-1, 1)).astype(np.float32)
+    (vector,) = FoldIn(FloatItems(vectors)).vectors([np.array([4, 9])])
+    assert vector.any()
+    assert np.abs(vector).max() <= np.float32(1e15)
 
 
 def test_a_catalogue_of_zero_vectors_is_survived() -> None:
     codes = ItemCodes(np.zeros((4, 2), np.uint8), np.zeros((2, 3, 2), np.float32))
-    assert not FoldIn(codes, norm=1.0).vectors([np.array([0, 1])]).any()
+    assert not FoldIn(DecodedItems(codes), norm=1.0).vectors([np.array([0, 1])]).any()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
@@ -96,7 +117,9 @@ def test_a_history_leads_to_more_of_its_kind() -> None:
     books = np.stack([centres, 0.2 * rng.normal(size=(8, 8))]).astype(np.float32)
     kinds = np.repeat(np.arange(8), 50)
     codes = ItemCodes(np.stack([kinds, rng.integers(0, 8, 400)], axis=1).astype(np.uint8), books)
-    vectors = FoldIn(codes, norm=1.0).vectors([np.flatnonzero(kinds == k)[:3] for k in range(8)])
+    vectors = FoldIn(DecodedItems(codes), norm=1.0).vectors(
+        [np.flatnonzero(kinds == k)[:3] for k in range(8)]
+    )
     best = np.argsort(-vectors @ codes.decode().T, axis=1)[:, :20]
     assert (kinds[best] == np.arange(8)[:, np.newaxis]).mean() > 0.95
 

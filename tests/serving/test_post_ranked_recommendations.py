@@ -11,6 +11,8 @@ import pytest
 from lightrec.artifact.contents import Model
 from lightrec.errors import ArgumentError
 from lightrec.serving import Recommender
+from lightrec.serving.fold_in import FoldIn
+from lightrec.serving.item_vectors import FloatItems
 
 
 @pytest.mark.parametrize("form", ["identity", "free", "fitted"])
@@ -38,8 +40,11 @@ def test_post_ranking_the_whole_catalogue_is_ranking_by_floats(
     assert answer.items == [f"i{row}" for row in np.argsort(-(model.float_items @ vector))]
 
 
-def test_vectors_meet_float_items_before_the_map(make_model: Callable[..., Model]) -> None:
-    model = make_model("linear")
+@pytest.mark.parametrize("form", ["linear", "fitted"])
+def test_vectors_meet_float_items_before_the_map(
+    make_model: Callable[..., Model], form: str
+) -> None:
+    model = make_model(form, mapped=True)
     vector = np.array([1.0, -2.0, 0.5, 3.0])
     answer = Recommender(model).recommend(vectors=[vector, -vector], k=60, post_ranking=60)
     assert model.float_items is not None
@@ -52,6 +57,7 @@ def test_vectors_meet_float_items_before_the_map(make_model: Callable[..., Model
     ("form", "request_"),
     [
         ("table", {"users": "u1"}),
+        ("fitted", {"users": "u1"}),
         ("linear", {"users": "u1"}),
         ("mlp", {"users": ["u1", "u2"]}),
         ("linear", {"histories": ["i1"]}),
@@ -60,17 +66,31 @@ def test_vectors_meet_float_items_before_the_map(make_model: Callable[..., Model
 def test_queries_outside_the_teachers_space_are_refused(
     make_model: Callable[..., Model], form: str, request_: dict[str, Any]
 ) -> None:
-    with pytest.raises(ArgumentError, match=f"form '{form}' do not have.*vectors="):
-        Recommender(make_model(form)).recommend(**request_, post_ranking=20)
+    with pytest.raises(ArgumentError, match=f"form '{form}' do not have.*vectors=") as caught:
+        Recommender(make_model(form, mapped=True)).recommend(**request_, post_ranking=20)
+    assert ("histories=" in str(caught.value)) == (form in ("fitted", "table"))
 
 
 def test_histories_can_be_post_ranked(make_model: Callable[..., Model]) -> None:
-    for form in ("identity", "table"):
-        recommender = Recommender(make_model(form))
+    for form in ("identity", "table", "fitted"):
+        recommender = Recommender(make_model(form, mapped=True))
         plain = recommender.recommend(histories=["i1", "i2"], k=20)
         answer = recommender.recommend(histories=["i1", "i2"], k=20, post_ranking=20)
         assert set(answer.items) == set(plain.items)
         assert answer.items != plain.items
+
+
+@pytest.mark.parametrize("form", ["identity", "table", "fitted"])
+def test_histories_meet_float_items_as_users_of_the_teacher(
+    make_model: Callable[..., Model], form: str
+) -> None:
+    model = make_model(form, mapped=True)
+    assert model.float_items is not None
+    (vector,) = FoldIn(FloatItems(model.float_items)).vectors([np.array([1, 2])])
+    answer = Recommender(model).recommend(
+        histories=["i1", "i2"], k=60, post_ranking=60, exclude_seen=False
+    )
+    assert answer.items == [f"i{row}" for row in np.argsort(-(model.float_items @ vector))]
 
 
 def test_filters_hold_before_and_after(make_model: Callable[..., Model]) -> None:

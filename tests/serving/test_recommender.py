@@ -121,6 +121,18 @@ def test_the_popularity_fallback_honours_filters(recommender: Recommender) -> No
     assert sorted(answer.items) == ["i3", "i6"]
 
 
+def test_vectors_of_the_teachers_space_meet_codebooks_of_fitted_users_through_the_map(
+    make_model: Callable[..., Model],
+) -> None:
+    model = make_model("fitted", mapped=True)
+    assert model.query_width == 4
+    vectors = np.random.default_rng(6).normal(size=(5, 4)).astype(np.float32)
+    scores = Recommender(model).score(vectors=vectors, items=model.item_ids.ids(range(60)))
+    assert model.users.map_weights is not None
+    expected = vectors @ model.users.map_weights["0.weight"].T @ model.item_codes.decode().T
+    np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_vectors_are_queries_in_the_space_of_the_teacher(
     make_model: Callable[..., Model], form: str

@@ -59,6 +59,52 @@ def test_a_cosine_schedule_falls_to_one_percent(batches) -> None:
     assert moves(objective) == pytest.approx(expected, rel=1e-4)
 
 
+def test_a_geometric_schedule_falls_to_a_fifth(batches) -> None:
+    objective = Sliding()
+    config = LoopConfig(epochs=10, learning_rate=0.01, schedule="geometric")
+    fit(objective, batches, config, name="toy")
+    expected = [0.01 * 5 ** -(step / 40) for step in range(39)]
+    assert moves(objective) == pytest.approx(expected, rel=1e-4)
+    assert moves(objective)[-1] == pytest.approx(0.01 / 5, rel=0.1)
+
+
+def test_stopping_early_leaves_the_geometric_schedule_as_it_is(batches) -> None:
+    config = LoopConfig(epochs=10, learning_rate=0.01, schedule="geometric")
+    whole, short = Sliding(), Sliding()
+    fit(whole, batches, config, name="toy")
+    fit(short, batches, config, name="toy", stop_after=4)
+    assert short.seen == whole.seen[: 4 * batches.steps_per_epoch]
+
+
+class Descending(Sliding):
+    """Says itself what moves it: plain gradient descent."""
+
+    asked: float | None = None
+
+    def optimiser(self, learning_rate: float) -> torch.optim.Optimizer:
+        self.asked = learning_rate
+        return torch.optim.SGD([self.place], lr=learning_rate)
+
+
+def test_an_objective_says_what_moves_it(batches) -> None:
+    objective = Descending()
+    config = LoopConfig(epochs=3, learning_rate=0.01, schedule="geometric")
+    fit(objective, batches, config, name="toy")
+    assert objective.asked == 0.01
+    expected = [0.01 * 0.2 ** (step / 12) for step in range(11)]  # the gradient is 1
+    assert moves(objective) == pytest.approx(expected, rel=1e-9)
+
+
+def test_unless_it_says_otherwise_adam_moves_what_asks_for_a_gradient() -> None:
+    objective = Sliding()
+    objective.fixed = nn.Parameter(torch.ones(2), requires_grad=False)
+    optimiser = objective.optimiser(0.25)
+    assert type(optimiser) is torch.optim.Adam
+    (group,) = optimiser.param_groups
+    assert group["lr"] == 0.25
+    assert group["params"] == [objective.place]
+
+
 def test_stopping_after_some_epochs_is_the_prefix_of_the_longer_run(
     batches, config, history, sha
 ) -> None:
@@ -284,3 +330,16 @@ def test_an_objective_must_say_its_losses(batches) -> None:
 def test_refuses_settings_out_of_range(settings: dict) -> None:
     with pytest.raises(ConfigError, match=next(iter(settings))):
         validated(LoopConfig, settings, "run.toml")
+
+
+def test_a_start_that_is_not_to_be_judged_is_neither_measured_nor_kept(batches) -> None:
+    config = LoopConfig(epochs=3, learning_rate=0.01, evaluate_start=False)
+    result = fit(Sliding(), batches, config, name="toy", validation=scripted([0.1, 0.3, 0.2]))
+    assert result.epochs == 2
+    assert [epoch for epoch, _ in result.curve] == [1, 2, 3]
+
+
+def test_a_start_is_judged_where_nothing_else_is(batches) -> None:
+    config = LoopConfig(epochs=0, evaluate_start=False)
+    result = fit(Sliding(), batches, config, name="toy", validation=scripted([0.1]))
+    assert (result.epochs, result.metrics) == (0, {"quality": 0.1})

@@ -28,6 +28,8 @@ def model_card(model: Model, file_sizes: Mapping[str, int]) -> str:
         file_sizes: Bytes by file name.
     """
     codes, per_item, per_user = model.item_codes, model.bytes_per_item, model.bytes_per_user
+    stores_tables = model.users.form == "table"
+    values = "score table" if stores_tables else "vector"
     lines = [
         "# A LightRec model",
         "",
@@ -35,7 +37,8 @@ def model_card(model: Model, file_sizes: Mapping[str, int]) -> str:
         f"{codes.num_codebooks} bytes, each an index into a codebook of {codes.num_codewords} "
         f"codewords of width {codes.width}; its score is the sum of {codes.num_codebooks} entries "
         f"of the user's score table. The users are {_FORMS[model.users.form]} "
-        f"(`{model.users.form}`).",
+        f"(`{model.users.form}`)"
+        f"{', and no codebook is read for a known user' if stores_tables else ''}.",
         "",
         "## Size",
         "",
@@ -44,8 +47,9 @@ def model_card(model: Model, file_sizes: Mapping[str, int]) -> str:
         f"| an item: codes | {per_item.codes:.2f} |",
         f"| an item: codes and codebooks | {per_item.all_in:.2f} |",
         f"| an item: external id | {per_item.ids:.2f} |",
-        f"| a user: {'score table' if model.users.form == 'table' else 'vector'} and map "
+        f"| a user (`{model.users.form}`): {values}{' and map' if per_user.map else ''} "
         f"| {per_user.all_in:.2f} |",
+        f"| a user: external id | {per_user.ids:.2f} |",
         *(f"| `{name}` | {size:,} |" for name, size in file_sizes.items()),
         "",
     ]

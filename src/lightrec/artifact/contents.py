@@ -25,13 +25,15 @@ class Users:
 
     Attributes:
         form: `identity` the teacher's vectors; `linear`, `mlp` a map of them; `free` vectors
-            trained by gradient; `fitted` vectors fitted to the codes; `table` a score table of
-            each user's own.
+            trained by gradient; `fitted` vectors fitted to the codes, whose codebooks may have been
+            fitted to them in turn; `table` a score table of each user's own.
         values: Float32 or float16; vectors (M, D), or score tables (M, B, W) when the form is
             `table`.
-        map_weights: The map of `linear` and `mlp`, which query vectors go through too: float32
-            arrays `K.weight` (out, in) and, if there is one, `K.bias` (out,), for the layers in
-            ascending K. None for the other forms.
+        map_weights: The map from the teacher's space to the codebooks', which query vectors go
+            through: float32 arrays `K.weight` (out, in) and, if there is one, `K.bias` (out,), for
+            the layers in ascending K. `linear` and `mlp` always have it. `fitted` users have
+            `0.weight` (D, T) alone where the codebooks are no longer in the teacher's space, and
+            None where they are. None for the other forms.
     """
 
     form: UserForm
@@ -87,7 +89,7 @@ class BytesPerUser:
 
     Attributes:
         values: The user's vector or score table.
-        map: The map of `linear` and `mlp`, shared out over the users.
+        map: The map of `linear`, `mlp` and `fitted`, shared out over the users.
         ids: The external ids; not part of `all_in`.
     """
 
@@ -114,8 +116,9 @@ class Model:
         item_columns: N rows; `popularity` (Int64), and any further flat columns such as `title`.
         history: The training pairs, if they are kept.
         selection: How new items are encoded, if that is known.
-        float_items: (N, T) float32 or float16 teacher vectors for post-ranking, if they are kept.
-            Their width T is that of query vectors. Memory-mapped in a loaded model.
+        float_items: (N, T) float32 or float16 teacher vectors, for post-ranking and to fit new
+            users as the stored ones were, if they are kept. Their width T is that of query
+            vectors. Memory-mapped in a loaded model.
         digest: Digest of the manifest that the model was loaded from; None for a new model.
     """
 

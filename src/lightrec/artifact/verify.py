@@ -125,11 +125,11 @@ def _check_users(users: Users, model: Model) -> None:
         _check_floats(USERS, "values", values, MAX_MAGNITUDE)
     else:
         raise ArtifactError(f"{USERS}: the user form {users.form!r} is not known")
-    mapped = users.form in ("linear", "mlp")
+    needs_map = users.form in ("linear", "mlp")
     _check(
-        mapped == bool(users.map_weights),
+        bool(users.map_weights) == needs_map or users.form == "fitted",
         USERS,
-        f"users of the form {users.form} have {'no map' if mapped else 'a map'}",
+        f"users of the form {users.form} have {'no map' if needs_map else 'a map'}",
     )
     if users.map_weights:
         _check_map(users, codes.width)
@@ -144,11 +144,16 @@ def _check_map(users: Users, width: int) -> None:
         _check(kind is not None, USERS, f"the map has an array named {name!r}")
         _check_floats(USERS, f"map {name}", array, MAX_MAGNITUDE)
         _check(array.dtype == np.float32, USERS, f"map {name} must be float32, not {array.dtype}")
+    _check(
+        users.form != "fitted" or weights.keys() == {"0.weight"},
+        USERS,
+        f"a fitted map is 0.weight alone, not {', '.join(sorted(weights))}",
+    )
     layers = sorted({layer_of(name) for name in weights})
     _check(
-        (len(layers) == 1) == (users.form == "linear"),
+        (len(layers) == 1) == (users.form != "mlp"),
         USERS,
-        f"a {users.form} map cannot have {len(layers)} layers",
+        f"a map of the form {users.form} cannot have {len(layers)} layers",
     )
     size = None
     for layer in layers:

@@ -8,7 +8,7 @@ from lightrec.cli.terminal import show, show_table
 
 if TYPE_CHECKING:
     from lightrec.artifact import Model
-    from lightrec.comparison import Comparison
+    from lightrec.comparison import Comparison, ComparisonRow
 
 _MEANINGS = {
     "popularity": "popularity (same for all)",
@@ -16,6 +16,11 @@ _MEANINGS = {
     "rvq": "rvq (residual k-means)",
     "aq": "aq (additive quantisation)",
     "lightrec": "lightrec",
+}
+_FORMS = {
+    "identity": "users as the teacher's",
+    "fitted": "users fitted to the codes",
+    "table": "users as score tables",
 }
 _METRICS = {
     "recall@20": "Recall@20",
@@ -46,7 +51,7 @@ def show_comparison(comparison: Comparison) -> None:
     columns += ["µs/query"] if timed else []
     rows = [
         [
-            _MEANINGS.get(row.model, row.model),
+            _name(row),
             *(row.metrics[name] for name in _METRICS),
             row.bytes_per_item,
             row.bytes_per_user,
@@ -56,3 +61,19 @@ def show_comparison(comparison: Comparison) -> None:
     ]
     decimals = {"bytes/item": 1, "bytes/user": 1, "µs/query": 0}
     show_table(columns, rows, title=f"Measured on {comparison.title}:", decimals=decimals)
+
+
+def show_choice(comparison: Comparison, tolerance: float) -> None:
+    """Prints which form of users was shipped, and by which rule, where there was a choice."""
+    forms = [row.variant for row in comparison.rows if row.model == "lightrec"]
+    if len(forms) > 1:
+        show(
+            f"Kept: {forms[-1]}. Of the forms that come within {100 * tolerance:g} % of the best "
+            "Recall@100 + NDCG, it takes"
+        )
+        show("the fewest bytes a user; --user-form of train and compress asks for another.")
+
+
+def _name(row: ComparisonRow) -> str:
+    name = _MEANINGS.get(row.model, row.model)
+    return f"{name} ({row.variant}: {_FORMS[row.variant]})" if row.variant in _FORMS else name

@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lightrec.cli.comparison_table import show_bytes, show_comparison
+from lightrec.cli.comparison_table import show_bytes, show_choice, show_comparison
 from lightrec.cli.options import (
+    BytesPerItem,
+    FormOfUsers,
     ItemColumn,
+    KeepFloatItems,
     ModelOut,
     RatingAbove,
     RatingColumn,
     TimestampColumn,
     UserColumn,
     Verbose,
+    changed_settings,
     column_names,
 )
 from lightrec.cli.terminal import in_words, set_up_log, show, show_next
@@ -60,12 +64,12 @@ def compress(
         Path | None,
         typer.Option(metavar="FILE", help="Pairs that they were not trained on, to measure on."),
     ] = None,
+    num_bytes: BytesPerItem = None,
+    user_form: FormOfUsers = None,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="TOML file with settings.")
     ] = None,
-    keep_float_items: Annotated[
-        bool, typer.Option("--keep-float-items", help="Keep float16 vectors for post-ranking.")
-    ] = False,
+    keep_float_items: KeepFloatItems = False,
     user_column: UserColumn = None,
     item_column: ItemColumn = None,
     rating_column: RatingColumn = None,
@@ -73,20 +77,27 @@ def compress(
     rating_above: RatingAbove = None,
     verbose: Verbose = False,
 ) -> None:
-    """Compress vectors that you already have to 4 bytes an item; no training.
+    """Compress vectors that you already have to a few bytes an item; no training.
 
     Vectors: .npy of shape (rows, width); .safetensors with such an array; or
     .parquet with an id column and one column of lists, or one number column a
     dimension. float16, float32 and float64 are read.
     Ids: .txt with one id a line; the first column of .csv or .parquet; .npy.
 
+    Users stay as they are unless --user-form says otherwise. More of their
+    ranking survives where they are fitted to the codes (fitted) or get score
+    tables of their own (table, 2 KB a user at 4 bytes an item). `auto` makes all
+    three and keeps the smallest that is about as good as any on --test. Query
+    vectors from a live user tower can be asked of any of them.
+
     Printed: how much of the float top 100 the codes keep and, where there are
     pairs, ranking quality before and after.
 
     Examples:
       lightrec compress --items items.npy --users users.npy --out model
+      lightrec compress --items items.npy --users users.npy --bytes 8 --out model
       lightrec compress --items items.parquet --test likes.csv --users u.npy
-        --user-ids u.txt --out model
+        --user-ids u.txt --user-form auto --out model
     """
     from lightrec.artifact.save import check_target
     from lightrec.comparison import Comparison
@@ -94,14 +105,14 @@ def compress(
     from lightrec.compress import compress as compress_vectors
     from lightrec.interactions import Interactions
     from lightrec.read_vectors import read_ids, read_vectors
-    from lightrec.settings import read_toml, validated
+    from lightrec.settings import merged, read_toml, validated
 
     if verbose:
         set_up_log(verbose=True)
     check_target(out)
-    settings = CompressConfig()
-    if config is not None:
-        settings = validated(CompressConfig, read_toml(config), str(config))
+    chosen = {} if config is None else read_toml(config)
+    changes = changed_settings(num_bytes, user_form)
+    settings = validated(CompressConfig, merged(chosen, changes), str(config or "the options"))
     columns = column_names(user_column, item_column, rating_column, timestamp_column)
 
     def vectors(path: Path, what: str, *, one: bool = False) -> Vectors:
@@ -146,8 +157,10 @@ def compress(
     show(f"bytes per item, codebooks counted: {model.bytes_per_item.all_in:,.1f}")
     show_bytes(model)
     if "comparison" in model.config:
+        comparison = Comparison.from_json(model.config["comparison"])
         show()
-        show_comparison(Comparison.from_json(model.config["comparison"]))
+        show_comparison(comparison)
+        show_choice(comparison, settings.users.tolerance)
     show()
     show(f"The model is in {out}.")
     place, item = in_words(out), in_words(model.item_ids.ids([0])[0])

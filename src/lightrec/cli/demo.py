@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lightrec.cli.comparison_table import show_comparison
+from lightrec.cli.comparison_table import show_choice, show_comparison
 from lightrec.cli.options import Verbose
 from lightrec.cli.terminal import flush_output, in_words, set_up_log, show, show_next
 from lightrec.cli.write_tables import write_table
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 _USERS, _BOOKS, _SEED = 2500, 12000, 0
 _SETTINGS: dict[str, Any] = {
-    "teacher": {"learning_rate": 2e-3, "epochs": 24, "evaluate_every": 4, "patience": 1},
-    "student": {"epochs": 6, "patience": 3},
+    "teacher": {"kind": "ials", "width": 32, "l2": 0.6, "sweeps": 8},
+    "codes": {"kmeans_iterations": 10, "rounds": 2},
+    "ranking": {"cells": 64, "users": 2000},
 }
-"""The default preset at the pace of a demonstration: faster steps and fewer of them."""
+"""The default preset at the pace of a demonstration: a quick teacher, and less effort."""
 _READERS, _TITLES = 3, 4
 
 
@@ -61,9 +62,10 @@ def demo(
     show(pairs.report.describe())
     show("Training a float teacher, then 4-byte items from it ...")
     flush_output()
+    settings = load_config("default", **_SETTINGS)
     model = train(
         pairs,
-        config=load_config("default", **_SETTINGS),
+        config=settings,
         items=books,
         run_folder=out / "model.run",
         progress=True,
@@ -75,6 +77,7 @@ def demo(
     show_comparison(comparison.with_times(query_times(model)))
     show("(µs/query: the best 100 of all books, median of 200 readers, on this machine; teacher:")
     show("float vectors in numpy. bytes/item counts the codebooks, shared by all books.)")
+    show_choice(comparison, settings.users.tolerance)
     _show_readers(model)
     place = in_words(folder)
     user = in_words(model.user_ids.ids([0])[0])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -14,8 +15,8 @@ from lightrec.errors import ArgumentError
 
 def experiment(
     name: Annotated[
-        Literal["main_path", "choices", "timings"],
-        typer.Argument(metavar="NAME", help="main_path, choices or timings"),
+        Literal["main_path", "best", "budgets", "fold_in", "choices", "best_choices", "timings"],
+        typer.Argument(metavar="NAME", help="One of those below."),
     ],
     data: Annotated[
         list[str] | None,
@@ -49,34 +50,34 @@ def experiment(
     main_path: popularity, the float teacher, the quantisers and LightRec
     trained from each of them, on citeulike-t and gowalla.
 
-    timings: how long its parts take; for an idle machine.
+    best: the preset `default`: the teacher that it chooses, and four bytes an
+    item made from it, with users in three forms.
 
-    choices: every variant that was tried for the presets, on validation
-    pairs of split 0 only.
+    budgets, fold_in: the same with two to sixteen bytes an item; the same for
+    users whom training never saw. Split 0 only.
+
+    choices, best_choices: every variant that was tried for the presets
+    `trained` and `default`, on validation pairs of split 0 only.
+
+    timings: how long the parts take; for an idle machine.
 
     Examples:
       lightrec experiment main_path
-      lightrec experiment main_path --data gowalla --splits 0 -v
+      lightrec experiment best --data gowalla --splits 0 -v
     """
     if verbose:
         set_up_log(verbose=True)
-    seeds = None if splits is None else _seeds(splits)
+    options: dict[str, Any] = {"root": data_root}
     if name == "timings":
-        if seeds is not None or data or stale:
+        if splits is not None or data or stale:
             raise ArgumentError("timings are always the same ones, measured anew: no other option")
-        from lightrec.experiments import timings
-
-        file = timings.run(root=data_root)
-    elif name == "choices":
-        if seeds is not None:
-            raise ArgumentError("choices are made on split 0 only; leave --splits out")
-        from lightrec.experiments import choices
-
-        file = choices.run(data or ("citeulike-t",), root=data_root, stale=stale, progress=True)
     else:
-        from lightrec.experiments import main_path
-
-        file = main_path.run(data, seeds, root=data_root, stale=stale, progress=True)
+        options |= {"data": data, "stale": stale, "progress": True}
+    if splits is not None:
+        if name not in ("main_path", "best"):
+            raise ArgumentError(f"{name} is measured on split 0 only; leave --splits out")
+        options["splits"] = _seeds(splits)
+    file = import_module(f"lightrec.experiments.{name}").run(**options)
     show(f"written: {file}")
 
 

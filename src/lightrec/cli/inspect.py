@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def inspect(model: ModelPath, as_json: Json = False) -> None:
-    """Show what is in a model: sizes, bytes per item, codebook health, digests.
+    """Show what is in a model: sizes, bytes per item and per user, codebook health, digests.
 
     MODEL is a folder that train or compress wrote. Every byte of it is checked
     on the way.
@@ -41,7 +41,8 @@ def inspect(model: ModelPath, as_json: Json = False) -> None:
             show()
             show_comparison(Comparison.from_json(value))
         elif isinstance(value, Mapping):
-            show(f"{_words(name)}: " + ", ".join(f"{key} {_short(value[key])}" for key in value))
+            parts = (f"{_words(key)} {_short(part)}" for key, part in value.items())
+            show(f"{_words(name)}: {', '.join(parts)}")
         else:
             show(f"{_words(name)}: {_short(value)}")
 
@@ -66,13 +67,16 @@ def describe(model: Model, manifest: Manifest) -> dict[str, Any]:
             "ids": per_item.ids,
             "all_in_with_ids": per_item.all_in + per_item.ids,
         },
-        "user_form": model.users.form,
         "bytes_per_user": {
+            "form": model.users.form,
             "values": per_user.values,
             "map": per_user.map,
             "all_in": per_user.all_in,
             "ids": per_user.ids,
+            "all_in_with_ids": per_user.all_in + per_user.ids,
+            "codebooks_read_for_known_users": model.users.form != "table",
         },
+        "user_form": model.users.form,
         "codebook_health": {
             "codewords_used": list(codes.health.used),
             "perplexity": list(codes.health.perplexity),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+from lightrec.errors import ArgumentError
 
 if TYPE_CHECKING:
     from lightrec.interactions import ColumnNames
 
 _COLUMNS = "Columns of the table"
+_MOST_BYTES = 64  # num_codebooks allows no more; said here, so that --help need not load its class
 
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of the model.")]
 InteractionsPath = Annotated[
@@ -21,6 +24,33 @@ InteractionsPath = Annotated[
     ),
 ]
 ModelOut = Annotated[Path, typer.Option("--out", metavar="MODEL", help="Folder for the model.")]
+BytesPerItem = Annotated[
+    int | None,
+    typer.Option(
+        "--bytes",
+        metavar="N",
+        help="Bytes an item, 1 to 64, each an index into a codebook; 2, 3, 4, 6, 8 and 16 are "
+        "usual. More keep more of the ranking.",
+        show_default="4",
+    ),
+]
+FormOfUsers = Annotated[
+    Literal["identity", "fitted", "table", "auto"] | None,
+    typer.Option(
+        "--user-form",
+        metavar="FORM",
+        help="How users meet the codes. identity: as they are; fitted: as vectors fitted to the "
+        "codes; table: as score tables of their own; auto: as held-out pairs favour.",
+    ),
+]
+KeepFloatItems = Annotated[
+    bool,
+    typer.Option(
+        "--keep-float-items",
+        help="Keep float16 item vectors too, 2 bytes a number: to re-rank the best by them, and to "
+        "serve new users as well as known ones.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the log on standard error.")]
 
@@ -99,3 +129,18 @@ def column_names(
     from lightrec.interactions import ColumnNames
 
     return ColumnNames(user, item, rating, timestamp)
+
+
+def changed_settings(num_bytes: int | None, user_form: str | None) -> dict[str, dict[str, Any]]:
+    """What `--bytes` and `--user-form` say, as tables of the configuration."""
+    changes: dict[str, dict[str, Any]] = {}
+    if num_bytes is not None:
+        if not 1 <= num_bytes <= _MOST_BYTES:
+            raise ArgumentError(
+                f"--bytes {num_bytes}: an item takes 1 to {_MOST_BYTES} bytes, one a codebook; "
+                "2, 3, 4, 6, 8 and 16 are usual"
+            )
+        changes["codes"] = {"num_codebooks": num_bytes}
+    if user_form is not None:
+        changes["users"] = {"form": user_form}
+    return changes

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lightrec.cli.comparison_table import show_bytes, show_comparison
+from lightrec.cli.comparison_table import show_bytes, show_choice, show_comparison
 from lightrec.cli.options import (
+    BytesPerItem,
+    FormOfUsers,
     InteractionsPath,
     ItemColumn,
+    KeepFloatItems,
     MinUserPairs,
     ModelOut,
     RatingAbove,
@@ -18,6 +21,7 @@ from lightrec.cli.options import (
     TimestampColumn,
     UserColumn,
     Verbose,
+    changed_settings,
     column_names,
 )
 from lightrec.cli.terminal import flush_output, in_words, set_up_log, show, show_next
@@ -31,7 +35,7 @@ def train(
     interactions: InteractionsPath,
     out: ModelOut,
     preset: Annotated[
-        str, typer.Option(metavar="default|paper", help="Settings to start from.")
+        str, typer.Option(metavar="default|paper|trained", help="Settings to start from.")
     ] = "default",
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="TOML file that changes settings.")
@@ -40,6 +44,9 @@ def train(
         Path | None,
         typer.Option(metavar="FILE", help="Table of the catalogue: item_id, title, category ..."),
     ] = None,
+    num_bytes: BytesPerItem = None,
+    user_form: FormOfUsers = None,
+    keep_float_items: KeepFloatItems = False,
     seed: Annotated[int | None, typer.Option(min=0, help="Of everything that is drawn.")] = None,
     refit: Annotated[
         bool,
@@ -76,18 +83,27 @@ def train(
       user_id,item_id,rating,timestamp
       anna,0345339681,5,1136073600
 
-    A tenth of the pairs (the latest, where there are times) is held out to
-    choose epochs and to measure popularity, float vectors, residual k-means,
-    additive quantisation and LightRec side by side. Then the model is trained
-    on all pairs. Stopped? The same command goes on where it was.
+    A tenth of the pairs (the latest, where there are times) is held out. On
+    them the float teacher is chosen, and popularity, float vectors, residual
+    k-means, additive quantisation and LightRec are measured side by side, with
+    users in three forms: the teacher's vectors (identity), vectors fitted to
+    the codes (fitted) and score tables of their own (table). The smallest that
+    is about as good as any is kept, unless --user-form says which. Then the
+    model is trained on all pairs.
+
+    Presets: `default` chooses the teacher itself and needs no gradient for the
+    codes; `trained` learns them by gradient from a BPR teacher; `paper` does
+    so as the paper does.
 
     --config changes settings of the preset, in TOML:
 
-      teacher.width = 64
+      teacher.budget_minutes = 5
+      users.tolerance = 0.02
 
     Examples:
       lightrec train ratings.csv --out model
-      lightrec train plays.parquet --items songs.csv --out model --seed 7
+      lightrec train plays.parquet --items songs.csv --out model --bytes 8
+      lightrec train plays.parquet --out model --user-form identity --seed 7
     """
     from lightrec.artifact.save import check_target
     from lightrec.comparison import Comparison
@@ -100,7 +116,9 @@ def train(
     if verbose:
         set_up_log(verbose=True)
     check_target(out)
-    changes: dict[str, Any] = {} if seed is None else {"seed": seed}
+    changes: dict[str, Any] = changed_settings(num_bytes, user_form)
+    changes |= {} if seed is None else {"seed": seed}
+    changes |= {"keep_float_items": True} if keep_float_items else {}
     settings = load_config(preset, config, **changes)
     catalogue = None if items is None else _catalogue(items, item_column)
     pairs = Interactions.from_table(
@@ -134,9 +152,11 @@ def train(
     model.save(out, with_history=history)
     clear_checkpoints(folder)
     show()
-    show_comparison(Comparison.from_json(model.config["comparison"]))
+    comparison = Comparison.from_json(model.config["comparison"])
+    show_comparison(comparison)
     show_bytes(model)
-    if not model.config["student_epochs"]:
+    show_choice(comparison, settings.users.tolerance)
+    if model.config["student_epochs"] == 0:
         show("No epoch of training was better on these pairs than its start, which is kept.")
     show()
     shipped = "all pairs" if refit else "the pairs that were not held out (--no-refit)"

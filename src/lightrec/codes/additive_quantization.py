@@ -13,24 +13,20 @@ squares and ICM steps are those of Martinez et al., "LSQ++", ECCV 2018.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field
 
 from lightrec.codes.assignment import assign
+from lightrec.codes.finite_vectors import first_row_not_finite
 from lightrec.codes.item_codes import MAX_CODEWORDS, ItemCodes
 from lightrec.codes.item_metric import ItemMetric
+from lightrec.codes.refit_codebooks import checked_weights, refit_codebooks
 from lightrec.codes.residual_kmeans import residual_kmeans
 from lightrec.errors import ArgumentError
 from lightrec.settings import Settings
 
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
-
 BLOCK = 4_096  # items whose products with all codewords are held at once (16 MB at 4 x 256)
-RIDGE = 1e-4  # of the mean diagonal: the least-squares system is singular (a shift between books)
-CONJUGATE_GRADIENT_STEPS = 40
 
 
 class AdditiveQuantizationConfig(Settings):
@@ -50,6 +46,9 @@ class AdditiveQuantizationConfig(Settings):
     """ICM sweeps over the codebooks after the beam search."""
     popularity_power: float = Field(0.5, ge=0.0)
     """An item counts as (its training pairs + 1/2) to this power; 0: all items count the same."""
+    training_items: int = Field(1_048_576, ge=MAX_CODEWORDS)
+    """Codebooks of a larger catalogue are fitted to a random sample of as many items; then every
+    item is encoded with them once."""
 
 
 def popularity_weights(degrees: np.ndarray, power: float) -> np.ndarray:
@@ -83,7 +82,7 @@ def additive_quantization(
         config: Sizes and effort; the defaults when None.
         weights: (N,) how much an item's error counts; equal when None.
         metric: How an item's error is measured; squared Euclidean distance when None.
-        rng: Source of the k-means start.
+        rng: Source of the k-means start and of the sample of a large catalogue.
         on_round: Called after each round with its number and the relative weighted error.
 
     Returns:
@@ -94,10 +93,40 @@ def additive_quantization(
     """
     config = config or AdditiveQuantizationConfig()
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-    if vectors.ndim != 2 or not np.isfinite(vectors).all():
-        raise ArgumentError("item vectors must be (N, D) and finite")
-    weights = _checked_weights(weights, len(vectors))
+    if vectors.ndim != 2:
+        raise ArgumentError(f"item vectors must be (N, D), not {vectors.shape}")
+    row = first_row_not_finite(vectors)
+    if row is not None:
+        raise ArgumentError(f"item vectors row {row} is not finite; mend or leave out such vectors")
+    weights = checked_weights(weights, len(vectors))
     metric = metric or ItemMetric.euclidean(vectors.shape[1])
+    rows = training_rows(len(vectors), config, rng)
+    if rows is None:
+        return _fitted(vectors, weights, metric, config, rng, on_round)
+    learnt = _fitted(vectors[rows], weights[rows], metric.of_items(rows), config, rng, on_round)
+    return encode(
+        vectors, learnt.codebooks, metric=metric, beam=config.beam, icm_sweeps=config.icm_sweeps
+    )
+
+
+def training_rows(
+    num_items: int, config: AdditiveQuantizationConfig, rng: np.random.Generator
+) -> np.ndarray | None:
+    """Ascending rows of the items that codebooks are fitted to; None where that is all items."""
+    if num_items <= config.training_items:
+        return None
+    return np.sort(rng.choice(num_items, config.training_items, replace=False))
+
+
+def _fitted(
+    vectors: np.ndarray,
+    weights: np.ndarray,
+    metric: ItemMetric,
+    config: AdditiveQuantizationConfig,
+    rng: np.random.Generator,
+    on_round: Callable[[int, float], None] | None,
+) -> ItemCodes:
+    """Residual k-means, then rounds of refitting codebooks and encoding again."""
     item_codes = residual_kmeans(
         vectors,
         config.num_codebooks,
@@ -152,10 +181,9 @@ def encode(
     metric = metric or ItemMetric.euclidean(width)
     flat = codebooks.reshape(-1, width)
     codes = np.empty((len(vectors), num_codebooks), np.uint8)
-    for rows, matrix in metric.groups(len(vectors)):
+    for members, matrix in metric.groups(len(vectors)):
         measured = flat @ matrix
         gram = np.ascontiguousarray(measured @ flat.T)
-        members = np.arange(len(vectors))[rows]
         for begin in range(0, len(members), BLOCK):
             block = members[begin : begin + BLOCK]
             inner = (vectors[block] @ measured.T).reshape(-1, num_codebooks, num_codewords)
@@ -170,56 +198,6 @@ def encode(
     return ItemCodes(codes, codebooks)
 
 
-def refit_codebooks(
-    vectors: np.ndarray,
-    item_codes: ItemCodes,
-    *,
-    weights: np.ndarray | None = None,
-    metric: ItemMetric | None = None,
-) -> np.ndarray:
-    """The codebooks that minimise the weighted error for the codes at hand.
-
-    With one metric for all items the minimiser does not depend on it and the normal equations are
-    solved directly; with a metric per cell, by conjugate gradients from the present codebooks. A
-    small ridge towards the present codebooks settles directions that the data leave open.
-
-    Args:
-        vectors: (N, D) float32.
-        item_codes: Codes to keep and codebooks to start from.
-        weights: (N,) how much an item's error counts; equal when None.
-        metric: How an item's error is measured; squared Euclidean distance when None.
-
-    Returns:
-        (B, W, D) float32.
-    """
-    weights = _checked_weights(weights, len(vectors))
-    present = item_codes.codebooks.reshape(-1, item_codes.width).astype(np.float64)
-    selector = _selector(item_codes)
-    weighted = selector.multiply(weights.astype(np.float64)[:, None]).tocsr()
-    normal = (weighted.T @ selector).toarray()
-    ridge = RIDGE * float(np.trace(normal)) / len(normal)
-    if metric is None or metric.cells is None:
-        normal[np.diag_indices_from(normal)] += ridge
-        target = weighted.T @ vectors.astype(np.float64) + ridge * present
-        fitted = np.linalg.solve(normal, target)
-    else:
-        groups = list(metric.groups(len(vectors)))
-
-        def measure(rows_by_width: np.ndarray) -> np.ndarray:
-            """Sum over items of weight x selector' (row H): one side of the normal equations."""
-            measured = np.empty_like(rows_by_width)
-            for rows, matrix in groups:
-                measured[rows] = rows_by_width[rows] @ matrix
-            return np.asarray(weighted.T @ measured)
-
-        fitted = _conjugate_gradients(
-            lambda books: measure(selector @ books) + ridge * books,
-            measure(vectors.astype(np.float64)) + ridge * present,
-            present,
-        )
-    return np.ascontiguousarray(fitted.reshape(item_codes.codebooks.shape), dtype=np.float32)
-
-
 def relative_error(
     vectors: np.ndarray,
     item_codes: ItemCodes,
@@ -228,52 +206,7 @@ def relative_error(
     metric: ItemMetric | None = None,
 ) -> float:
     """Weighted error of the decoded items, as a share of the error of decoding all to zero."""
-    weights = _checked_weights(weights, len(vectors))
+    weights = checked_weights(weights, len(vectors))
     metric = metric or ItemMetric.euclidean(vectors.shape[1])
     lost = float(np.dot(metric.errors(vectors - item_codes.decode()), weights))
     return lost / max(float(np.dot(metric.errors(vectors), weights)), 1e-30)
-
-
-def _checked_weights(weights: np.ndarray | None, num_items: int) -> np.ndarray:
-    if weights is None:
-        return np.ones(num_items, np.float32)
-    if weights.shape != (num_items,):
-        raise ArgumentError(f"weights must be ({num_items},), one an item, not {weights.shape}")
-    return weights
-
-
-def _selector(item_codes: ItemCodes) -> csr_matrix:
-    """(N, B W) CSR with a one where an item uses a codeword: decoding is `selector @ codebooks`."""
-    import scipy.sparse as sparse  # heavy, and serving never refits
-
-    n, num_codebooks = item_codes.codes.shape
-    columns = item_codes.codes + np.arange(num_codebooks) * item_codes.num_codewords
-    return sparse.csr_matrix(
-        (
-            np.ones(n * num_codebooks),
-            columns.ravel(),
-            np.arange(0, n * num_codebooks + 1, num_codebooks),
-        ),
-        shape=(n, num_codebooks * item_codes.num_codewords),
-    )
-
-
-def _conjugate_gradients(
-    apply: Callable[[np.ndarray], np.ndarray], target: np.ndarray, start: np.ndarray
-) -> np.ndarray:
-    """Solves `apply(x) = target` for a symmetric positive definite linear map on matrices."""
-    solution = start.copy()
-    residual = target - apply(solution)
-    direction = residual.copy()
-    size = float((residual * residual).sum())
-    enough = 1e-12 * max(float((target * target).sum()), 1e-30)
-    for _ in range(CONJUGATE_GRADIENT_STEPS):
-        if size <= enough:
-            break
-        applied = apply(direction)
-        step = size / max(float((direction * applied).sum()), 1e-300)
-        solution += step * direction
-        residual -= step * applied
-        previous, size = size, float((residual * residual).sum())
-        direction = residual + (size / previous) * direction
-    return solution

@@ -18,6 +18,8 @@ from pydantic import Field
 from lightrec.errors import ArgumentError
 from lightrec.settings import Settings
 
+BLOCK = 16_384  # items measured at once (16 MB at D = 256)
+
 
 class MetricConfig(Settings):
     """How the quantiser measures an item's error."""
@@ -78,20 +80,36 @@ class ItemMetric:
             identity: Share of the identity in the mixture, so that no direction is free of cost.
         """
         width = users.shape[1]
-        gram = users.T.astype(np.float64) @ users
-        gram *= width / max(float(np.trace(gram)), 1e-30)
-        mixed = (1.0 - identity) * gram + identity * np.eye(width)
-        return cls(None, mixed.astype(np.float32)[None])
+        gram = np.zeros((width, width))
+        for start in range(0, len(users), BLOCK):
+            block = users[start : start + BLOCK].astype(np.float64)
+            gram += block.T @ block
+        return cls(None, scaled_and_mixed(gram, identity)[None])
 
     @property
     def width(self) -> int:
         """D."""
         return int(self.matrices.shape[1])
 
-    def groups(self, num_items: int) -> Iterator[tuple[np.ndarray | slice, np.ndarray]]:
+    def of_items(self, rows: np.ndarray) -> ItemMetric:
+        """The metric of some items only, in the order of `rows`."""
+        return self if self.cells is None else ItemMetric(self.cells[rows], self.matrices)
+
+    def mean(self, weights: np.ndarray) -> np.ndarray:
+        """(D, D) float64, the weighted mean of the items' matrices.
+
+        Args:
+            weights: (N,) non-negative.
+        """
+        if self.cells is None:
+            return np.asarray(self.matrices[0], dtype=np.float64)
+        shares = np.bincount(self.cells, weights=weights, minlength=len(self.matrices))
+        return np.asarray(np.tensordot(shares / shares.sum(), self.matrices, axes=1))
+
+    def groups(self, num_items: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Item rows of each cell that has items, with the cell's (D, D) matrix."""
         if self.cells is None:
-            yield slice(0, num_items), self.matrices[0]
+            yield np.arange(num_items), self.matrices[0]
             return
         if len(self.cells) != num_items:
             raise ArgumentError(
@@ -113,7 +131,25 @@ class ItemMetric:
             (N,) float32.
         """
         errors = np.empty(len(difference), dtype=np.float32)
-        for rows, matrix in self.groups(len(difference)):
-            part = difference[rows]
-            errors[rows] = np.einsum("nd,nd->n", part @ matrix, part)
+        for members, matrix in self.groups(len(difference)):
+            for start in range(0, len(members), BLOCK):
+                rows = members[start : start + BLOCK]
+                part = difference[rows]
+                errors[rows] = np.einsum("nd,nd->n", part @ matrix, part)
         return errors
+
+
+def scaled_and_mixed(moment: np.ndarray, identity: float) -> np.ndarray:
+    """A second moment scaled to trace D, so that units do not matter, mixed with the identity.
+
+    Args:
+        moment: (D, D), symmetric.
+        identity: Share of the identity, so that no direction is free of cost.
+
+    Returns:
+        (D, D) float32.
+    """
+    width = len(moment)
+    scaled = moment * (width / max(float(np.trace(moment)), 1e-30))
+    mixed = (1.0 - identity) * scaled + identity * np.eye(width)
+    return np.asarray(mixed, dtype=np.float32)

@@ -13,7 +13,7 @@ import numpy as np
 from lightrec.codes.item_codes import MAX_CODEWORDS, ItemCodes
 from lightrec.errors import ArgumentError
 
-BLOCK = 16_384  # rows whose distances to all centres are held at once (16 MB at 256 centres)
+BLOCK = 2_048  # rows whose distances to all centres are held at once (2 MB at 256 centres)
 MAX_POINTS_PER_CENTRE = 2_048  # more points than this no longer move a centre visibly
 
 
@@ -122,9 +122,12 @@ def _nearest(points: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.nd
     half_norms = 0.5 * np.einsum("wd,wd->w", centres, centres)
     nearest = np.empty(len(points), np.uint8)
     distances = np.empty(len(points), np.float32)
+    columns = np.ascontiguousarray(centres.T)
+    buffer = np.empty((min(BLOCK, len(points)), len(centres)), np.float32)
     for start in range(0, len(points), BLOCK):
         block = points[start : start + BLOCK]
-        closeness = block @ centres.T - half_norms
+        closeness = np.matmul(block, columns, out=buffer[: len(block)])
+        closeness -= half_norms
         best = closeness.argmax(axis=1)
         nearest[start : start + BLOCK] = best
         norms = np.einsum("nd,nd->n", block, block)
@@ -140,10 +143,18 @@ def _weighted_means(
     previous: np.ndarray,
 ) -> np.ndarray:
     """Weighted mean of each centre's points; the previous centre where there are none."""
+    import scipy.sparse as sparse  # heavy, and serving never clusters
+
     total = np.bincount(nearest, weights=mass, minlength=num_centres)
-    means = np.empty_like(previous)
-    for column in range(points.shape[1]):
-        sums = np.bincount(nearest, weights=mass * points[:, column], minlength=num_centres)
-        means[:, column] = sums / np.maximum(total, 1e-30)
+    sums = np.zeros(previous.shape)
+    for start in range(0, len(points), BLOCK):
+        rows = slice(start, start + BLOCK)
+        block = points[rows].astype(np.float64)
+        memberships = sparse.csc_matrix(
+            (mass[rows], nearest[rows].astype(np.int32), np.arange(len(block) + 1)),
+            shape=(num_centres, len(block)),
+        )
+        sums += memberships @ block
+    means = (sums / np.maximum(total, 1e-30)[:, None]).astype(previous.dtype)
     means[total <= 0] = previous[total <= 0]
     return means

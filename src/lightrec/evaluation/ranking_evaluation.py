@@ -7,7 +7,6 @@ equal to the last bit. Nothing larger than a tile per thread is ever held.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from lightrec.errors import ArgumentError
 from lightrec.evaluation.metrics import TestRanks, all_metrics
 from lightrec.evaluation.scorers import Scorer
 from lightrec.interactions.history import History
+from lightrec.native import available_cores
 from lightrec.progress import track
 
 USERS_PER_TILE = 32
@@ -67,7 +67,7 @@ def evaluate_ranking(
         test: Pairs to find. A pair may not stand in both.
         user_rows: Users to evaluate; all with a test pair when None.
         block_size: Users handed out at a time (rounded up to whole tiles); no effect on results.
-        threads: Tiles computed at once, all cores when None; no effect on results.
+        threads: Tiles computed at once, all available cores when None or 0; no effect on results.
         progress: Shows a progress bar when standard error is a terminal.
 
     Returns:
@@ -93,7 +93,7 @@ def evaluate_ranking(
         bounds = starts[first : first + len(tile) + 1]
         _rank_tile(scorer, exclude, test, tile, bounds, greater, equal)
 
-    threads = threads or os.cpu_count() or 1
+    threads = threads or available_cores()
     with ThreadPoolExecutor(threads) as pool:
         blocks = list(_blocks(len(users), block_size))
         for tiles in track(blocks, "ranking", enabled=progress):

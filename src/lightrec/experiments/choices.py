@@ -1,7 +1,7 @@
 """How the presets were chosen: every variant that was tried, measured on validation pairs only.
 
-Each variant changes something in the default preset (the random ones start from the student of the
-paper preset); nothing here ever sees a test pair.
+Each variant changes something in the preset `trained` (the random ones start from the student of
+the paper preset); nothing here ever sees a test pair.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lightrec.codes.item_metric import MetricConfig
 from lightrec.encoder.student import StudentConfig
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer, Scorer
-from lightrec.experiments.parts import Part, bpr_teacher, validation_part
+from lightrec.experiments.parts import Part, teacher_of, validation_part
 from lightrec.experiments.provenance import RANKING_SOURCES
 from lightrec.experiments.runner import Row, Runner
 from lightrec.run_config import RunConfig, load_config
@@ -24,7 +24,8 @@ from lightrec.stages import fit_student, quantize
 from lightrec.training.loop import Surroundings
 
 NAME = "choices"
-RANDOM: dict[str, Any] = load_config("paper").student.model_dump()
+DATA = ("citeulike-t",)
+RANDOM: dict[str, Any] = load_config("paper").model_dump()["student"]
 AUTHORS: dict[str, Any] = {
     "embedding_distillation": 0.0,
     "inner_product_distillation": 0.2,
@@ -61,11 +62,11 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "random: hard choice": {"student": RANDOM | {"selection": "hard"}},
     "random: joint choice": {"student": RANDOM | {"selection": "joint"}},
 }
-"""Each variant: what it changes in the default configuration."""
+"""Each variant: what it changes in the preset."""
 
 
 def run(
-    data: Sequence[str] = ("citeulike-t",),
+    data: Sequence[str] | None = None,
     *,
     root: Path | str | None = None,
     stale: bool = False,
@@ -74,7 +75,7 @@ def run(
     """Measures what is missing and writes `experiments/results/choices.json`.
 
     Args:
-        data: Public data sets; split 0 of each.
+        data: Public data sets, split 0 of each; those of `DATA` when None.
         root: The data folder; by default the one that LIGHTREC_DATA names.
         stale: Measures cells of an older source again.
         progress: Shows progress bars when standard error is a terminal.
@@ -83,9 +84,9 @@ def run(
         The result file.
     """
     runner = Runner(NAME, _command, RANKING_SOURCES, stale=stale)
-    default = load_config("default")
+    default = load_config("trained")
     surroundings = Surroundings(progress=progress)
-    for name in data:
+    for name in data or DATA:
         part = validation_part(name, root)
         for variant, changes in VARIANTS.items():
             config = _changed(default, changes)
@@ -108,8 +109,9 @@ def _command(rows: Sequence[Row]) -> str:
 
 def _measure(part: Part, variant: str, config: RunConfig, surroundings: Surroundings) -> Row:
     """Validation metrics of the teacher, the start and the best epoch of the student."""
-    factors = bpr_teacher(part, config, None, surroundings).fitted.factors
-    start = quantize(part.pairs, factors, config, config.student.start)
+    factors = teacher_of(part, config, None, surroundings).fitted.factors
+    settings = config.student or StudentConfig()
+    start = quantize(part.pairs, factors, config, settings.start)
     student = fit_student(
         part.pairs, factors, start, config, held_out=part.sought, surroundings=surroundings
     )

@@ -20,13 +20,15 @@ from lightrec.codes.item_codes import ItemCodes
 from lightrec.encoder.student import Student, StudentConfig
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer, PopularityScorer, Scorer
-from lightrec.experiments.parts import Part, bpr_teacher, test_part, validation_part
+from lightrec.experiments.parts import Part, teacher_of, test_part, validation_part
 from lightrec.experiments.provenance import RANKING_SOURCES
 from lightrec.experiments.runner import Row, Runner
 from lightrec.experiments.teacher_cache import CachedTeacher
 from lightrec.run_config import RunConfig, load_config
 from lightrec.stages import fit_student, quantize
+from lightrec.teachers.bpr import BprConfig
 from lightrec.teachers.factors import Factors
+from lightrec.teachers.fit import FittedTeacher
 from lightrec.training.loop import Surroundings
 
 NAME = "main_path"
@@ -35,7 +37,7 @@ DATA = {"citeulike-t": (0, 1, 2), "gowalla": (0,)}
 STUDENTS: dict[str, dict[str, Any]] = {
     "lightrec": {"start": "aq"},
     "lightrec_rvq": {"start": "rvq"},
-    "lightrec_random": load_config("paper").student.model_dump(),
+    "lightrec_random": load_config("paper").model_dump()["student"],
 }
 """Each student: trained as the paper does, and as the default preset does from either quantiser."""
 
@@ -66,7 +68,7 @@ def run(
     runner = Runner(NAME, _command, RANKING_SOURCES, stale=stale)
     surroundings = Surroundings(progress=progress)
     for name in data or DATA:
-        config = _capped(load_config("default"), name)
+        config = _capped(load_config("trained"), name)
         chosen = _choose(runner, validation_part(name, root), config, surroundings)
         for split in splits or DATA.get(name, (0,)):
             _measure(runner, test_part(name, split, root), config, chosen, surroundings)
@@ -87,16 +89,19 @@ def _command(rows: Sequence[Row]) -> str:
 
 
 def _capped(config: RunConfig, data: str) -> RunConfig:
-    epochs = MOST_EPOCHS.get(data, {}).get("bpr", config.teacher.epochs)
-    return config.model_copy(
-        update={"teacher": config.teacher.model_copy(update={"epochs": epochs})}
-    )
+    caps = MOST_EPOCHS.get(data, {})
+    teacher = {"epochs": caps["bpr"]} if "bpr" in caps else {}
+    return config.model_copy(update={"teacher": config.teacher.model_copy(update=teacher)})
 
 
 def _student_config(config: RunConfig, data: str, model: str) -> RunConfig:
-    settings = config.student.model_dump() | STUDENTS[model]
+    settings = config.model_dump()["student"] | STUDENTS[model]
     settings["epochs"] = MOST_EPOCHS.get(data, {}).get(model, settings["epochs"])
     return config.model_copy(update={"student": StudentConfig.model_validate(settings)})
+
+
+def _student(config: RunConfig) -> StudentConfig:
+    return config.student or StudentConfig()
 
 
 def _choose(
@@ -105,8 +110,8 @@ def _choose(
     """Epochs of the teacher and of each student, chosen on validation."""
 
     def choose_teacher() -> Row:
-        teacher = bpr_teacher(part, config, None, surroundings)
-        return {"epochs": teacher.fitted.epochs} | _cost(teacher)
+        teacher = teacher_of(part, config, None, surroundings)
+        return {"epochs": teacher.fitted.epochs[0]} | _cost(teacher)
 
     base = {"data": part.data, "split": part.split, "part": "validation"}
     stage = base | {"model": "bpr", "teacher": config.teacher.model_dump(), "seed": config.seed}
@@ -115,8 +120,8 @@ def _choose(
         settings = _student_config(config, part.data, model)
 
         def choose_student(settings: RunConfig = settings) -> Row:
-            teacher = bpr_teacher(part, config, None, surroundings).fitted.factors
-            start = quantize(part.pairs, teacher, settings, settings.student.start)
+            teacher = teacher_of(part, config, None, surroundings).fitted.factors
+            start = quantize(part.pairs, teacher, settings, _student(settings).start)
             student = fit_student(
                 part.pairs,
                 teacher,
@@ -141,10 +146,16 @@ def _measure(
 ) -> None:
     """Every row of one split, on test."""
     base = {"data": part.data, "split": part.split, "part": "test", "teacher_epochs": chosen["bpr"]}
-    width = config.teacher.width
+    width = BprConfig.model_validate(config.teacher.model_dump()).width
+
+    def trained() -> CachedTeacher:
+        nothing = Factors(np.zeros((0, 1), np.float32), np.zeros((0, 1), np.float32))
+        settings = BprConfig.model_validate(config.teacher.model_dump())
+        again = FittedTeacher(nothing, settings, (chosen["bpr"],), {})
+        return teacher_of(part, config, again, surroundings)
 
     def teacher() -> Factors:
-        return bpr_teacher(part, config, chosen["bpr"], surroundings).fitted.factors
+        return trained().fitted.factors
 
     def popularity() -> Row:
         scorer = PopularityScorer(part.pairs.item_degrees())
@@ -153,8 +164,8 @@ def _measure(
         )
 
     def bpr() -> Row:
-        trained = bpr_teacher(part, config, chosen["bpr"], surroundings)
-        factors = trained.fitted.factors
+        bpr_teacher = trained()
+        factors = bpr_teacher.fitted.factors
         scorer = FloatScorer(factors.users, factors.items)
         sizes = {
             "width": width,
@@ -163,7 +174,7 @@ def _measure(
             "bytes_per_user": 4.0 * width,
             "epochs": chosen["bpr"],
         }
-        return _row(part, "bpr", config, scorer, _FLOAT | sizes) | _cost(trained)
+        return _row(part, "bpr", config, scorer, _FLOAT | sizes) | _cost(bpr_teacher)
 
     runner.test_row(base | {"model": "popularity"}, part.digest, popularity)
     runner.test_row(
@@ -173,13 +184,13 @@ def _measure(
     )
     for model in STUDENTS:
         settings = _student_config(config, part.data, model)
-        start_name = f"start_{settings.student.start}"
+        start_name = f"start_{_student(settings).start}"
 
         def start(settings: RunConfig = settings, name: str = start_name) -> Row:
             factors = teacher()
-            codes = quantize(part.pairs, factors, settings, settings.student.start)
+            codes = quantize(part.pairs, factors, settings, _student(settings).start)
             if codes is None:
-                codes = Student(factors, None, settings.student, seed=settings.seed).item_codes()
+                codes = Student(factors, None, _student(settings), seed=settings.seed).item_codes()
             return _coded_row(part, name, settings, codes, factors.users, 0)
 
         def student(settings: RunConfig = settings, name: str = model) -> Row:
@@ -187,7 +198,7 @@ def _measure(
             fitted = fit_student(
                 part.pairs,
                 factors,
-                quantize(part.pairs, factors, settings, settings.student.start),
+                quantize(part.pairs, factors, settings, _student(settings).start),
                 settings,
                 epochs=chosen[name],
                 surroundings=surroundings,
@@ -246,7 +257,7 @@ def _row(part: Part, model: str, config: RunConfig, scorer: Scorer, sizes: Row) 
         "seed": config.seed,
         "users": len(result.user_rows),
         "items": part.pairs.num_items,
-        "teacher_width": config.teacher.width,
+        "teacher_width": config.teacher.model_dump()["width"],
         "train_share": 0.8,
         **sizes,
         **result.means,

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lightrec.experiments.provenance import source_digest
 from lightrec.experiments.runner import digest_of
 from lightrec.experiments.teacher_cache import CachedTeacher, cached_teacher
-from lightrec.interactions import History, Split, load_public, paper_split, validation_split
+from lightrec.interactions import (
+    History,
+    Split,
+    load_public,
+    load_source_split,
+    paper_split,
+    validation_split,
+)
 from lightrec.run_config import RunConfig
-from lightrec.stages import fit_teacher
+from lightrec.teachers.fit import FittedTeacher
+from lightrec.teachers.make_teacher import make_teacher
 from lightrec.training.loop import Surroundings
 
 TEACHER_SOURCES = ("evaluation", "interactions", "teachers", "training")
 """What a teacher's vectors depend on: a change anywhere else keeps the cached ones."""
+SOURCE_SPLIT = "_source_split"
+"""Ending of a data set's name that stands for the split which its own file carries."""
 
 
 @dataclass(frozen=True)
@@ -58,29 +67,43 @@ def _part(data: str, split: int, train_digest: str, pairs: Split) -> Part:
 
 
 def _split(data: str, split: int, root: Path | str | None) -> Split:
+    if data.endswith(SOURCE_SPLIT):
+        return load_source_split(data.removesuffix(SOURCE_SPLIT), root)
     # Rows are numbered by the seed: file order often follows popularity, and nothing may profit.
     return paper_split(load_public(data, root).shuffled_rows(split), split)
 
 
-def bpr_teacher(
-    part: Part, config: RunConfig, epochs: int | None, surroundings: Surroundings
+def teacher_of(
+    part: Part,
+    config: RunConfig,
+    chosen: FittedTeacher | None,
+    surroundings: Surroundings | None = None,
 ) -> CachedTeacher:
-    """The BPR teacher of a part; with validation when `epochs` is None."""
-    identity: dict[str, Any] = {
+    """A part's teacher: chosen on its sought pairs, or what was chosen before trained again.
+
+    Args:
+        part: The part; its sought pairs are looked at only where nothing was chosen before.
+        config: The run's configuration.
+        chosen: The settings and epochs to use.
+        surroundings: Progress bars.
+    """
+    again = None if chosen is None else [chosen.config.model_dump(), chosen.epochs]
+    identity = {
         "teacher": config.teacher.model_dump(),
+        "chosen": again,
         "seed": config.seed,
         "data": part.train_digest,
         "pairs": len(part.pairs),
-        "epochs": epochs,
         "source": source_digest(TEACHER_SOURCES),
     }
     return cached_teacher(
         digest_of(identity),
-        lambda: fit_teacher(
+        lambda: make_teacher(
             part.pairs,
-            config,
-            held_out=part.sought if epochs is None else None,
-            epochs=epochs,
+            config.teacher,
+            seed=config.seed,
+            held_out=part.sought if chosen is None else None,
+            repeat=chosen,
             surroundings=surroundings,
         ),
     )

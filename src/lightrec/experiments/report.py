@@ -18,12 +18,15 @@ from pathlib import Path
 
 from lightrec.durable_files import read_json, write_file
 from lightrec.errors import InputError
+from lightrec.experiments.figures import draw_budgets
 from lightrec.experiments.provenance import RANKING_SOURCES, project_root, source_digest
 from lightrec.experiments.result_tables import TABLES
 from lightrec.experiments.source_tree import source_tree
 
 OUTPUTS = {"demo": "lightrec demo | tee experiments/results/demo.txt"}
 """Terminal output that documents show, with the command that records it again."""
+FIGURES = {"budgets.svg": ("budgets.json", draw_budgets)}
+"""Drawings in docs/figures: their result files and what draws them."""
 PLACE = re.compile(r"(<!-- table: (?P<name>\w+) -->\n).*?(<!-- end table -->)", re.DOTALL)
 
 
@@ -65,6 +68,23 @@ def render(root: Path | None = None, *, check: bool = False) -> Report:
             if not check:
                 write_file(document, fresh.encode())
     return Report(tuple(rendered), tuple(changed))
+
+
+def draw(root: Path | None = None) -> tuple[Path, ...]:
+    """Draws the figures whose result files are there.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    root = root or project_root()
+    drawn = []
+    for name, (results, figure) in FIGURES.items():
+        content = root / "experiments" / "results" / results
+        if content.exists():
+            file = root / "docs" / "figures" / name
+            figure(read_json(content), file)
+            drawn.append(file)
+    return tuple(drawn)
 
 
 def _filled(text: str, root: Path, document: str) -> str:

@@ -8,6 +8,14 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
+from lightrec.experiments.best_tables import (
+    best_choices_table,
+    best_summary,
+    best_table,
+    budgets_table,
+    fold_in_table,
+)
+
 Row = Mapping[str, Any]
 
 MAIN_PATH_MODELS = {
@@ -134,6 +142,11 @@ def timings_table(content: Mapping[str, Any]) -> str:
 
 
 TABLES = {
+    "best": ("best.json", best_table),
+    "best_choices": ("best_choices.json", best_choices_table),
+    "best_summary": ("best.json", best_summary),
+    "budgets": ("budgets.json", budgets_table),
+    "fold_in": ("fold_in.json", fold_in_table),
     "timings": ("timings.json", timings_table),
     "choices": ("choices.json", choices_table),
     "main_path": ("main_path.json", main_path_table),

@@ -25,6 +25,8 @@ from lightrec.durable_files import append_line, read_json, write_file
 from lightrec.experiments.provenance import commit, machine, project_root, source_digest, versions
 
 logger = logging.getLogger("lightrec")
+PLACE = ("data", "split", "seed", "model", "variant", "bytes")
+"""Fields that tell a row of a result file from the others."""
 Row = dict[str, Any]
 
 
@@ -162,7 +164,7 @@ def digest_of(value: object) -> str:
 
 
 def _place(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(str(row.get(name, "")) for name in ("data", "split", "seed", "model", "variant"))
+    return tuple(str(row.get(name, "")) for name in PLACE)
 
 
 def _now() -> str:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 from safetensors.numpy import load, save
 
 from lightrec.durable_files import write_file
 from lightrec.experiments.provenance import project_root
-from lightrec.stages import FittedTeacher
 from lightrec.teachers.factors import Factors
+from lightrec.teachers.fit import AnyTeacherConfig, FittedTeacher, TeacherConfig
 
 
 @dataclass(frozen=True)
@@ -40,22 +43,39 @@ def cached_teacher(key: str, fit: Callable[[], FittedTeacher]) -> CachedTeacher:
     """
     file = _folder() / f"teacher-{key[:24]}.safetensors"
     if file.exists():
-        tensors = load(file.read_bytes())
-        wall, cpu = map(float, tensors["seconds"])
+        content = file.read_bytes()
+        tensors = load(content)
+        told = json.loads(tensors["told"].tobytes())
         factors = Factors(tensors["users"], tensors["items"])
-        return CachedTeacher(FittedTeacher(factors, int(tensors["epochs"][0])), wall, cpu)
+        fitted = fitted_teacher(factors, told)
+        return CachedTeacher(fitted, told["seconds"], told["cpu_seconds"])
     wall, cpu = time.perf_counter(), time.process_time()
     fitted = fit()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     file.parent.mkdir(parents=True, exist_ok=True)
+    told = description_of(fitted) | {"seconds": wall, "cpu_seconds": cpu}
     tensors = {
         "users": fitted.factors.users,
         "items": fitted.factors.items,
-        "epochs": np.array([fitted.epochs], dtype=np.int64),
-        "seconds": np.array([wall, cpu]),
+        "told": np.frombuffer(json.dumps(told).encode(), np.uint8),
     }
     write_file(file, save(tensors))
     return CachedTeacher(fitted, wall, cpu)
+
+
+def description_of(fitted: FittedTeacher) -> dict[str, Any]:
+    """How a teacher was made, as JSON values."""
+    return {
+        "config": fitted.config.model_dump(mode="json"),
+        "epochs": list(fitted.epochs),
+        "metrics": fitted.metrics,
+    }
+
+
+def fitted_teacher(factors: Factors, told: Mapping[str, Any]) -> FittedTeacher:
+    """The teacher that `description_of` described, with given vectors."""
+    config: AnyTeacherConfig = TypeAdapter(TeacherConfig).validate_python(told["config"])
+    return FittedTeacher(factors, config, tuple(told["epochs"]), dict(told["metrics"]))
 
 
 def _folder() -> Path:

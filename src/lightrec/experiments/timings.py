@@ -23,8 +23,10 @@ from lightrec.experiments.provenance import RANKING_SOURCES
 from lightrec.experiments.runner import Runner
 from lightrec.interactions.public_datasets import DATA_VARIABLE
 from lightrec.run_config import load_config
-from lightrec.stages import fit_teacher, quantize
+from lightrec.stages import quantize
+from lightrec.teachers.bpr import BprConfig
 from lightrec.teachers.factors import Factors
+from lightrec.teachers.fit import fit_teacher
 
 NAME = "timings"
 EPOCHS = 2  # of the teacher: enough to see what one costs
@@ -68,13 +70,11 @@ def run(*, root: Path | str | None = None) -> Path:
 
 def _time_stages(part: Part, record: Callable[[str, str, float], None]) -> Factors:
     """Times a teacher's epoch and a quantiser, and ranks by its codes."""
-    config = load_config("default")
-    brief = config.model_copy(
-        update={"teacher": config.teacher.model_copy(update={"epochs": EPOCHS})}
-    )
-    fit_teacher(part.pairs, brief, epochs=0)  # loads what torch loads once
+    config = load_config("trained")
+    brief = BprConfig(epochs=EPOCHS)
+    fit_teacher(part.pairs, brief, seed=0, epochs=(0,))  # loads what torch loads once
     start = time.perf_counter()
-    factors = fit_teacher(part.pairs, brief).factors
+    factors = fit_teacher(part.pairs, brief, seed=0).factors
     record(part.data, "one epoch of BPR", (time.perf_counter() - start) / EPOCHS)
     start = time.perf_counter()
     codes = quantize(part.pairs, factors, config, "aq")

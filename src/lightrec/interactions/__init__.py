@@ -13,6 +13,7 @@ from lightrec.interactions.public_datasets import (
     data_digest,
     load_public,
     load_public_items,
+    load_source_split,
     public_dataset,
 )
 from lightrec.interactions.read_items import read_items
@@ -43,6 +44,7 @@ __all__ = [
     "leave_last_out",
     "load_public",
     "load_public_items",
+    "load_source_split",
     "paper_split",
     "public_dataset",
     "read_items",

@@ -12,12 +12,14 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from lightrec.errors import ArgumentError, InputError
 from lightrec.interactions.columns import ColumnNames
 from lightrec.interactions.interactions import Interactions
 from lightrec.interactions.read_items import read_items
+from lightrec.interactions.splits import Split
 
 DATA_VARIABLE = "LIGHTREC_DATA"
 """The environment variable that names the data folder."""
@@ -159,6 +161,29 @@ def load_public_items(name: str, root: Path | str | None = None) -> pl.DataFrame
     if not dataset.has_items:
         return None
     return read_items(_folder(dataset, root) / "items.parquet", "item")
+
+
+def load_source_split(name: str, root: Path | str | None = None) -> Split:
+    """The split that a public set's own file carries, with rows as `shuffled_rows(0)` numbers them.
+
+    Raises:
+        ArgumentError: no set has this name, or its file carries no split into train and test.
+        InputError: the data are not there: how to say where they are.
+    """
+    pairs = load_public(name, root).shuffled_rows(0)
+    table = pl.read_parquet(_folder(public_dataset(name), root) / "interactions.parquet")
+    parts = set(table["source_split"].unique()) if "source_split" in table.columns else set()
+    if parts != {"train", "test"}:
+        raise ArgumentError(f"{name} carries no split into train and test")
+    chosen = table.filter(pl.col("source_split") == "test")
+    users, items = (
+        ids.find(chosen[column].cast(ids.series.dtype).to_numpy())
+        for ids, column in ((pairs.users, "user"), (pairs.items, "item"))
+    )
+    known = (users >= 0) & (items >= 0)
+    keys = pairs.user_rows.astype(np.int64) * len(pairs.items) + pairs.item_rows
+    tested = np.isin(keys, users[known] * len(pairs.items) + items[known])
+    return Split(pairs.select(~tested), pairs.select(tested))
 
 
 def data_digest(name: str, root: Path | str | None = None) -> str:

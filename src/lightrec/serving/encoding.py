@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lightrec.artifact.contents import Model
 from lightrec.codes.score_table import ScoreTableBuilder
 from lightrec.serving.fold_in import FoldIn, median_norm
+from lightrec.serving.item_vectors import DecodedItems, FloatItems
 from lightrec.serving.queries import HistoryQueries, Queries, UserQueries, check_bounded
 from lightrec.serving.user_map import map_vectors
+
+if TYPE_CHECKING:
+    from lightrec.serving.new_users import NewUserFit
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,17 +41,21 @@ class QueryEncoder:
 
     Args:
         model: The model.
+        threads: Threads for fitting new users, 0 for all available cores.
     """
 
-    def __init__(self, model: Model) -> None:
-        self._codes, self._users = model.item_codes, model.users
+    def __init__(self, model: Model, threads: int = 0) -> None:
+        self._model, self._codes, self._users = model, model.item_codes, model.users
+        self._threads = threads
         self._builder = ScoreTableBuilder(model.item_codes.codebooks)
 
     def encode(self, queries: Queries) -> EncodedQueries:
         """Score tables of queries, the same bits for one query as for many.
 
         Raises:
-            ArgumentError: The map of the user form takes a vector beyond what scores can hold.
+            ArgumentError: The map of the user form takes a vector beyond what scores can hold, or
+                no finite user fits a history.
+            ConfigError: The model's own settings, by which new users are fitted, are none.
         """
         if isinstance(queries, UserQueries):
             return self._encode_users(queries.rows)
@@ -57,25 +66,62 @@ class QueryEncoder:
         )
 
     @cached_property
+    def _float_items(self) -> FloatItems | None:
+        """The teacher's items, where the model holds them and its users came from them as such.
+
+        `free`, `linear` and `mlp` users were trained beside the codebooks: decoded items are
+        nearer to them than the teacher's.
+        """
+        items, form = self._model.float_items, self._users.form
+        if items is None or not len(items) or form not in ("identity", "fitted", "table"):
+            return None
+        return FloatItems(items)
+
+    @cached_property
     def _fold_in(self) -> FoldIn:
-        return FoldIn(self._codes, median_norm(self._users))
+        norm = median_norm(self._users)
+        if self._float_items is None:
+            return FoldIn(DecodedItems(self._codes), norm)
+        # Stored `fitted` users and tables do not tell how long the teacher's vectors were; the fit
+        # is linear in their length, so that no ranking depends on it.
+        return FoldIn(self._float_items, norm if self._users.form == "identity" else None)
+
+    @cached_property
+    def _new_user_fit(self) -> NewUserFit | None:
+        """What folded-in users go through before they meet the codes; None where nothing."""
+        if self._float_items is None or self._users.form == "identity":
+            return None
+        # Settings are read with pydantic, which no other query needs.
+        from lightrec.serving.new_users import NewUserFit, fit_settings
+
+        config, seed = fit_settings(self._model.config)
+        return NewUserFit(self._float_items, self._codes, config, seed=seed, threads=self._threads)
 
     def _encode_users(self, rows: np.ndarray) -> EncodedQueries:
         values = self._users.values[rows].astype(np.float32)
         if self._users.form == "table":
             return EncodedQueries(values, float_vectors=None)
-        # The vectors of `linear` and `mlp` have been through the map and left the teacher's space.
+        # Where there is a map, stored vectors are beyond it and have left the teacher's space.
         in_teacher_space = self._users.map_weights is None
         return EncodedQueries(self._builder.build(values), values if in_teacher_space else None)
 
     def _encode_histories(self, queries: HistoryQueries) -> EncodedQueries:
         vectors = self._fold_in.vectors(queries.item_rows)
-        in_teacher_space = self._users.map_weights is None
+        in_teacher_space = self._float_items is not None or self._users.map_weights is None
         return EncodedQueries(
-            self._builder.build(vectors),
+            self._tables_of_new_users(vectors, queries),
             float_vectors=vectors if in_teacher_space else None,
             nothing_known=(vectors == 0).all(axis=1),
         )
+
+    def _tables_of_new_users(self, vectors: np.ndarray, queries: HistoryQueries) -> np.ndarray:
+        fit = self._new_user_fit
+        if fit is None:
+            return self._builder.build(vectors)
+        if self._users.form == "table":
+            return fit.tables(vectors, queries.item_rows)
+        fitted = fit.vectors(vectors, queries.item_rows, start=self._mapped(vectors))
+        return self._builder.build(fitted)
 
     def _mapped(self, vectors: np.ndarray) -> np.ndarray:
         weights = self._users.map_weights

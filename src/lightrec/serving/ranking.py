@@ -60,7 +60,7 @@ class Ranking:
 
     def __init__(self, model: Model, scan: Scan | None = None, threads: int = 0) -> None:
         self._model = model
-        self._encoder = QueryEncoder(model)
+        self._encoder = QueryEncoder(model, threads)
         self._scan = scan or make_scan(model.item_codes)
         self._threads = threads
 
@@ -144,10 +144,12 @@ class Ranking:
                 "make it with float items, or leave post_ranking out"
             )
         if encoded.float_vectors is None:
+            form = self._model.users.form
             raise ArgumentError(
                 "post_ranking needs each query's vector in the space of the float item vectors, "
-                f"which users of the form {self._model.users.form!r} do not have; "
-                "ask with vectors=..., or leave post_ranking out"
+                f"which users of the form {form!r} do not have; ask with vectors=..."
+                f"{' or histories=...' if form in ('fitted', 'table') else ''}, "
+                "or leave post_ranking out"
             )
         pairs = zip(recalled, encoded.float_vectors, strict=True)
         return [post_rank(top.rows, vector, items, wish.k) for top, vector in pairs]

@@ -66,9 +66,12 @@ class Recommender:
         Args:
             users: A user id, or a list, array or column of them.
             histories: Item ids that somebody liked, or several such lists; the users need not be
-                known. Their vectors are fitted in closed form (`lightrec.serving.fold_in`). An
-                empty list is one empty history; where a history holds nothing to go by, the most
-                popular items are returned and `fallback` says so.
+                known, or may have new items since. Their vectors are fitted in closed form
+                (`lightrec.serving.fold_in`): against the teacher's items where the model holds
+                float items and its users are of the form `identity`, `fitted` or `table`, which
+                then fit the codes as stored users do (`lightrec.serving.new_users`); else against
+                the decoded items. An empty list is one empty history; where a history holds
+                nothing to go by, the most popular items are returned and `fallback` says so.
             vectors: (T,) or (Q, T) numbers in the space of the teacher's user vectors.
             k: Items wanted for each query.
             exclude_seen: Whether a user's training pairs, or the items of a history, are left out.
@@ -80,10 +83,11 @@ class Recommender:
                 or to a list of values of which one must match (in columns of lists: one of the
                 elements).
             post_ranking: Recall this many items by their codes, then order them by the product of
-                float user and item vectors, which `scores` then holds. For `free` and `fitted`
-                users the float user vector is the stored one, which was fitted to the codes and
-                not to the float items; users of the forms `linear`, `mlp` and `table` have none
-                and can only ask by vector (for `table` also by history). 0 for no post-ranking.
+                float user and item vectors, which `scores` then holds. For `free` users, and
+                `fitted` ones without a map, the float user vector is the stored one, which was
+                fitted to the codes and not to the float items. Users of the forms `table`,
+                `fitted` with a map, `linear` and `mlp` have none: the first two can ask by
+                vector or history, the others by vector only. 0 for no post-ranking.
 
         Returns:
             Items and scores by query, in the order of the queries.
@@ -92,6 +96,7 @@ class Recommender:
             UnknownIdError: A user or item id is unknown.
             ArgumentError: An argument is malformed, or needs a part that the model was saved
                 without.
+            ConfigError: Users are to be fitted by the model's own settings, and those are none.
         """
         queries = read_queries(self.model, users, histories, vectors)
         return self._ranking.rank(

@@ -1,4 +1,4 @@
-"""The map of the user forms `linear` and `mlp`, which query vectors go through (P2 from P1)."""
+"""The map of the user forms `linear`, `mlp` and `fitted`, for query vectors (P2 from P1)."""
 
 from __future__ import annotations
 

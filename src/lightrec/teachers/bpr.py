@@ -7,6 +7,8 @@ negatives that are no training pairs, batches of 1024 and Glorot-normal starts.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from pydantic import Field
@@ -22,6 +24,8 @@ from lightrec.training.negative_sampling import Batch, PairBatches
 class BprConfig(LoopConfig):
     """Settings of the BPR teacher; the defaults are the paper's."""
 
+    kind: Literal["bpr"] = "bpr"
+    """Which teacher this is."""
     width: int = Field(32, ge=1)
     """D, numbers in a vector."""
     num_negatives: int = Field(5, ge=1)

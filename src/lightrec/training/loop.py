@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from pydantic import Field
@@ -28,7 +28,6 @@ from lightrec.training.checkpoint import (
     restore_optimiser,
 )
 from lightrec.training.interruptions import interruptions
-from lightrec.training.negative_sampling import Batch, PairBatches
 from lightrec.training.run_log import RunLog
 
 
@@ -40,11 +39,13 @@ class LoopConfig(Settings):
     batch_size: int = Field(1024, ge=1)
     """Training pairs a step."""
     learning_rate: float = Field(1e-3, gt=0)
-    """Of Adam."""
-    schedule: Literal["constant", "cosine"] = "constant"
-    """`cosine` lets the learning rate fall to 1 % over `epochs`."""
+    """Of Adam, at the start."""
+    schedule: Literal["constant", "cosine", "geometric"] = "constant"
+    """`cosine` lets the learning rate fall to 1 % over `epochs`, `geometric` to a fifth."""
     evaluate_every: int = Field(1, ge=1)
     """Epochs between two validations."""
+    evaluate_start: bool = True
+    """Whether the start is validated too, and may be the best epoch: 0."""
     patience: int = Field(3, ge=1)
     """Validations without a better value before training stops."""
 
@@ -55,9 +56,27 @@ class Objective(nn.Module):
     def start_epoch(self, epoch: int) -> None:
         """Called before the first step of every epoch; does nothing unless overridden."""
 
-    def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
-        """Losses by name; `loss` is the one that is minimised."""
+    def optimiser(self, learning_rate: float) -> torch.optim.Optimizer:
+        """What moves the parameters: Adam unless overridden."""
+        parameters = [value for value in self.parameters() if value.requires_grad]
+        return torch.optim.Adam(parameters, lr=learning_rate, fused=True)
+
+    def forward(self, batch: Any) -> dict[str, torch.Tensor]:  # noqa: ANN401
+        """Losses of one of the objective's batches by name; `loss` is the one minimised."""
         raise NotImplementedError("an objective turns a batch into losses")
+
+
+class Batches(Protocol):
+    """Where an objective's batches come from; a function of epoch and step and nothing else."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in an epoch."""
+        ...
+
+    def batch(self, epoch: int, step: int) -> object:
+        """The batch of one step, both counted from 0."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -111,7 +130,7 @@ class FitResult:
 
 def fit(
     objective: Objective,
-    batches: PairBatches,
+    batches: Batches,
     config: LoopConfig,
     *,
     name: str,
@@ -119,14 +138,14 @@ def fit(
     stop_after: int | None = None,
     surroundings: Surroundings | None = None,
 ) -> FitResult:
-    """Trains an objective with Adam.
+    """Trains an objective.
 
     With validation the objective ends with the parameters of its best epoch (epoch 0, the untrained
-    start, takes part); without, with those of the last.
+    start, takes part unless `evaluate_start` is off); without, with those of the last.
 
     Args:
         objective: What is trained, in place.
-        batches: Training pairs and negatives.
+        batches: What it learns from, step by step.
         config: Length and speed.
         name: For the log and the progress bar.
         validation: Judge for early stopping; None trains to the end.
@@ -142,8 +161,9 @@ def fit(
     run = _Run(objective, batches, config, name, validation, surroundings)
     run.restore()
     last = config.epochs if stop_after is None else min(stop_after, config.epochs)
+    judged_at_once = validation is not None and (config.evaluate_start or last == 0)
     with interruptions() as interrupted:
-        if validation is not None and run.epoch == 0 and run.step == 0 and not run.curve:
+        if judged_at_once and run.epoch == 0 and run.step == 0 and not run.curve:
             run.validate()
             if interrupted.is_set():
                 run.stop()
@@ -166,7 +186,7 @@ class _Run:
     def __init__(
         self,
         objective: Objective,
-        batches: PairBatches,
+        batches: Batches,
         config: LoopConfig,
         name: str,
         validation: Validation | None,
@@ -174,8 +194,7 @@ class _Run:
     ) -> None:
         self.objective, self.batches, self.config, self.name = objective, batches, config, name
         self.validation, self.surroundings = validation, surroundings
-        parameters = [value for value in objective.parameters() if value.requires_grad]
-        self.optimiser = torch.optim.Adam(parameters, lr=config.learning_rate, fused=True)
+        self.optimiser = objective.optimiser(config.learning_rate)
         self.epoch = self.step = 0
         self.sums: dict[str, float] = {}
         self.curve: list[tuple[int, dict[str, float]]] = []
@@ -284,6 +303,8 @@ class _Run:
         factor = 1.0
         if self.config.schedule == "cosine":
             factor = max(0.5 * (1.0 + math.cos(math.pi * step / horizon)), 0.01)
+        elif self.config.schedule == "geometric":
+            factor = 0.2 ** (step / horizon)
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.learning_rate * factor
 
@@ -291,18 +312,18 @@ class _Run:
         for key, value in losses.items():
             self.sums[key] = self.sums.get(key, 0.0) + float(value.detach())
         if not math.isfinite(self.sums["loss"]):
-            raise self._diverged("the loss is")
+            raise self._diverged("the loss is", self.step + 1)
 
     def _check_parameters(self) -> None:
         """A finite loss may still have had a gradient that is not."""
         if not all(torch.isfinite(value).all() for value in self.objective.parameters()):
-            raise self._diverged("the parameters are")
+            raise self._diverged("the parameters are", self.step)
 
-    def _diverged(self, what: str) -> DivergedError:
+    def _diverged(self, what: str, step: int) -> DivergedError:
         kept = self.surroundings.checkpoint
         where = f"; the last good checkpoint is in {kept}" if kept else ""
         return DivergedError(
-            f"{self.name}: {what} not finite in epoch {self.epoch + 1}, step {self.step + 1}; "
+            f"{self.name}: {what} not finite in epoch {self.epoch + 1}, step {step}; "
             f"lower learning_rate ({self.config.learning_rate:g}) or check the input{where}"
         )
 

@@ -90,11 +90,11 @@ class PairBatches:
             step: 0 .. steps_per_epoch - 1.
         """
         if self._order is None or self._order[0] != epoch:
-            shuffle = _generator(self._seed, epoch, 0)
+            shuffle = generator_of(self._seed, epoch, 0)
             self._order = (epoch, torch.randperm(len(self._users), generator=shuffle))
         chosen = self._order[1][step * self._batch_size : (step + 1) * self._batch_size]
         users, positives = self._users[chosen], self._items[chosen]
-        generator = _generator(self._seed, epoch, step + 1)
+        generator = generator_of(self._seed, epoch, step + 1)
         return Batch(users, positives, self._negatives(users, positives, generator))
 
     def _negatives(
@@ -136,6 +136,7 @@ class PairBatches:
         return self._keys[places] == keys
 
 
-def _generator(seed: int, epoch: int, step: int) -> torch.Generator:
+def generator_of(seed: int, epoch: int, step: int) -> torch.Generator:
+    """The generator of a step's draws (and, as step 0, of an epoch's order)."""
     words = np.random.SeedSequence([seed, epoch, step]).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))

@@ -1,0 +1,122 @@
+#include "user_candidates.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <iterator>
+#include <limits>
+
+#include "eight_queries.hpp"
+#include "scan_portable.hpp"
+#include "score_table.hpp"
+
+namespace lightrec {
+namespace {
+
+constexpr float kLowest = -std::numeric_limits<float>::infinity();
+
+void rows_of(TopK& top, std::vector<std::int32_t>& rows) {
+  rows.resize(top.finish());
+  for (std::size_t rank = 0; rank < rows.size(); ++rank) {
+    rows[rank] = static_cast<std::int32_t>(top.row(rank));
+  }
+  std::sort(rows.begin(), rows.end());
+}
+
+}  // namespace
+
+CandidatePicker::CandidatePicker(const UserFitProblem& problem, const PackedCodes& codes,
+                                 std::size_t num_codewords, std::size_t first_user, std::size_t num_users)
+    : problem_(problem),
+      codes_(codes),
+      words_(num_codewords),
+      first_(first_user),
+      teachers_best_(num_users),
+      picked_(num_users),
+      entries_(codes, num_codewords) {
+  for (std::size_t u = 0; u < num_users; ++u) {
+    teachers_best_[u] = best_of_teacher(u);
+    picked_[u] = teachers_best_[u];
+  }
+}
+
+void CandidatePicker::pick(const float* tables) {
+  if (problem_.false_positives == 0) return;
+  std::vector<TopK> tops;
+  for (std::size_t u = 0; u < picked_.size(); ++u) {
+    tops.emplace_back(problem_.false_positives, known_bar(u, tables + u * table_size()));
+  }
+  scan(tables, tops);
+  std::vector<std::int32_t> own;
+  for (std::size_t u = 0; u < picked_.size(); ++u) {
+    rows_of(tops[u], own);
+    picked_[u].clear();
+    std::set_union(own.begin(), own.end(), teachers_best_[u].begin(), teachers_best_[u].end(),
+                   std::back_inserter(picked_[u]));
+  }
+}
+
+void CandidatePicker::list(std::size_t user, std::size_t round, Candidates& candidates) const {
+  candidates.rows = picked_[user];
+  candidates.weights.assign(candidates.size(), 1.0F);
+  const std::int32_t* catalogue = problem_.catalogue + round * problem_.catalogue_size;
+  RowCursor seen(problem_.seen[first_ + user]);
+  for (std::size_t i = 0; i < problem_.catalogue_size; ++i) {
+    if (!seen.contains(static_cast<std::size_t>(catalogue[i]))) candidates.rows.push_back(catalogue[i]);
+  }
+  candidates.weights.resize(candidates.size(), problem_.catalogue_weight);
+  candidates.targets.resize(candidates.size());
+  const float* scores = teacher_scores(user);
+  for (std::size_t j = 0; j < candidates.size(); ++j) candidates.targets[j] = scores[candidates.rows[j]];
+}
+
+const float* CandidatePicker::teacher_scores(std::size_t user) const {
+  return problem_.teacher_scores + (first_ + user) * codes_.num_items();
+}
+
+std::vector<std::int32_t> CandidatePicker::best_of_teacher(std::size_t user) const {
+  const float* scores = teacher_scores(user);
+  const std::size_t num_items = codes_.num_items();
+  RowCursor seen(problem_.seen[first_ + user]);
+  TopK top(problem_.candidates);
+  for (std::size_t first = 0; first < num_items; first += kBlock) {
+    const std::size_t end = std::min(first + kBlock, num_items);
+    int any = 0;
+    for (std::size_t j = first; j < end; ++j) any |= static_cast<int>(scores[j] > top.bar());
+    if (any == 0) continue;
+    for (std::size_t j = first; j < end; ++j) {
+      if (scores[j] > top.bar() && !seen.contains(j)) top.push(scores[j], j);
+    }
+  }
+  std::vector<std::int32_t> rows;
+  rows_of(top, rows);
+  return rows;
+}
+
+// A score that all false positives exceed: as many of the present candidates do.
+float CandidatePicker::known_bar(std::size_t user, const float* table) {
+  const std::vector<std::int32_t>& known = picked_[user];
+  if (known.size() < problem_.false_positives) return kLowest;
+  entries_.find(known.data(), known.size());
+  scores_.resize(known.size());
+  entries_.for_each([&](std::size_t j, const std::uint16_t* entries, std::size_t num_codebooks) {
+    scores_[j] = sum_at(table, entries, num_codebooks);
+  });
+  const auto worst = scores_.begin() + static_cast<std::ptrdiff_t>(problem_.false_positives) - 1;
+  std::nth_element(scores_.begin(), worst, scores_.end(), std::greater<>());
+  return std::nextafter(*worst, kLowest);
+}
+
+void CandidatePicker::scan(const float* tables, std::vector<TopK>& tops) const {
+  const Rows* seen = problem_.seen + first_;
+  if (tops.size() == 1) {
+    const PaddedTable padded(tables, codes_.num_codebooks(), words_);
+    scan_portable(codes_, padded.entries(), seen[0], tops[0]);
+    return;
+  }
+  EightTables eight(codes_.num_codebooks());
+  eight.load(tables, tops.size(), words_);
+  scan_portable_eight(codes_, eight, tops.size(), seen, tops.data());
+}
+
+}  // namespace lightrec

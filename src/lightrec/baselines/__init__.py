@@ -1,0 +1,1 @@
+"""What LightRec is compared with: other ways to make items small."""

@@ -1,0 +1,170 @@
+"""The three forms in which users meet codes that were made without a gradient.
+
+- `identity`: the teacher's vectors as they are, P2 = P1. Nothing is stored beside them, and the
+  vectors of a live user tower can query.
+- `fitted`: vectors fitted to the codes in closed form, together with codebooks fitted to them.
+- `table`: a score table of each user's own, fitted likewise, stored as float16. No codebook is read
+  when a known user is scored.
+
+The codes are the same in all of them: what is better costs memory on the side of the users.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypedDict
+
+import numpy as np
+from pydantic import Field
+
+from lightrec.codes.half_precision import half_precision
+from lightrec.codes.item_codes import ItemCodes
+from lightrec.codes.user_codebooks import (
+    codebooks_for_users,
+    query_map,
+    refit_codebooks_to_users,
+)
+from lightrec.codes.user_fit import UserFitConfig, fit_tables, fit_vectors
+from lightrec.errors import ArgumentError
+from lightrec.interactions.history import History
+from lightrec.settings import Settings
+
+UserForm = Literal["identity", "fitted", "table", "free"]
+FORMS: tuple[UserForm, ...] = ("identity", "fitted", "table")
+CODEBOOK_USERS = 10_000  # whom the codebooks of `fitted` users are made for
+ALTERNATION_ROUNDS = 5  # of the vectors' fit between two fits of the codebooks
+VECTOR_ROUNDS = 12  # of the last fit of vectors: more are dear, and bring less than to tables
+
+
+class UsersConfig(Settings):
+    """Settings of the users' form."""
+
+    form: Literal["auto", "identity", "fitted", "table"] = "auto"
+    """`auto`: the form with the fewest bytes a user that comes within `tolerance` of the best."""
+    tolerance: float = Field(0.01, ge=0)
+    """Share of the best form's Recall@100 + NDCG on validation pairs that fewer bytes may cost."""
+    alternations: int = Field(2, ge=0)
+    """How often codebooks and vectors of `fitted` users are fitted to each other."""
+    fit: UserFitConfig = UserFitConfig()
+
+
+class _Effort(TypedDict):
+    """Arguments that every fit takes."""
+
+    seed: int
+    threads: int
+    progress: bool
+
+
+@dataclass(frozen=True)
+class CodedUsers:
+    """Users in one form, with the codes that they go with.
+
+    Attributes:
+        form: Which form; `free` where a gradient trained them beside the codes.
+        item_codes: The codes; their codebooks are the form's own for `fitted`.
+        values: (M, D) float32 vectors, or (M, B, W) score tables, float16 where they fit.
+        query_map: For `fitted`, the linear map from the teacher's space: `0.weight` (D, T).
+    """
+
+    form: UserForm
+    item_codes: ItemCodes
+    values: np.ndarray
+    query_map: Mapping[str, np.ndarray] | None = None
+
+    @property
+    def bytes_per_user(self) -> float:
+        """Bytes of a vector or table; the map is shared by all."""
+        return float(self.values[:1].nbytes) if len(self.values) else 0.0
+
+
+def users_in_form(
+    form: UserForm,
+    users: np.ndarray,
+    items: np.ndarray,
+    item_codes: ItemCodes,
+    seen: History | None,
+    config: UsersConfig | None = None,
+    *,
+    seed: int = 0,
+    threads: int = 0,
+    progress: bool = False,
+) -> CodedUsers:
+    """Brings a teacher's users into a form.
+
+    Args:
+        form: Which.
+        users: (M, T) float32, the teacher's.
+        items: (N, T) float32, the teacher's.
+        item_codes: Codes of these items, with codebooks in the teacher's space.
+        seen: Pairs that recommendation leaves out, and the fit too.
+        config: Settings; the defaults when None.
+        seed: Of the samples that the fit draws.
+        threads: 0 for all cores.
+        progress: Shows progress bars when standard error is a terminal.
+
+    Raises:
+        ArgumentError: The form is not one that users can be brought into, or shapes do not fit.
+    """
+    if form not in FORMS:
+        raise ArgumentError(f"users cannot be brought into the form {form!r}; choose of {FORMS}")
+    config = config or UsersConfig()
+    how = _Effort(seed=seed, threads=threads, progress=progress)
+    if form == "identity":
+        return CodedUsers(form, item_codes, users)
+    if form == "table":
+        tables = fit_tables(users, items, item_codes, seen, config.fit, **how)
+        return CodedUsers(form, item_codes, half_precision(tables))
+    fitted = _own_codebooks(users, items, item_codes, seen, config, how)
+    to_own = query_map(item_codes, fitted)
+    vectors = fit_vectors(
+        users,
+        items,
+        fitted,
+        seen,
+        config.fit,
+        start=users @ to_own.T,
+        rounds=min(VECTOR_ROUNDS, config.fit.rounds),
+        **how,
+    )
+    return CodedUsers(form, fitted, vectors, {"0.weight": to_own})
+
+
+def _own_codebooks(
+    users: np.ndarray,
+    items: np.ndarray,
+    item_codes: ItemCodes,
+    seen: History | None,
+    config: UsersConfig,
+    how: _Effort,
+) -> ItemCodes:
+    """The codes with codebooks for `fitted` users, made from a sample of them.
+
+    First those whose score tables come nearest to the users' own tables; then codebooks and vectors
+    are fitted to each other in turn.
+    """
+    rows = np.arange(len(users))
+    if len(rows) > CODEBOOK_USERS:
+        drawn = np.random.default_rng(how["seed"]).choice(rows, CODEBOOK_USERS, replace=False)
+        rows = np.sort(drawn)
+    tables = fit_tables(users, items, item_codes, seen, config.fit, user_rows=rows, **how)
+    own = ItemCodes(item_codes.codes, codebooks_for_users(tables, item_codes, item_codes.width))
+    vectors = users[rows] @ query_map(item_codes, own).T
+    for _ in range(config.alternations):
+        vectors = fit_vectors(
+            users,
+            items,
+            own,
+            seen,
+            config.fit,
+            start=vectors,
+            user_rows=rows,
+            rounds=min(ALTERNATION_ROUNDS, config.fit.rounds),
+            **how,
+        )
+        books = refit_codebooks_to_users(
+            vectors, users, items, own, seen, config.fit, user_rows=rows, **how
+        )
+        own = ItemCodes(item_codes.codes, books)
+    return own

@@ -1,0 +1,141 @@
+"""How the default preset was chosen: its settings varied one at a time, on validation pairs only.
+
+The teacher is the one that the product chooses; each variant changes how codes are made from it or
+how users are fitted to them. Nothing here ever sees a test pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from lightrec.codes.coded_users import FORMS, UserForm, users_in_form
+from lightrec.codes.item_codes import ItemCodes
+from lightrec.evaluation.ranking_evaluation import evaluate_ranking
+from lightrec.evaluation.scorers import CodeScorer, FloatScorer
+from lightrec.experiments.parts import Part, teacher_of, validation_part
+from lightrec.experiments.provenance import RANKING_SOURCES
+from lightrec.experiments.runner import Row, Runner
+from lightrec.run_config import RunConfig, load_config
+from lightrec.settings import merged, validated
+from lightrec.stages import quantize
+from lightrec.teachers.factors import Factors
+from lightrec.training.loop import Surroundings
+
+NAME = "best_choices"
+DATA = ("citeulike-t",)
+VARIANTS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "codes: no round in the ranking's metric": {"ranking": {"rounds": 0}},
+    "codes: 1 round": {"ranking": {"rounds": 1}},
+    "codes: 6 rounds": {"ranking": {"rounds": 6}},
+    "codes: perplexity 60": {"ranking": {"perplexity": 60.0}},
+    "codes: perplexity 1000": {"ranking": {"perplexity": 1000.0}},
+    "codes: 1 cell": {"ranking": {"cells": 1}},
+    "codes: 64 cells": {"ranking": {"cells": 64}},
+    "codes: 2,000 users judge": {"ranking": {"users": 2_000}},
+    "codes: identity .1": {"ranking": {"identity": 0.1}},
+    "codes: items alike": {"ranking": {"popularity_power": 0.0}},
+    "users: 6 rounds": {"users": {"fit": {"rounds": 6}}},
+    "users: 12 rounds": {"users": {"fit": {"rounds": 12}}},
+    "users: 48 rounds": {"users": {"fit": {"rounds": 48}}},
+    "users: no false positives": {"users": {"fit": {"false_positives": 0}}},
+    "users: 60 + 60 candidates": {"users": {"fit": {"candidates": 60, "false_positives": 60}}},
+    "users: 240 + 240 candidates": {"users": {"fit": {"candidates": 240, "false_positives": 240}}},
+    "users: no catalogue sample": {"users": {"fit": {"catalogue_sample": 0}}},
+    "users: catalogue weight 100": {"users": {"fit": {"catalogue_weight": 100.0}}},
+    "users: ridge .5": {"users": {"fit": {"ridge": 0.5}}},
+    "users: ridge 8": {"users": {"fit": {"ridge": 8.0}}},
+    "users: no alternation": {"users": {"alternations": 0}},
+    "users: 4 alternations": {"users": {"alternations": 4}},
+}
+"""Each variant: what it changes in the default configuration."""
+
+
+def run(
+    data: Sequence[str] | None = None,
+    *,
+    root: Path | str | None = None,
+    stale: bool = False,
+    progress: bool = False,
+) -> Path:
+    """Measures what is missing and writes `experiments/results/best_choices.json`.
+
+    Args:
+        data: Public data sets, split 0 of each; those of `DATA` when None.
+        root: The data folder; by default the one that LIGHTREC_DATA names.
+        stale: Measures cells of an older source again.
+        progress: Shows progress bars when standard error is a terminal.
+
+    Returns:
+        The result file.
+    """
+    runner = Runner(NAME, _command, RANKING_SOURCES, stale=stale)
+    default = load_config("default")
+    surroundings = Surroundings(progress=progress)
+    for name in data or DATA:
+        part = validation_part(name, root)
+        of_data = _Choices(part, default, surroundings)
+        for variant, changes in VARIANTS.items():
+            settings = merged(default.model_dump(), changes)
+            config = validated(RunConfig, settings, f"variant {variant}")
+            stage = {"data": name, "split": 0, "variant": variant, "config": config.model_dump()}
+            measure = partial(of_data.measure, variant, config)
+            runner.rows.append(runner.cell(stage, part.digest, measure))
+            runner.write()
+    return runner.write()
+
+
+def _command(rows: Sequence[Row]) -> str:
+    data = sorted({row["data"] for row in rows})
+    named = "" if data == sorted(DATA) else "".join(f" --data {name}" for name in data)
+    return f"lightrec experiment {NAME}{named}"
+
+
+QUICK_FORMS: tuple[UserForm, ...] = ("identity", "table")
+"""Measured for every variant; `fitted` users take long, and say little more about it."""
+
+
+class _Choices:
+    """The variants of one data set; codes that several of them share are made once."""
+
+    def __init__(self, part: Part, default: RunConfig, surroundings: Surroundings) -> None:
+        self.part = part
+        self.factors = cache(lambda: teacher_of(part, default, None, surroundings).fitted.factors)
+        self.made: dict[str, ItemCodes] = {}
+
+    def measure(self, variant: str, config: RunConfig) -> Row:
+        """Validation metrics of the teacher and of the codes with users in every form."""
+        factors: Factors = self.factors()
+        codes = self._codes(config)
+        row: Row = {"data": self.part.data, "split": self.part.split, "seed": config.seed}
+        row |= {"model": "lightrec", "variant": variant}
+        means = self._means(FloatScorer(factors.users, factors.items))
+        row |= {f"{name}_validation_teacher": value for name, value in means.items()}
+        for form in FORMS if variant == "default" or "alternation" in variant else QUICK_FORMS:
+            users = users_in_form(
+                form,
+                factors.users,
+                factors.items,
+                codes,
+                self.part.pairs,
+                config.users,
+                seed=config.seed,
+            )
+            means = self._means(CodeScorer(users.item_codes, users.values))
+            row |= {f"{name}_validation_{form}": value for name, value in means.items()}
+        return row
+
+    def _means(self, scorer: FloatScorer | CodeScorer) -> dict[str, float]:
+        means = evaluate_ranking(scorer, self.part.pairs, self.part.sought).means
+        return {name: means[name] for name in ("recall@100", "ndcg@100", "ndcg")}
+
+    def _codes(self, config: RunConfig) -> ItemCodes:
+        key = config.model_dump_json(include={"codes", "metric", "ranking", "seed"})
+        if key not in self.made:
+            made = quantize(self.part.pairs, self.factors(), config, "metric")
+            assert made is not None  # only random codebooks are drawn later
+            self.made[key] = made
+        return self.made[key]

@@ -1,0 +1,172 @@
+"""Tables of the default preset's results: `best.json`, `budgets.json`, `fold_in.json`."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Row = Mapping[str, Any]
+
+LABELS = {
+    ("bpr", ""): "BPR, 32 floats",
+    ("teacher", ""): "**teacher**, floats",
+    ("random_codes", "table"): "random codes, `table`",
+    ("start_rvq", "identity"): "residual k-means, `identity`",
+    ("start_aq", "identity"): "additive quantisation, `identity`",
+    ("start_aq", "table"): "additive quantisation, `table`",
+    ("lightrec", "identity"): "**LightRec**, `identity`",
+    ("lightrec", "fitted"): "**LightRec**, `fitted`",
+    ("lightrec", "table"): "**LightRec**, `table`",
+}
+"""Models and user forms in the order of the tables."""
+SHOWN = ("recall@20", "recall@100", "ndcg@20", "ndcg@100", "ndcg")
+SUMMARY = (("teacher", ""), ("lightrec", "identity"), ("lightrec", "fitted"), ("lightrec", "table"))
+
+
+def best_table(content: Mapping[str, Any]) -> str:
+    """Every model and form, a table a data set; in brackets what is left of the teacher's value."""
+    parts = []
+    for data in _ordered(row["data"] for row in content["rows"]):
+        rows = [row for row in content["rows"] if row["data"] == data]
+        splits = sorted({row["split"] for row in rows if row["model"] == "teacher"})
+        teacher = _of(rows, "teacher", "")
+        lines = [
+            f"**{data}**, {len(splits)} split{'s' if len(splits) > 1 else ''}, "
+            f"{rows[0]['items']:,} items, teacher of {teacher[0]['width']} numbers",
+            "",
+            "| model | Recall@20 | Recall@100 | NDCG@20 | NDCG@100 | NDCG "
+            "| bytes an item, all in | bytes a user |",
+            "|---" * 8 + "|",
+        ]
+        for (model, variant), label in LABELS.items():
+            found = _of(rows, model, variant)
+            if found:
+                cells = [_with_share(found, teacher, name, model) for name in SHOWN]
+                size = _mean(found, "bytes_per_item_all_in"), _mean(found, "bytes_per_user")
+                lines.append(f"| {label} | {' | '.join(cells)} | {size[0]:,.1f} | {size[1]:,.0f} |")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def best_summary(content: Mapping[str, Any]) -> str:
+    """The README's short table: teacher and LightRec in its three forms."""
+    lines = [
+        "| data | model | Recall@100 | NDCG | bytes an item: codes / all in | bytes a user |",
+        "|---|---|---|---|---|---|",
+    ]
+    for data in _ordered(row["data"] for row in content["rows"]):
+        rows = [row for row in content["rows"] if row["data"] == data]
+        for model, variant in SUMMARY:
+            found = _of(rows, model, variant)
+            if found:
+                recall, ndcg = (_spread(found, name) for name in ("recall@100", "ndcg"))
+                codes = found[0]["bits_per_item"] / 8
+                size, user = _mean(found, "bytes_per_item_all_in"), _mean(found, "bytes_per_user")
+                lines.append(
+                    f"| {data} | {LABELS[model, variant]} | {recall} | {ndcg} "
+                    f"| {codes:,.0f} / {size:,.1f} | {user:,.0f} |"
+                )
+    return "\n".join(lines)
+
+
+def budgets_table(content: Mapping[str, Any]) -> str:
+    """Recall@100 / NDCG@100 of every quantiser by the bytes of a code."""
+    parts = []
+    for data in _ordered(row["data"] for row in content["rows"]):
+        rows = [row for row in content["rows"] if row["data"] == data]
+        sizes = sorted({row["bytes"] for row in rows if row["num_codebooks"]})
+        lines = [
+            f"**{data}**, split 0: Recall@100 / NDCG@100",
+            "",
+            "| model | " + " | ".join(f"{size:.0f} B" for size in sizes) + " |",
+            "|---" * (len(sizes) + 1) + "|",
+        ]
+        for model, variant in _ordered((row["model"], row["variant"]) for row in rows):
+            found = {
+                row["bytes"]: row
+                for row in rows
+                if (row["model"], row["variant"]) == (model, variant)
+            }
+            if model in ("float32", "float16", "int8"):
+                continue
+            cells = [_pair(found[size]) if size in found else "" for size in sizes]
+            lines.append(f"| {model}, `{variant}` | {' | '.join(cells)} |")
+        all_in = {row["bytes"]: row["bytes_per_item_all_in"] for row in rows if row["width"]}
+        cells = [f"{all_in[size]:,.1f}" for size in sizes]
+        lines.append(f"| *bytes an item, all in* | {' | '.join(cells)} |")
+        plain = [row for row in rows if row["model"] in ("float32", "float16", "int8")]
+        told = [f"{r['model']} ({r['bytes']:,.0f} B): {_pair(r)}" for r in plain]
+        lines += ["", "Stored plainly: " + "; ".join(told) + "."]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def fold_in_table(content: Mapping[str, Any]) -> str:
+    """Users who were held out whole, beside the same users trained with all others."""
+    lines = [
+        "| data | users | met how | Recall@100 | NDCG@100 | NDCG |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in sorted(content["rows"], key=lambda row: (row["data"], row["model"] != "trained")):
+        lines.append(
+            f"| {row['data']} | {row['model'].replace('_', ' ')} | {row['variant']} | "
+            f"{row['recall@100']:.4f} | {row['ndcg@100']:.4f} | {row['ndcg']:.4f} |"
+        )
+    return "\n".join(lines)
+
+
+def best_choices_table(content: Mapping[str, Any]) -> str:
+    """Every variant of the default preset on validation pairs, in its three forms."""
+    lines = [
+        "| data | variant | `identity`, Recall@100 / NDCG | `fitted` | `table` |",
+        "|---|---|---|---|---|",
+    ]
+    for data in _ordered(row["data"] for row in content["rows"]):
+        rows = [row for row in content["rows"] if row["data"] == data]
+        teacher = _validation_pair(rows[0], "teacher")
+        lines.append(f"| {data} | *the float teacher* | {teacher} | | |")
+        rows.sort(key=lambda row: (row["variant"] != "default", row["variant"].partition(":")[0]))
+        for row in rows:
+            cells = [_validation_pair(row, form) for form in ("identity", "fitted", "table")]
+            lines.append(f"| | {row['variant']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _validation_pair(row: Row, form: str) -> str:
+    if f"ndcg_validation_{form}" not in row:
+        return ""
+    recall, ndcg = (row[f"{name}_validation_{form}"] for name in ("recall@100", "ndcg"))
+    return f"{recall:.4f} / {ndcg:.4f}"
+
+
+def _of(rows: Sequence[Row], model: str, variant: str) -> list[Row]:
+    return [row for row in rows if (row["model"], row["variant"]) == (model, variant)]
+
+
+def _ordered(values: Any) -> list[Any]:  # noqa: ANN401
+    return list(dict.fromkeys(values))
+
+
+def _mean(rows: Sequence[Row], name: str) -> float:
+    return statistics.fmean(row[name] for row in rows)
+
+
+def _spread(rows: Sequence[Row], name: str) -> str:
+    values = [row[name] for row in rows]
+    spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.4f}{spread}"
+
+
+def _with_share(rows: Sequence[Row], teacher: Sequence[Row], name: str, model: str) -> str:
+    """The mean, and its share of the teacher's on the same splits."""
+    if model == "teacher":
+        return _spread(rows, name)
+    theirs = {row["split"]: row[name] for row in teacher}
+    shares = [row[name] / theirs[row["split"]] for row in rows if row["split"] in theirs]
+    share = f" ({100 * statistics.fmean(shares):.1f} %)" if shares else ""
+    return f"{_mean(rows, name):.4f}{share}"
+
+
+def _pair(row: Row) -> str:
+    return f"{row['recall@100']:.4f} / {row['ndcg@100']:.4f}"

@@ -1,0 +1,72 @@
+"""Figures of the documents, drawn from result files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lightrec.errors import MissingExtraError
+
+Row = Mapping[str, Any]
+
+LINES = {
+    ("opq", "identity"): ("OPQ", "tab:gray", ":"),
+    ("rvq", "identity"): ("RVQ", "tab:brown", ":"),
+    ("aq", "identity"): ("AQ", "tab:olive", "--"),
+    ("lightrec", "identity"): ("LightRec, identity", "tab:cyan", "-"),
+    ("lightrec", "fitted"): ("LightRec, fitted", "tab:blue", "-"),
+    ("lightrec", "table"): ("LightRec, table", "tab:red", "-"),
+}
+PLAIN = {"int8": ("int8", "v"), "float16": ("float16", "s"), "float32": ("float32", "o")}
+METRICS = {"recall@100": "Recall@100", "ndcg@100": "NDCG@100"}
+
+
+def draw_budgets(content: Mapping[str, Any], file: Path) -> None:
+    """Quality against bytes an item, codebooks counted; a row a data set, a column a metric.
+
+    Args:
+        content: Of `budgets.json`.
+        file: Where to draw, SVG. The same content gives the same bytes with the same matplotlib.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib as mpl
+    except ImportError as error:
+        raise MissingExtraError("drawing figures", "report") from error
+    mpl.use("svg")
+    from matplotlib import pyplot as plt
+
+    data = list(dict.fromkeys(row["data"] for row in content["rows"]))
+    with mpl.rc_context({"svg.hashsalt": "lightrec", "font.size": 9}):
+        figure, grid = plt.subplots(
+            len(data), len(METRICS), figsize=(9.0, 3.4 * len(data)), squeeze=False
+        )
+        for place, name in enumerate(data):
+            rows = [row for row in content["rows"] if row["data"] == name]
+            for axes, (metric, title) in zip(grid[place], METRICS.items(), strict=True):
+                _draw(axes, rows, metric)
+                axes.set(title=f"{name}, {title}", xlabel="bytes an item, codebooks counted")
+        grid[0][0].legend(fontsize=7)
+        figure.tight_layout()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(file, format="svg", metadata={"Date": None})
+        plt.close(figure)
+
+
+def _draw(axes: Any, rows: Sequence[Row], metric: str) -> None:  # noqa: ANN401
+    for (model, variant), (label, colour, style) in LINES.items():
+        found = [row for row in rows if (row["model"], row["variant"]) == (model, variant)]
+        found.sort(key=lambda row: row["bytes_per_item_all_in"])
+        sizes = [row["bytes_per_item_all_in"] for row in found]
+        values = [row[metric] for row in found]
+        axes.plot(sizes, values, style, color=colour, marker=".", label=label)
+    for model, (label, marker) in PLAIN.items():
+        for row in rows:
+            if row["model"] == model:
+                size = row["bytes_per_item_all_in"]
+                axes.plot([size], [row[metric]], marker, color="black", label=label, markersize=5)
+    axes.set_xscale("log")
+    axes.grid(visible=True, alpha=0.3)

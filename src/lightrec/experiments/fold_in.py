@@ -1,0 +1,195 @@
+"""New users: what fold-in gives to users whom training never saw.
+
+A tenth of the users is held out whole. `trained` is what they get when they are trained with all
+others; `folded_in` is what a model that never saw them makes of their history, with or without
+float items in the model folder, by form of users. All rows rank the same test pairs of the same
+users.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+
+from lightrec.codes.coded_users import UserForm, users_in_form
+from lightrec.codes.item_codes import ItemCodes
+from lightrec.evaluation.scorers import CodeScorer, FloatScorer, Scorer
+from lightrec.experiments.best import chosen_teacher
+from lightrec.experiments.parts import Part, teacher_of, test_part, validation_part
+from lightrec.experiments.provenance import RANKING_SOURCES
+from lightrec.experiments.rows import coded_sizes, float_sizes, ranking_row
+from lightrec.experiments.runner import Row, Runner, digest_of
+from lightrec.interactions import History
+from lightrec.run_config import RunConfig, load_config
+from lightrec.serving.fold_in import FoldIn
+from lightrec.serving.item_vectors import DecodedItems, FloatItems
+from lightrec.serving.new_users import NewUserFit
+from lightrec.stages import quantize
+from lightrec.teachers.factors import Factors
+from lightrec.teachers.fit import FittedTeacher
+from lightrec.training.loop import Surroundings
+
+NAME = "fold_in"
+DATA = ("citeulike-t",)
+SHARE = 0.1  # of the users are held out
+TRAINED: tuple[UserForm, ...] = ("identity", "table")
+FOLDED = ("float", "codes only", "float items: identity", "float items: table")
+
+
+def run(
+    data: Sequence[str] | None = None,
+    *,
+    root: Path | str | None = None,
+    stale: bool = False,
+    progress: bool = False,
+) -> Path:
+    """Measures what is missing and writes `experiments/results/fold_in.json`.
+
+    Args:
+        data: Public data sets, split 0 of each; those of `DATA` when None.
+        root: The data folder; by default the one that LIGHTREC_DATA names.
+        stale: Measures cells of an older source again.
+        progress: Shows progress bars when standard error is a terminal.
+
+    Returns:
+        The result file.
+    """
+    runner = Runner(NAME, _command, RANKING_SOURCES, stale=stale)
+    surroundings = Surroundings(progress=progress)
+    config = load_config("default")
+    for name in data or DATA:
+        chosen = chosen_teacher(runner, validation_part(name, root), config, surroundings)
+        everybody = test_part(name, 0, root)
+        held, others = hold_users_out(everybody, config.seed)
+        _measure(runner, everybody, held, others, config, chosen, surroundings)
+        runner.write()
+    return runner.write()
+
+
+def _command(rows: Sequence[Row]) -> str:
+    data = sorted({row["data"] for row in rows})
+    named = "" if data == sorted(DATA) else "".join(f" --data {name}" for name in data)
+    return f"lightrec experiment {NAME}{named}"
+
+
+@dataclass(frozen=True)
+class HeldUsers:
+    """Users whom a model never saw, by their rows in the whole data, as a part of their own."""
+
+    rows: np.ndarray
+    part: Part
+
+
+def hold_users_out(part: Part, seed: int) -> tuple[HeldUsers, Part]:
+    """A share of the users with test pairs, and the part without them."""
+    rng = np.random.default_rng(seed)
+    active = np.flatnonzero(part.sought.user_degrees())
+    rows = np.sort(rng.choice(active, round(SHARE * len(active)), replace=False))
+    rest = np.setdiff1d(np.arange(part.pairs.num_users), rows)
+    held = HeldUsers(rows, _of_users(part, rows, "held"))
+    return held, _of_users(part, rest, "others")
+
+
+def _of_users(part: Part, rows: np.ndarray, what: str) -> Part:
+    """The part of some users, numbered anew."""
+    digest = digest_of([part.digest, what, len(rows)])
+    pairs, sought = _rows_of(part.pairs, rows), _rows_of(part.sought, rows)
+    return replace(part, pairs=pairs, sought=sought, train_digest=digest, digest=digest)
+
+
+def _rows_of(pairs: History, rows: np.ndarray) -> History:
+    items = [pairs.of(int(row)) for row in rows]
+    starts = np.concatenate([[0], np.cumsum([len(each) for each in items])]).astype(np.int64)
+    return History(starts, np.concatenate(items).astype(np.int32), pairs.num_items)
+
+
+def _measure(
+    runner: Runner,
+    everybody: Part,
+    held: HeldUsers,
+    others: Part,
+    config: RunConfig,
+    chosen: FittedTeacher,
+    surroundings: Surroundings,
+) -> None:
+    whole = _Model(everybody, config, chosen, surroundings)
+    without = _Model(others, config, chosen, surroundings)
+    histories = [held.part.pairs.of(row) for row in range(held.part.pairs.num_users)]
+
+    def row(model: str, variant: str, make: Callable[[], tuple[Scorer, Row]]) -> None:
+        def measure() -> Row:
+            scorer, sizes = make()
+            return ranking_row(held.part, model, scorer, variant=variant, seed=config.seed, **sizes)
+
+        stage = {
+            "data": everybody.data,
+            "split": everybody.split,
+            "part": "test",
+            "model": model,
+            "variant": variant,
+            "teacher": [chosen.config.model_dump(), chosen.epochs],
+            "config": config.model_dump(include={"codes", "metric", "ranking", "users", "seed"}),
+        }
+        runner.test_row(stage, held.part.digest, measure)
+
+    def trained_float() -> tuple[Scorer, Row]:
+        factors = whole.factors()
+        scorer = FloatScorer(factors.users[held.rows], factors.items)
+        return scorer, float_sizes(factors)
+
+    row("trained", "float", trained_float)
+    for form in TRAINED:
+        row("trained", form, partial(whole.trained, form, held.rows))
+    for variant in FOLDED:
+        row("folded_in", variant, partial(without.folded, variant, histories))
+
+
+class _Model:
+    """A teacher and its codes, made when they are needed."""
+
+    def __init__(
+        self, part: Part, config: RunConfig, chosen: FittedTeacher, surroundings: Surroundings
+    ) -> None:
+        self.part, self.config = part, config
+        self.factors = cache(lambda: teacher_of(part, config, chosen, surroundings).fitted.factors)
+        self.codes = cache(self._codes)
+
+    def trained(self, form: UserForm, rows: np.ndarray) -> tuple[Scorer, Row]:
+        """Stored users in one form."""
+        factors: Factors = self.factors()
+        users = users_in_form(
+            form,
+            factors.users,
+            factors.items,
+            self.codes(),
+            self.part.pairs,
+            self.config.users,
+            seed=self.config.seed,
+        )
+        sizes = coded_sizes(users.item_codes, users.bytes_per_user)
+        return CodeScorer(users.item_codes, users.values[rows]), sizes
+
+    def folded(self, variant: str, histories: Sequence[np.ndarray]) -> tuple[Scorer, Row]:
+        """New users, by what the model folder holds."""
+        codes: ItemCodes = self.codes()
+        if variant == "codes only":
+            vectors = FoldIn(DecodedItems(codes)).vectors(histories)
+            return CodeScorer(codes, vectors), coded_sizes(codes, 4.0 * codes.width)
+        items = FloatItems(self.factors().items.astype(np.float16))
+        vectors = FoldIn(items).vectors(histories)
+        if variant == "float":
+            return FloatScorer(vectors, self.factors().items), float_sizes(self.factors())
+        if variant == "float items: identity":
+            return CodeScorer(codes, vectors), coded_sizes(codes, 4.0 * codes.width)
+        fit = NewUserFit(items, codes, self.config.users.fit, seed=self.config.seed)
+        tables = fit.tables(vectors, histories).astype(np.float16)
+        return CodeScorer(codes, tables), coded_sizes(codes, float(tables[:1].nbytes))
+
+    def _codes(self) -> ItemCodes:
+        codes = quantize(self.part.pairs, self.factors(), self.config, "metric")
+        assert codes is not None  # only random codebooks are drawn later
+        return codes

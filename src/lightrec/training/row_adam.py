@@ -1,0 +1,79 @@
+"""Adam for large tables of vectors: only the rows that a step has met are touched.
+
+Plain Adam moves every row at every step, which for a catalogue of a hundred thousand vectors costs
+ten times what the gradient does. Here the moments of a row, and their bias corrections, advance
+when the row has a gradient (often called lazy Adam).
+
+Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, overload
+
+import torch
+
+
+class RowAdam(torch.optim.Optimizer):
+    """Adam by rows, for parameters whose gradients are sparse with unique rows."""
+
+    def __init__(
+        self,
+        parameters: Iterable[torch.nn.Parameter],
+        lr: float,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+    ) -> None:
+        """Sets the rates.
+
+        Args:
+            parameters: Matrices, one vector a row.
+            lr: Learning rate.
+            betas: Decay of the first and the second moment at each gradient of a row.
+            eps: Added to the root of the second moment.
+        """
+        super().__init__(parameters, {"lr": lr, "betas": betas, "eps": eps})
+        for group in self.param_groups:  # all state from the start, so that it can be restored
+            for parameter in group["params"]:
+                self.state[parameter] = {
+                    "rows_seen": torch.zeros(len(parameter), 1),
+                    "exp_avg": torch.zeros_like(parameter),
+                    "exp_avg_sq": torch.zeros_like(parameter),
+                }
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """Moves the rows that have a gradient."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._move(parameter, self.state[parameter], group)
+        return loss
+
+    @staticmethod
+    def _move(
+        parameter: torch.nn.Parameter, state: dict[str, torch.Tensor], group: dict[str, Any]
+    ) -> None:
+        gradient = parameter.grad
+        assert gradient is not None
+        rows, values = gradient._indices()[0], gradient._values()
+        fast, slow = group["betas"]
+        seen = state["rows_seen"][rows] + 1
+        first = state["exp_avg"][rows].mul_(fast).add_(values, alpha=1 - fast)
+        second = state["exp_avg_sq"][rows].mul_(slow).addcmul_(values, values, value=1 - slow)
+        state["rows_seen"][rows] = seen
+        state["exp_avg"][rows] = first
+        state["exp_avg_sq"][rows] = second
+        scale = (second / (1 - slow**seen)).sqrt_().add_(group["eps"])
+        parameter.index_add_(0, rows, first.div_(1 - fast**seen).div_(scale), alpha=-group["lr"])

@@ -1,0 +1,125 @@
+"""The forms of users: what each stores, and that fitting brings the students' lists nearer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lightrec.codes.additive_quantization import AdditiveQuantizationConfig, additive_quantization
+from lightrec.codes.coded_users import FORMS, CodedUsers, UsersConfig, users_in_form
+from lightrec.codes.item_codes import ItemCodes
+from lightrec.codes.user_fit import UserFitConfig, fit_tables
+from lightrec.errors import ArgumentError
+from lightrec.interactions.history import History
+
+USERS, ITEMS, WIDTH, TOP = 60, 400, 12, 20
+CONFIG = UsersConfig(
+    alternations=1,
+    fit=UserFitConfig(candidates=40, false_positives=40, catalogue_sample=50, rounds=6),
+)
+
+
+@pytest.fixture(scope="module")
+def teacher() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(3)
+    return (
+        rng.normal(size=(USERS, WIDTH)).astype(np.float32),
+        rng.normal(size=(ITEMS, WIDTH)).astype(np.float32),
+    )
+
+
+@pytest.fixture(scope="module")
+def seen() -> History:
+    rng = np.random.default_rng(4)
+    items = np.concatenate([rng.choice(ITEMS, 5, replace=False) for _ in range(USERS)])
+    return History.from_pairs(np.repeat(np.arange(USERS), 5), items, USERS, ITEMS)
+
+
+@pytest.fixture(scope="module")
+def codes(teacher) -> ItemCodes:
+    config = AdditiveQuantizationConfig(num_codebooks=3, num_codewords=16, rounds=2)
+    return additive_quantization(teacher[1], config, rng=np.random.default_rng(0))
+
+
+@pytest.fixture(scope="module")
+def forms(teacher, codes, seen) -> dict[str, CodedUsers]:
+    return {form: users_in_form(form, *teacher, codes, seen, CONFIG, seed=2) for form in FORMS}
+
+
+def kept(users: CodedUsers, teacher, seen: History) -> float:
+    """Share of the teacher's unseen top items that are the student's too."""
+    scores = teacher[0] @ teacher[1].T
+    values = users.values.astype(np.float32)
+    tables = values if values.ndim == 3 else users.item_codes.score_tables(values)
+    own = users.item_codes.scores(tables)
+    shares = []
+    for user in range(USERS):
+        scores[user, seen.of(user)] = own[user, seen.of(user)] = -np.inf
+        best = [set(np.argsort(-rows[user])[:TOP].tolist()) for rows in (scores, own)]
+        shares.append(len(best[0] & best[1]) / TOP)
+    return float(np.mean(shares))
+
+
+def test_identity_stores_the_teachers_vectors_and_codes_as_they_are(forms, teacher, codes) -> None:
+    users = forms["identity"]
+    assert users.values is teacher[0]
+    assert users.item_codes is codes
+    assert users.query_map is None
+    assert users.bytes_per_user == 4 * WIDTH
+
+
+def test_tables_are_the_fitted_ones_in_half_precision(forms, teacher, codes, seen) -> None:
+    users = forms["table"]
+    expected = fit_tables(*teacher, codes, seen, CONFIG.fit, seed=2)
+    assert np.array_equal(users.values, expected.astype(np.float16))
+    assert users.item_codes is codes
+    assert users.bytes_per_user == 2 * 3 * 16
+
+
+def test_fitted_users_keep_the_codes_and_have_codebooks_and_a_map_of_their_own(
+    forms, codes
+) -> None:
+    users = forms["fitted"]
+    assert users.item_codes.codes is codes.codes
+    assert users.item_codes.codebooks.shape == codes.codebooks.shape
+    assert not np.array_equal(users.item_codes.codebooks, codes.codebooks)
+    assert users.values.shape == (USERS, WIDTH)
+    assert users.query_map is not None
+    assert users.query_map["0.weight"].shape == (WIDTH, WIDTH)
+    assert users.query_map["0.weight"].dtype == np.float32
+
+
+def test_fitting_brings_the_lists_nearer_to_the_teachers(forms, teacher, seen) -> None:
+    shares = {form: kept(users, teacher, seen) for form, users in forms.items()}
+    assert shares["identity"] < shares["fitted"] < shares["table"]
+    assert shares["table"] > shares["identity"] + 0.05
+
+
+def test_a_mapped_vector_ranks_about_as_it_did_among_the_teachers_codebooks(
+    forms, teacher, codes
+) -> None:
+    users = forms["fitted"]
+    mapped = teacher[0] @ users.query_map["0.weight"].T
+    new = users.item_codes.scores(users.item_codes.score_tables(mapped))
+    old = codes.scores(codes.score_tables(teacher[0]))
+    correlations = [np.corrcoef(a, b)[0, 1] for a, b in zip(new, old, strict=True)]
+    assert np.median(correlations) > 0.8
+
+
+def test_the_same_seed_gives_the_same_bytes(teacher, codes, seen, forms) -> None:
+    again = users_in_form("fitted", *teacher, codes, seen, CONFIG, seed=2)
+    assert np.array_equal(again.values, forms["fitted"].values)
+    assert np.array_equal(again.item_codes.codebooks, forms["fitted"].item_codes.codebooks)
+
+
+def test_tables_beyond_half_precision_stay_in_float32(teacher, codes, seen) -> None:
+    users, items = (side * np.float32(1e3) for side in teacher)
+    large = ItemCodes(codes.codes, codes.codebooks * np.float32(1e3))
+    tables = users_in_form("table", users, items, large, seen, CONFIG).values
+    assert tables.dtype == np.float32
+    assert np.isfinite(tables).all()
+
+
+def test_a_form_that_needs_a_gradient_is_refused(teacher, codes, seen) -> None:
+    with pytest.raises(ArgumentError, match="'free'"):
+        users_in_form("free", *teacher, codes, seen, CONFIG)

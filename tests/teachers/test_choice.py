@@ -1,0 +1,463 @@
+"""The choice among teachers: what it tries, in which order, within which budget, and what wins."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lightrec.errors import ConfigError
+from lightrec.evaluation.ranking_evaluation import evaluate_ranking
+from lightrec.evaluation.scorers import PopularityScorer
+from lightrec.interactions import History, Interactions, validation_split
+from lightrec.interactions.synthetic import synthetic_catalogue
+from lightrec.settings import validated
+from lightrec.teachers import choice
+from lightrec.teachers.bpr import BprConfig
+from lightrec.teachers.choice import (
+    BLEND_WEIGHTS,
+    HISTORY_SHARES,
+    IALS_PENALTIES,
+    LEAST_GAIN,
+    PROBE_EPOCHS,
+    PROBE_WIDTH,
+    TEMPERATURES,
+    AutoConfig,
+    choose_teacher,
+    estimated_minutes,
+)
+from lightrec.teachers.factors import Factors
+from lightrec.teachers.fit import BlendConfig, FittedTeacher, SingleConfig
+from lightrec.teachers.ials import IalsConfig
+from lightrec.teachers.judge import teacher_judge
+from lightrec.teachers.sampled_softmax import SampledSoftmaxConfig
+from lightrec.training.loop import Surroundings
+from lightrec.training.run_log import RunLog
+
+RNG = np.random.default_rng(0)
+PAIRS = History.from_pairs(RNG.integers(0, 50, 600), RNG.integers(0, 40, 600), 50, 40)
+PLENTY = AutoConfig(widths=(16, 32), budget_minutes=1e9)
+SEED = 11
+KINDS = {"sampled_softmax": SampledSoftmaxConfig, "ials": IalsConfig}
+
+
+def metrics_of(value: float) -> dict[str, float]:
+    return {"recall@100": 0.75 * value, "ndcg": 0.25 * value}
+
+
+class Script:
+    """Stands in for training, blending and judging, and keeps what was asked of it.
+
+    Attributes:
+        value: What a single teacher is worth, from its settings.
+        blend_value: What a blend is worth, from its parts and weights.
+        trained: Settings in the order of training.
+        mixed: Parts, weights and width of every blend, in order.
+    """
+
+    def __init__(
+        self, value: Callable, blend_value: Callable = lambda parts, weights: -1.0
+    ) -> None:
+        self.value, self.blend_value = value, blend_value
+        self.trained: list[SingleConfig] = []
+        self.mixed: list[tuple] = []
+        self.surroundings: list[Surroundings] = []
+        self._made: list[tuple[Factors, SingleConfig]] = []
+
+    def fit_teacher(self, pairs, config, *, seed, judge, surroundings) -> FittedTeacher:
+        assert (pairs, seed) == (PAIRS, SEED)
+        assert callable(judge)
+        factors = Factors(np.zeros((50, 1), np.float32), np.zeros((40, 1), np.float32))
+        self._made.append((factors, config))
+        self.trained.append(config)
+        self.surroundings.append(surroundings)
+        return FittedTeacher(factors, config, (len(self.trained),), metrics_of(self.value(config)))
+
+    def blend(self, parts, weights, width) -> Factors:
+        configs = tuple(
+            next(config for made, config in self._made if made is part) for part in parts
+        )
+        self.mixed.append((configs, tuple(weights), width))
+        return Factors(parts[0].users.copy(), parts[0].items.copy())
+
+    def judge(self, factors: Factors) -> dict[str, float]:
+        assert not any(factors is made for made, _ in self._made)  # these were judged in training
+        return metrics_of(self.blend_value(*self.mixed[-1][:2]))
+
+
+@pytest.fixture
+def choose(monkeypatch) -> Callable:
+    """Runs a choice by a script; returns what was chosen."""
+
+    def run(script: Script, config: AutoConfig = PLENTY, **surroundings) -> FittedTeacher:
+        monkeypatch.setattr(choice, "fit_teacher", script.fit_teacher)
+        monkeypatch.setattr(choice, "blend", script.blend)
+        return choose_teacher(
+            PAIRS, config, script.judge, seed=SEED, surroundings=Surroundings(**surroundings)
+        )
+
+    return run
+
+
+def liking(temperature: float = 0.1, share: float = 0.5, penalty: int = 0) -> Callable:
+    """Values that fall with every step away from these settings, and grow with the width.
+
+    Sampled softmax beats iALS of the same width.
+    """
+
+    def value(config: SingleConfig) -> float:
+        if isinstance(config, IalsConfig):
+            place = IALS_PENALTIES.index((config.l2, config.frequency_power))
+            return 0.3 + 1e-3 * config.width - 0.01 * abs(place - penalty)
+        far = abs(TEMPERATURES.index(config.temperature) - TEMPERATURES.index(temperature))
+        off = abs(HISTORY_SHARES.index(config.history_share) - HISTORY_SHARES.index(share))
+        return 0.4 + 1e-3 * config.width - 0.01 * far - 0.001 * off
+
+    return value
+
+
+def probes_of(script: Script) -> list[SampledSoftmaxConfig]:
+    """The narrow runs with the default popularity, which is walked last."""
+    narrow = [config for config in softmax(script.trained) if config.width == PROBE_WIDTH]
+    return [config for config in narrow if config.popularity_power == 0.1]
+
+
+def softmax(trained: list[SingleConfig]) -> list[SampledSoftmaxConfig]:
+    return [config for config in trained if isinstance(config, SampledSoftmaxConfig)]
+
+
+@pytest.mark.parametrize(
+    ("best", "tried"),
+    [
+        (0.3, [0.1, 0.15, 0.2, 0.3]),  # the end of the list
+        (0.2, [0.1, 0.15, 0.2, 0.3]),  # .3 was worse
+        (0.15, [0.1, 0.15, 0.2]),
+        (0.1, [0.1, 0.15, 0.07]),
+        (0.07, [0.1, 0.15, 0.07, 0.05]),
+        (0.05, [0.1, 0.15, 0.07, 0.05]),
+    ],
+)
+def test_temperature_walks_up_or_down_while_that_helps(choose, best, tried) -> None:
+    script = Script(liking(temperature=best))
+    choose(script)
+    probes = probes_of(script)
+    assert {config.epochs for config in probes} == {PROBE_EPOCHS}
+    assert [config.temperature for config in probes if config.history_share == 0.5] == tried
+    later = [config for config in probes if config.history_share != 0.5]
+    assert later  # the share is walked with the temperature that was found
+    assert {config.temperature for config in later} == {best}
+
+
+@pytest.mark.parametrize(
+    ("best", "tried"),
+    [
+        (0.85, [0.5, 0.7, 0.85]),
+        (0.7, [0.5, 0.7, 0.85]),
+        (0.5, [0.5, 0.7, 0.3]),
+        (0.3, [0.5, 0.7, 0.3, 0.1]),
+        (0.1, [0.5, 0.7, 0.3, 0.1]),
+    ],
+)
+def test_the_share_of_history_walks_alike(choose, best: float, tried: list[float]) -> None:
+    script = Script(liking(temperature=0.15, share=best))
+    choose(script)
+    probes = probes_of(script)
+    shares = [config.history_share for config in probes if config.temperature == 0.15]
+    assert shares == tried
+
+
+def test_popularity_walks_last(choose) -> None:
+    script = Script(lambda config: -abs(getattr(config, "popularity_power", 9.0) - 0.2))
+    choose(script)
+    powers = [config.popularity_power for config in softmax(script.trained)]
+    assert powers == [0.1] * 5 + [0.15, 0.2] + [0.2, 0.2]
+
+
+def test_as_good_is_no_reason_to_move(choose) -> None:
+    script = Script(lambda config: 0.5)
+    chosen = choose(script)
+    tried = [
+        (config.temperature, config.history_share, config.popularity_power)
+        for config in softmax(script.trained)
+    ]
+    assert tried == [
+        *[(0.1, 0.5, 0.1), (0.15, 0.5, 0.1), (0.07, 0.5, 0.1), (0.1, 0.7, 0.1), (0.1, 0.3, 0.1)],
+        *[(0.1, 0.5, 0.15), (0.1, 0.5, 0.05)],
+        *[(0.1, 0.5, 0.1), (0.1, 0.5, 0.1)],  # the finalists
+    ]
+    assert chosen.config == SampledSoftmaxConfig(width=16)  # the first, and the cheapest
+
+
+@pytest.mark.parametrize("penalty", range(len(IALS_PENALTIES)))
+def test_finalists_are_the_best_of_either_kind_at_every_width(choose, penalty: int) -> None:
+    script = Script(liking(temperature=0.2, share=0.3, penalty=penalty))
+    chosen = choose(script)
+    alternating = [config for config in script.trained if isinstance(config, IalsConfig)]
+    assert [(config.width, config.l2, config.frequency_power) for config in alternating] == [
+        *[(PROBE_WIDTH, *each) for each in IALS_PENALTIES],
+        *[(width, *IALS_PENALTIES[penalty]) for width in (16, 32)],
+    ]
+    best = {"temperature": 0.2, "history_share": 0.3}  # and all else by default: full length
+    full = [SampledSoftmaxConfig(width=width, **best) for width in (16, 32)]
+    assert script.trained[-4:] == [full[0], alternating[-2], full[1], alternating[-1]]
+    assert chosen.config == full[1]
+    assert chosen.epochs == (len(script.trained) - 1,)
+    assert chosen.value == pytest.approx(script.value(full[1]))
+
+
+def test_the_better_kind_wins(choose) -> None:
+    favourable = liking()
+    script = Script(lambda config: favourable(config) + isinstance(config, IalsConfig))
+    assert choose(script).config == IalsConfig(width=32)
+
+
+@pytest.mark.parametrize("widths", [(16, 32), (PROBE_WIDTH,), (16, PROBE_WIDTH)])
+def test_nothing_is_trained_twice(choose, widths: tuple[int, ...]) -> None:
+    script = Script(liking(temperature=0.07, share=0.7, penalty=2))
+    choose(script, AutoConfig(widths=widths, budget_minutes=1e9))
+    keys = [config.model_dump_json() for config in script.trained]
+    assert len(set(keys)) == len(keys)
+
+
+def events_of(file: Path) -> list[dict]:
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+
+
+def test_stays_within_the_budget_and_says_what_was_not_tried(choose, tmp_path) -> None:
+    everything = Script(liking())
+    choose(everything)
+    work = sum(estimated_minutes(PAIRS, config) for config in everything.trained)
+    outcomes = set()
+    for place, share in enumerate((0.02, 0.1, 0.3, 0.6, 0.9, 0.999, 1.001)):
+        script, file = Script(liking()), tmp_path / f"{place}.jsonl"
+        budget = share * work
+        choose(script, AutoConfig(widths=(16, 32), budget_minutes=budget), log=RunLog(file))
+        left, trained = budget, iter(script.trained)
+        for event in events_of(file):
+            if event["event"] == "blended":
+                continue
+            kind = KINDS[event["teacher"]["kind"]]
+            minutes = estimated_minutes(PAIRS, kind(**event["teacher"]))
+            assert event["estimated_minutes"] == round(minutes, 2)
+            if event["event"] == "tried":
+                assert event["teacher"] == next(trained).model_dump()
+                left -= minutes
+                assert left >= 0 or len(script.trained) == 1
+            else:
+                assert event["event"] == "not tried"
+                assert minutes > left
+                assert event["minutes_left"] == round(left, 2)
+        assert next(trained, None) is None
+        outcomes.add(len(script.trained))
+    assert len(outcomes) > 4
+    assert max(outcomes) == len(everything.trained)
+
+
+def test_a_dear_candidate_does_not_keep_a_cheap_one_out(choose) -> None:
+    """For so few pairs sampled softmax costs less than iALS, which is therefore skipped."""
+    full = [SampledSoftmaxConfig(width=width) for width in (16, 32)]
+    script = Script(liking())
+    choose(script)
+    probes = [config for config in softmax(script.trained) if config not in full]
+    budget = 1.01 * sum(estimated_minutes(PAIRS, config) for config in [*probes, *full])
+    again = Script(liking())
+    chosen = choose(again, AutoConfig(widths=(16, 32), budget_minutes=budget))
+    assert again.trained == [*probes, *full]
+    assert chosen.config == full[1]
+
+
+def test_without_any_budget_there_is_still_a_teacher(choose, tmp_path) -> None:
+    script = Script(liking())
+    log = RunLog(tmp_path / "log")
+    chosen = choose(script, AutoConfig(widths=(16,), budget_minutes=1e-12), log=log)
+    assert len(script.trained) == 1
+    assert chosen.config == script.trained[0]
+    assert chosen.config.width == PROBE_WIDTH
+    kinds = [event["event"] for event in events_of(tmp_path / "log")]
+    assert kinds[0] == "tried"
+    assert set(kinds[1:]) == {"not tried"}
+
+
+def test_the_log_tells_what_every_candidate_took_and_was_worth(choose, tmp_path) -> None:
+    script = Script(liking(), lambda parts, weights: 0.25)
+    choose(script, log=RunLog(tmp_path / "log"))
+    events = events_of(tmp_path / "log")
+    tried = [event for event in events if event["event"] == "tried"]
+    for epochs, (event, config) in enumerate(zip(tried, script.trained, strict=True), start=1):
+        assert event["teacher"] == config.model_dump()
+        assert event["epochs"] == epochs
+        assert event["recall@100"] + event["ndcg"] == pytest.approx(script.value(config))
+    blended = [event for event in events if event["event"] == "blended"]
+    assert len(blended) == len(script.mixed)
+    for event, (parts, weights, width) in zip(blended, script.mixed, strict=True):
+        assert event["teacher"]["parts"] == [config.model_dump() for config in parts]
+        assert (tuple(event["teacher"]["weights"]), event["teacher"]["width"]) == (weights, width)
+        assert event["recall@100"] + event["ndcg"] == pytest.approx(0.25)
+
+
+FINALISTS = [  # of `liking()`, best first
+    SampledSoftmaxConfig(width=32),
+    SampledSoftmaxConfig(width=16),
+    IalsConfig(width=32),
+    IalsConfig(width=16),
+]
+BEST = 0.4 + 0.032
+
+
+def gaining(**gains: float) -> Callable:
+    """What a blend is worth beyond the best finalist, by its weights joined by commas."""
+
+    def value(parts, weights: tuple[float, ...]) -> float:
+        assert parts[0] == FINALISTS[0]
+        return BEST + gains.get(",".join(f"{weight:g}" for weight in weights), -1.0)
+
+    return value
+
+
+def test_a_blend_must_be_worth_another_model(choose) -> None:
+    script = Script(liking(), gaining(**{"1,0.25": 0.99 * LEAST_GAIN}))
+    chosen = choose(script)
+    assert chosen.config == FINALISTS[0]
+    first = BLEND_WEIGHTS[0]
+    assert script.mixed == [((FINALISTS[0], o), (1.0, first), 32) for o in FINALISTS[1:]]
+
+
+def test_weights_rise_while_that_helps(choose) -> None:
+    gains = {"1,0.25": 2 * LEAST_GAIN, "1,0.5": 4 * LEAST_GAIN, "1,1": 4.9 * LEAST_GAIN}
+    script = Script(liking(), gaining(**gains))
+    chosen = choose(script)
+    parts = (FINALISTS[0], FINALISTS[1])
+    assert chosen.config == BlendConfig(parts=parts, weights=(1.0, 0.5), width=32)
+    assert chosen.value == pytest.approx(BEST + 4 * LEAST_GAIN)
+    singles = [script.trained.index(config) + 1 for config in parts]
+    assert chosen.epochs == tuple(singles)
+    assert [weights for _, weights, _ in script.mixed] == [
+        *[(1.0, 0.25), (1.0, 0.5), (1.0, 1.0)],
+        *[(1.0, 0.5, 0.25)] * 2,  # the others, on top of what was found
+    ]
+
+
+def test_others_are_added_to_what_was_found_and_the_useless_left_out(choose) -> None:
+    def value(parts, weights) -> float:
+        """The second finalist adds nothing, the third and the fourth do."""
+        worth = {FINALISTS[1]: -1.0, FINALISTS[2]: 0.02, FINALISTS[3]: 0.01}
+        return BEST + sum(w * worth[p] for p, w in zip(parts[1:], weights[1:], strict=True))
+
+    script = Script(liking(), value)
+    chosen = choose(script)
+    parts = (FINALISTS[0], FINALISTS[2], FINALISTS[3])
+    assert chosen.config == BlendConfig(parts=parts, weights=(1.0, 1.0, 1.0), width=32)
+    assert chosen.value == pytest.approx(BEST + 0.03)
+    assert chosen.epochs == tuple(script.trained.index(config) + 1 for config in parts)
+
+
+def test_a_blend_is_as_wide_as_the_widest(choose) -> None:
+    script = Script(liking(), lambda parts, weights: 9.0)
+    chosen = choose(script, AutoConfig(widths=(8, 24), budget_minutes=1e9))
+    assert isinstance(chosen.config, BlendConfig)
+    assert {width for _, _, width in script.mixed} == {24} == {chosen.config.width}
+
+
+def test_nothing_depends_on_anything_but_the_values(choose, tmp_path) -> None:
+    made = []
+    for name in ("first", "second"):
+        script = Script(liking(0.2, 0.3, 1), lambda parts, weights: 0.5 + len(parts) / 10)
+        config = AutoConfig(widths=(16, 32), budget_minutes=0.01)
+        chosen = choose(script, config, log=RunLog(tmp_path / name))
+        made.append((chosen.config, chosen.epochs, chosen.metrics, events_of(tmp_path / name)))
+    assert made[0] == made[1]
+
+
+def test_candidates_keep_no_checkpoint_and_no_log_of_their_own(choose, tmp_path) -> None:
+    """All would write to one folder; and the log tells what each candidate came to."""
+    script = Script(liking())
+    log = RunLog(tmp_path / "log")
+    choose(script, checkpoint=tmp_path / "checkpoint", log=log, progress=True)
+    assert {each.checkpoint for each in script.surroundings} == {None}
+    assert all(each.log is not log and each.progress for each in script.surroundings)
+
+
+def more(pairs: int, users: int = 50) -> History:
+    rng = np.random.default_rng(0)
+    keys = rng.permutation(users * 4_000)[:pairs]
+    return History.from_pairs(keys // 4_000, keys % 4_000, users, 4_000)
+
+
+@pytest.mark.parametrize(
+    ("config", "epochs"),
+    [
+        (SampledSoftmaxConfig(width=16, batch_size=8, num_negatives=64), "epochs"),
+        (IalsConfig(width=16), "sweeps"),
+        (BprConfig(width=16, batch_size=32), "epochs"),
+    ],
+)
+def test_estimated_work_grows_with_width_epochs_and_pairs(config, epochs: str) -> None:
+    work = estimated_minutes(PAIRS, config)
+    assert work > 0
+    wider = config.model_copy(update={"width": 32})
+    assert estimated_minutes(PAIRS, wider) > 1.2 * work
+    longer = config.model_copy(update={epochs: 3 * getattr(config, epochs)})
+    assert estimated_minutes(PAIRS, longer) == pytest.approx(3 * work)
+    few, many = more(2_000), more(20_000)
+    assert estimated_minutes(many, config) > 1.2 * estimated_minutes(few, config)
+
+
+def test_estimated_work_of_softmax_counts_users_with_a_pair_and_items_met() -> None:
+    config = SampledSoftmaxConfig(width=16, batch_size=8, num_negatives=64)
+    some, padded = more(2_000), more(2_000)
+    padded = History(np.append(padded.indptr, [len(padded)] * 500), padded.item_rows, 4_000)
+    assert estimated_minutes(padded, config) == estimated_minutes(some, config)
+    dearer = config.model_copy(update={"num_negatives": 640})
+    assert estimated_minutes(some, dearer) > 2 * estimated_minutes(some, config)
+    # No batch meets more than the whole catalogue.
+    whole, beyond = (config.model_copy(update={"num_negatives": n}) for n in (4_000, 400_000))
+    assert estimated_minutes(some, beyond) == estimated_minutes(some, whole)
+
+
+@pytest.fixture
+def quick(monkeypatch) -> AutoConfig:
+    """A choice among few small candidates."""
+    monkeypatch.setattr(choice, "PROBE_WIDTH", 8)
+    monkeypatch.setattr(choice, "PROBE_EPOCHS", 2)
+    monkeypatch.setattr(choice, "IALS_PENALTIES", ((0.2, 0.5),))
+    return AutoConfig(widths=(8, 12))
+
+
+def test_a_real_choice_is_worth_what_was_tried_and_beats_popularity(quick, tmp_path) -> None:
+    data = synthetic_catalogue(150, 100, seed=0, pairs_per_user=15)
+    split = validation_split(Interactions.from_table(data.interactions), 0)
+    pairs, held_out = split.train.history(), split.test.history()
+    judge = teacher_judge(pairs, held_out)
+    made = [
+        choose_teacher(
+            pairs, quick, judge, seed=1, surroundings=Surroundings(log=RunLog(tmp_path / name))
+        )
+        for name in ("first", "second")
+    ]
+    chosen = made[0]
+    assert chosen.metrics == judge(chosen.factors)
+    events = events_of(tmp_path / "first")
+    assert {event["event"] for event in events} == {"tried", "blended"}
+    finals = [e for e in events if e["event"] == "tried"][-4:]
+    assert chosen.value >= max(event["recall@100"] + event["ndcg"] for event in finals)
+    popular = evaluate_ranking(PopularityScorer(pairs.item_degrees()), pairs, held_out).means
+    assert chosen.metrics["ndcg"] > 1.4 * popular["ndcg"]
+    assert made[1].config == chosen.config
+    assert made[1].factors.items.tobytes() == chosen.factors.items.tobytes()
+    assert events_of(tmp_path / "second") == events
+
+
+@pytest.mark.parametrize(
+    "settings", [{"widths": []}, {"budget_minutes": 0}, {"width": 64}, {"kind": "ials"}]
+)
+def test_refuses_settings_out_of_range(settings: dict) -> None:
+    with pytest.raises(ConfigError, match=next(iter(settings))):
+        validated(AutoConfig, settings, "run.toml")
+
+
+@pytest.mark.parametrize("widths", [(), (0,), (64, 64), (128, 64)])
+def test_widths_that_are_none_or_do_not_ascend_are_refused(widths: tuple[int, ...]) -> None:
+    with pytest.raises(ConfigError, match="widths"):
+        validated(AutoConfig, {"widths": widths}, "run.toml")
