@@ -171,3 +171,11 @@ def test_a_configuration_cannot_be_changed_behind_its_digest() -> None:
         config.student.epochs = 1
     with pytest.raises(ValidationError):
         config.teacher.width = 1
+
+
+def test_another_kind_of_teacher_replaces_the_presets_settings(tmp_path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text('[teacher]\nkind = "ials"\nwidth = 24\n')
+    assert load_config("trained", file).teacher == IalsConfig(width=24)
+    file.write_text("[teacher]\nwidth = 24\n")  # the same kind: merged
+    assert load_config("trained", file).teacher == BprConfig(width=24)

@@ -34,7 +34,13 @@ def read_toml(file: Path | str) -> dict[str, Any]:
 
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`under` with what `over` says; tables are merged key by key."""
+    """`under` with what `over` says; tables are merged key by key.
+
+    A table that names another `kind` replaces the one beneath: the keys of one kind mean nothing to
+    another.
+    """
+    if "kind" in over and over["kind"] != under.get("kind", over["kind"]):
+        return dict(over)
     result = dict(under)
     for key, value in over.items():
         present = result.get(key)

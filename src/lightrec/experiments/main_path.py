@@ -39,7 +39,7 @@ STUDENTS: dict[str, dict[str, Any]] = {
     "lightrec_rvq": {"start": "rvq"},
     "lightrec_random": load_config("paper").model_dump()["student"],
 }
-"""Each student: trained as the paper does, and as the default preset does from either quantiser."""
+"""Each student: trained as the paper does, and as the preset `trained` does from either start."""
 
 MOST_EPOCHS = {"gowalla": {"bpr": 160, "lightrec_random": 6}}
 """Caps that keep a run within an hour; validation still chooses below them."""

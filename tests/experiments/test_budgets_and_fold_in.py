@@ -1,0 +1,107 @@
+"""Quality against bytes, new users, and how the preset was chosen: each in short."""
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from lightrec.durable_files import read_json
+from lightrec.experiments import best, best_choices, budgets, fold_in, runner, teacher_cache
+from lightrec.experiments.best_tables import best_choices_table, budgets_table, fold_in_table
+from lightrec.experiments.figures import draw_budgets
+from lightrec.experiments.parts import test_part as part_of_split  # pytest would collect it
+from lightrec.interactions import synthetic_catalogue
+from lightrec.run_config import load_config
+
+SMALL = {
+    "teacher": {"kind": "ials", "width": 8, "sweeps": 3},
+    "codes": {"num_codebooks": 2, "num_codewords": 16, "rounds": 1},
+    "ranking": {"cells": 4, "rounds": 1},
+    "users": {"fit": {"rounds": 2}, "alternations": 1},
+}
+SIZES = (2, 3)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data")
+    made = synthetic_catalogue(150, 200, seed=1)
+    (root / "citeulike-t").mkdir()
+    pairs = made.interactions.select(user="user_id", item="item_id")
+    pairs.write_parquet(root / "citeulike-t" / "interactions.parquet")
+    items: pl.DataFrame = made.items.select(item="item_id")
+    items.write_parquet(root / "citeulike-t" / "items.parquet")
+    return root
+
+
+@pytest.fixture(scope="module", autouse=True)
+def checkout(tmp_path_factory):
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("checkout")
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (best, best_choices, budgets, fold_in):
+            patch.setattr(module, "load_config", lambda preset: load_config(preset, **SMALL))
+        patch.setattr(budgets, "BYTES", SIZES)
+        few = {name: best_choices.VARIANTS[name] for name in ("default", "users: no alternation")}
+        patch.setattr(best_choices, "VARIANTS", few | {"codes: 1 cell": {"ranking": {"cells": 1}}})
+        for module in (runner, teacher_cache):
+            patch.setattr(module, "project_root", lambda: folder)
+        yield folder
+
+
+def test_budgets_hold_every_quantiser_at_every_size_and_plain_vectors(data, tmp_path) -> None:
+    pytest.importorskip("faiss")
+    content = read_json(budgets.run(root=data))
+    rows = {(row["model"], row["variant"], row["bytes"]): row for row in content["rows"]}
+    coded = {(model, form, size) for model, form in budgets.QUANTIZERS for size in SIZES}
+    plain = {("float32", "", 32.0), ("float16", "", 16.0), ("int8", "", 12.0)}
+    assert rows.keys() == coded | plain
+    for (_, _, size), row in rows.items():
+        assert row["bytes_per_item_all_in"] >= size
+    assert rows["lightrec", "identity", 3]["num_codebooks"] == 3
+    assert rows["float32", "", 32.0]["ndcg"] == pytest.approx(
+        rows["float16", "", 16.0]["ndcg"], abs=1e-3
+    )
+    assert "| lightrec, `table` |" in budgets_table(content)
+    pytest.importorskip("matplotlib")
+    drawn = [tmp_path / name for name in ("a.svg", "b.svg")]
+    for file in drawn:
+        draw_budgets(content, file)
+    assert drawn[0].read_bytes() == drawn[1].read_bytes()
+    assert "LightRec, table" in drawn[0].read_text() or drawn[0].stat().st_size > 10_000
+
+
+def test_held_out_users_are_in_nobody_elses_part(data) -> None:
+    part = part_of_split("citeulike-t", 0, data)
+    held, others = fold_in.hold_users_out(part, seed=0)
+    assert len(held.rows) == round(0.1 * int((part.sought.user_degrees() > 0).sum()))
+    assert held.part.pairs.num_users + others.pairs.num_users == part.pairs.num_users
+    assert len(held.part.pairs) + len(others.pairs) == len(part.pairs)
+    for place, row in enumerate(held.rows.tolist()):
+        assert np.array_equal(held.part.pairs.of(place), part.pairs.of(row))
+        assert np.array_equal(held.part.sought.of(place), part.sought.of(row))
+
+
+def test_new_users_are_ranked_beside_the_same_users_trained(data) -> None:
+    content = read_json(fold_in.run(root=data))
+    rows = {(row["model"], row["variant"]): row for row in content["rows"]}
+    trained = {("trained", form) for form in ("float", *fold_in.TRAINED)}
+    assert rows.keys() == trained | {("folded_in", variant) for variant in fold_in.FOLDED}
+    assert len({row["users"] for row in content["rows"]}) == 1
+    known, new = rows["trained", "float"], rows["folded_in", "float"]
+    assert 0.3 * known["recall@100"] < new["recall@100"]
+    assert "| folded in | codes only |" in fold_in_table(content)
+
+
+def test_choices_are_measured_on_validation_pairs_and_write_no_ledger(data, checkout) -> None:
+    before = (checkout / "experiments" / "results" / "ledger.jsonl").stat().st_size
+    content = read_json(best_choices.run(root=data))
+    assert (checkout / "experiments" / "results" / "ledger.jsonl").stat().st_size == before
+    rows = {row["variant"]: row for row in content["rows"]}
+    assert "ndcg_validation_fitted" in rows["default"]
+    assert "ndcg_validation_fitted" not in rows["codes: 1 cell"]
+    same = [
+        row["ndcg_validation_table"] for row in (rows["default"], rows["users: no alternation"])
+    ]
+    assert same[0] == same[1]
+    assert "codes: 1 cell" in best_choices_table(content)
