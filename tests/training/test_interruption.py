@@ -122,6 +122,15 @@ def test_the_present_step_is_finished_first(
     assert sha(model) != before
 
 
+@pytest.fixture
+def interruptible():
+    """Python's own handler: a process in the background is started with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_second_signal_acts_at_once(model, batches, config) -> None:
     with pytest.raises(KeyboardInterrupt):
         fit(interrupting(model, at=3, times=2), batches, config, name="toy")
