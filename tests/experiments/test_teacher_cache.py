@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from lightrec.errors import InputError
 from lightrec.experiments import teacher_cache
 from lightrec.experiments.teacher_cache import cached_teacher, description_of, fitted_teacher
 from lightrec.teachers.bpr import BprConfig
@@ -58,3 +59,13 @@ def test_a_description_is_enough_to_train_it_again(config) -> None:
     told = json.loads(json.dumps(description_of(fitted)))
     again = fitted_teacher(fitted.factors, told)
     assert (again.config, again.epochs, again.metrics) == (config, fitted.epochs, fitted.metrics)
+
+
+def test_settings_that_have_gained_a_key_are_not_filled_up_with_its_default() -> None:
+    config = IalsConfig(width=2).model_dump(mode="json")
+    factors = Factors(np.zeros((1, 2), np.float32), np.zeros((1, 2), np.float32))
+    told = {"config": config, "epochs": [1], "metrics": {}}
+    assert fitted_teacher(factors, told).config == IalsConfig(width=2)
+    del config["l2"]
+    with pytest.raises(InputError, match="--stale"):
+        fitted_teacher(factors, told)

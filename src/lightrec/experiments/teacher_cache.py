@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from safetensors.numpy import load, save
 
 from lightrec.durable_files import write_file
+from lightrec.errors import InputError
 from lightrec.experiments.provenance import project_root
 from lightrec.teachers.factors import Factors
 from lightrec.teachers.fit import AnyTeacherConfig, FittedTeacher, TeacherConfig
@@ -73,8 +74,17 @@ def description_of(fitted: FittedTeacher) -> dict[str, Any]:
 
 
 def fitted_teacher(factors: Factors, told: Mapping[str, Any]) -> FittedTeacher:
-    """The teacher that `description_of` described, with given vectors."""
+    """The teacher that `description_of` described, with given vectors.
+
+    Raises:
+        InputError: The settings have gained or lost a key since: a default must not slip in.
+    """
     config: AnyTeacherConfig = TypeAdapter(TeacherConfig).validate_python(told["config"])
+    if config.model_dump(mode="json") != told["config"]:
+        raise InputError(
+            "a recorded teacher has other settings than teachers have now; "
+            "choose again with --stale"
+        )
     return FittedTeacher(factors, config, tuple(told["epochs"]), dict(told["metrics"]))
 
 
