@@ -17,12 +17,11 @@ from lightrec.teachers import choice
 from lightrec.teachers.bpr import BprConfig
 from lightrec.teachers.choice import (
     BLEND_WEIGHTS,
-    HISTORY_SHARES,
     IALS_PENALTIES,
     LEAST_GAIN,
     PROBE_EPOCHS,
     PROBE_WIDTH,
-    TEMPERATURES,
+    WALKED,
     AutoConfig,
     choose_teacher,
     estimated_minutes,
@@ -110,8 +109,14 @@ def liking(temperature: float = 0.1, share: float = 0.5, penalty: int = 0) -> Ca
         if isinstance(config, IalsConfig):
             place = IALS_PENALTIES.index((config.l2, config.frequency_power))
             return 0.3 + 1e-3 * config.width - 0.01 * abs(place - penalty)
-        far = abs(TEMPERATURES.index(config.temperature) - TEMPERATURES.index(temperature))
-        off = abs(HISTORY_SHARES.index(config.history_share) - HISTORY_SHARES.index(share))
+        far = abs(
+            WALKED["temperature"].index(config.temperature)
+            - WALKED["temperature"].index(temperature)
+        )
+        off = abs(
+            WALKED["history_share"].index(config.history_share)
+            - WALKED["history_share"].index(share)
+        )
         return 0.4 + 1e-3 * config.width - 0.01 * far - 0.001 * off
 
     return value

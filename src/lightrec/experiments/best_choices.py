@@ -17,7 +17,7 @@ from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer
 from lightrec.experiments.parts import Part, teacher_of, validation_part
 from lightrec.experiments.provenance import RANKING_SOURCES
-from lightrec.experiments.runner import Row, Runner
+from lightrec.experiments.runner import Row, Runner, command_for
 from lightrec.run_config import RunConfig, load_config
 from lightrec.settings import merged, validated
 from lightrec.stages import quantize
@@ -72,7 +72,7 @@ def run(
     Returns:
         The result file.
     """
-    runner = Runner(NAME, _command, RANKING_SOURCES, stale=stale)
+    runner = Runner(NAME, command_for(NAME, DATA), RANKING_SOURCES, stale=stale)
     default = load_config("default")
     surroundings = Surroundings(progress=progress)
     for name in data or DATA:
@@ -86,12 +86,6 @@ def run(
             runner.rows.append(runner.cell(stage, part.digest, measure))
             runner.write()
     return runner.write()
-
-
-def _command(rows: Sequence[Row]) -> str:
-    data = sorted({row["data"] for row in rows})
-    named = "" if data == sorted(DATA) else "".join(f" --data {name}" for name in data)
-    return f"lightrec experiment {NAME}{named}"
 
 
 QUICK_FORMS: tuple[UserForm, ...] = ("identity", "table")

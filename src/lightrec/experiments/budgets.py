@@ -22,7 +22,7 @@ from lightrec.experiments.best import chosen_teacher
 from lightrec.experiments.parts import Part, teacher_of, test_part, validation_part
 from lightrec.experiments.provenance import RANKING_SOURCES
 from lightrec.experiments.rows import NO_CODES, coded_sizes, float_sizes, ranking_row
-from lightrec.experiments.runner import Row, Runner
+from lightrec.experiments.runner import Row, Runner, command_for
 from lightrec.run_config import RunConfig, load_config
 from lightrec.stages import quantize
 from lightrec.teachers.factors import Factors
@@ -58,7 +58,7 @@ def run(
     Returns:
         The result file.
     """
-    runner = Runner(NAME, _command, RANKING_SOURCES, stale=stale)
+    runner = Runner(NAME, command_for(NAME, DATA), RANKING_SOURCES, stale=stale)
     surroundings = Surroundings(progress=progress)
     config = load_config("default")
     for name in data or DATA:
@@ -68,12 +68,6 @@ def run(
         for num_bytes in BYTES:
             of_data.measure_codes(num_bytes)
     return runner.write()
-
-
-def _command(rows: Sequence[Row]) -> str:
-    data = sorted({row["data"] for row in rows})
-    named = "" if data == sorted(DATA) else "".join(f" --data {name}" for name in data)
-    return f"lightrec experiment {NAME}{named}"
 
 
 class _Budgets:

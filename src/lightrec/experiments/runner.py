@@ -158,6 +158,22 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def command_for(name: str, data: Sequence[str]) -> Callable[[Sequence[Row]], str]:
+    """What writes the result file of an experiment that measures one split of some data sets.
+
+    Args:
+        name: Of the experiment.
+        data: The data sets that it measures when none are named.
+    """
+
+    def command(rows: Sequence[Row]) -> str:
+        measured = sorted({row["data"] for row in rows})
+        named = [] if measured == sorted(data) else measured
+        return f"lightrec experiment {name}" + "".join(f" --data {each}" for each in named)
+
+    return command
+
+
 def digest_of(value: object) -> str:
     """SHA-256 of a JSON value in canonical form."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -3,9 +3,10 @@
 Which loss, which width, which temperature suits a data set is not known beforehand, and no data
 set's name should decide it. The choice goes from cheap to dear:
 
-1. Probes: narrow and short. Temperature, share of history and popularity of sampled softmax are
-   moved from their defaults, one after the other, as long as that helps; iALS tries its penalties.
-2. Finalists: the best of either kind in full, each as wide as the budget allows.
+1. Probes: narrow and short. The settings of sampled softmax that want to differ between data sets
+   (`WALKED`) are moved from their defaults, one after the other, as long as that helps; iALS tries
+   its penalties.
+2. Finalists: the best of either kind in full, the widest first, as far as the budget goes.
 3. Blends: the scores of the other finalists are added to the best one's, as long as that helps.
 
 Work is counted, not timed (`estimated_minutes`), so that the choice does not depend on the clock
@@ -40,10 +41,15 @@ from lightrec.training.run_log import RunLog
 
 PROBE_WIDTH = 64
 PROBE_EPOCHS = 6
+PROBE_NEGATIVES = 4096
 PROBE_SWEEPS = 10
-TEMPERATURES = (0.05, 0.07, 0.1, 0.15, 0.2, 0.3)
-HISTORY_SHARES = (0.1, 0.3, 0.5, 0.7, 0.85)
-POPULARITY_POWERS = (0.0, 0.05, 0.1, 0.15, 0.2)
+WALKED = {
+    "temperature": (0.05, 0.07, 0.1, 0.15, 0.2, 0.3),
+    "history_share": (0.1, 0.3, 0.5, 0.7, 0.85),
+    "popularity_power": (0.0, 0.05, 0.1, 0.15, 0.2),
+    "degree_power": (0.0, 0.25, 0.5),
+}
+"""Settings of sampled softmax to be chosen, in this order, and their values."""
 IALS_PENALTIES = ((0.2, 0.5), (0.025, 1.0), (0.01, 1.0), (0.004, 1.0))
 """(l2, frequency_power) to try."""
 BLEND_WEIGHTS = (0.25, 0.5, 1.0)
@@ -131,12 +137,14 @@ class _Choice:
     def probe(self) -> tuple[SampledSoftmaxConfig, IalsConfig | None]:
         """The best settings of either kind, found narrow and short."""
         softmax = SampledSoftmaxConfig(
-            width=PROBE_WIDTH, epochs=PROBE_EPOCHS, evaluate_every=PROBE_EPOCHS
+            width=PROBE_WIDTH,
+            num_negatives=PROBE_NEGATIVES,
+            epochs=PROBE_EPOCHS,
+            evaluate_every=PROBE_EPOCHS,
         )
         self.attempt(softmax, always=True)
-        softmax = self.walk(softmax, "temperature", TEMPERATURES)
-        softmax = self.walk(softmax, "history_share", HISTORY_SHARES)
-        softmax = self.walk(softmax, "popularity_power", POPULARITY_POWERS)
+        for setting, values in WALKED.items():
+            softmax = self.walk(softmax, setting, values)
         penalties = [
             IalsConfig(
                 width=PROBE_WIDTH,
@@ -179,15 +187,9 @@ class _Choice:
     ) -> list[FittedTeacher]:
         """The probes' best settings at full length and width, best first."""
         candidates: list[SingleConfig] = []
-        for width in widths:
-            candidates.append(
-                SampledSoftmaxConfig(
-                    width=width,
-                    temperature=softmax.temperature,
-                    history_share=softmax.history_share,
-                    popularity_power=softmax.popularity_power,
-                )
-            )
+        chosen = softmax.model_dump(include=set(WALKED))
+        for width in reversed(widths):
+            candidates.append(SampledSoftmaxConfig.model_validate(chosen | {"width": width}))
             if alternating is not None:
                 full = {"l2": alternating.l2, "frequency_power": alternating.frequency_power}
                 candidates.append(IalsConfig.model_validate(full | {"width": width}))

@@ -40,28 +40,24 @@ _NUMBERS_AT_ONCE = 1 << 18  # of the vectors gathered for a block of rows: 2 MB,
 class IalsConfig(Settings):
     """Settings of the iALS teacher.
 
-    The defaults were measured on the validation pairs of CiteULike-t and Gowalla.
+    The defaults were measured on validation pairs; `docs/training.md` has the variants.
     """
 
     kind: Literal["ials"] = "ials"
     """Which teacher this is."""
     width: int = Field(64, ge=1)
-    """D, numbers in a vector; quality still grew to 256 on CiteULike-t, 64 is the cheap end."""
+    """D, numbers in a vector: the largest lever of all."""
     unobserved_weight: float = Field(0.003, gt=0)
-    """a, what any pair of user and item weighs, beside 1 more for a training pair; .003 was best of
-    .001, .003 and .006."""
+    """a, what any pair of user and item weighs, beside 1 more for a training pair."""
     l2: float = Field(0.2, gt=0)
-    """l, weight of the L2 penalty; at power .5, .2 was best on CiteULike-t (of .12, .2 and .5) and
-    nearly so on Gowalla (.1), at power 1 the best were .025 and .01."""
+    """l, weight of the L2 penalty; what suits depends on `frequency_power`."""
     frequency_power: float = Field(0.5, ge=0, le=1)
-    """v, power of a row's frequency in its penalty, 0 for the same on all rows; 1 was a little
-    better where l2 was chosen for the data set, at .5 one l2 serves both."""
+    """v, power of a row's frequency in its penalty, 0 for the same on all rows. With 1 the right l2
+    differs much between data sets, with .5 less."""
     sweeps: int = Field(16, ge=1)
-    """Most solutions of all users and then all items; with the defaults the best validation came
-    after 5 to 17, and 16 lost less than .001 where it was 17."""
+    """Most solutions of all users and then all items."""
     patience: int = Field(3, ge=1)
-    """Sweeps without a better validation before training stops; with 3, runs that went on to 30 and
-    40 sweeps found nothing better."""
+    """Sweeps without a better validation before training stops."""
 
 
 def train_ials(

@@ -37,7 +37,7 @@ START_NOISE = 1e-3  # length of the noise on a start vector: items alike must be
 class SampledSoftmaxConfig(LoopConfig):
     """Settings of the sampled-softmax teacher.
 
-    The defaults were measured on validation pairs of CiteULike-t and Gowalla (`docs/training.md`).
+    The defaults were measured on validation pairs; `docs/training.md` has the variants.
     """
 
     kind: Literal["sampled_softmax"] = "sampled_softmax"
@@ -45,20 +45,20 @@ class SampledSoftmaxConfig(LoopConfig):
     width: int = Field(128, ge=1)
     """D, numbers in a vector: the largest lever of all."""
     temperature: float = Field(0.1, gt=0)
-    """T of the softmax over cosines; .1 suits Gowalla, .15 CiteULike-t, .08 lost 3 % on Gowalla."""
+    """T of the softmax over cosines; what suits differs between data sets."""
     history_share: float = Field(0.5, ge=0, lt=1)
-    """Share of the history's direction in a user's vector; .3 to .7 were within 1 % on Gowalla."""
-    num_negatives: int = Field(4096, ge=1)
-    """Items drawn for each batch."""
+    """Share of the history's direction in a user's vector."""
+    num_negatives: int = Field(16_384, ge=1)
+    """Items drawn for each batch; more are better and dearer."""
     popularity_power: float = Field(0.1, ge=0, le=1)
     """How much longer popular items' vectors are: (training pairs / mean)^this when ranking, half
     the power while learning. Uniform negatives and unit vectors leave popular items too low."""
     degree_power: float = Field(0.25, ge=0, le=1)
-    """A user's pairs weigh (number of pairs)^-this, so that few users do not rule."""
+    """A user's pairs weigh (number of pairs / mean)^-this, so that few users do not rule."""
     batch_size: int = Field(128, ge=1)
     """Users a step."""
     learning_rate: float = Field(0.03, gt=0)
-    """Of Adam by rows, at the start; .015 was slower and no better."""
+    """Of Adam by rows, at the start."""
     schedule: Literal["constant", "cosine", "geometric"] = "geometric"
     """`geometric` lets the learning rate fall to a fifth over `epochs`."""
     epochs: int = Field(20, ge=0)
