@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 WITH_SPLITS = ["main_path", "best"]
-ONE_SPLIT = ["budgets", "fold_in", "choices", "best_choices"]
+ONE_SPLIT = ["budgets", "fold_in", "choices", "best_choices", "teacher_choices"]
 EXPERIMENTS = [*WITH_SPLITS, *ONE_SPLIT, "timings"]
 
 

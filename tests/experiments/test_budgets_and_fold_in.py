@@ -6,8 +6,21 @@ import pytest
 import torch
 
 from lightrec.durable_files import read_json
-from lightrec.experiments import best, best_choices, budgets, fold_in, runner, teacher_cache
-from lightrec.experiments.best_tables import best_choices_table, budgets_table, fold_in_table
+from lightrec.experiments import (
+    best,
+    best_choices,
+    budgets,
+    fold_in,
+    runner,
+    teacher_cache,
+    teacher_choices,
+)
+from lightrec.experiments.best_tables import (
+    best_choices_table,
+    budgets_table,
+    fold_in_table,
+    teacher_choices_table,
+)
 from lightrec.experiments.figures import draw_budgets
 from lightrec.experiments.parts import test_part as part_of_split  # pytest would collect it
 from lightrec.interactions import synthetic_catalogue
@@ -20,6 +33,7 @@ SMALL = {
     "users": {"fit": {"rounds": 2}, "alternations": 1},
 }
 SIZES = (2, 3)
+TEACHERS = {kind: (made, dict(every)) for kind, (made, every) in teacher_choices.VARIANTS.items()}
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +58,9 @@ def checkout(tmp_path_factory):
         patch.setattr(budgets, "BYTES", SIZES)
         few = {name: best_choices.VARIANTS[name] for name in ("default", "users: no alternation")}
         patch.setattr(best_choices, "VARIANTS", few | {"codes: 1 cell": {"ranking": {"cells": 1}}})
+        for variants in (teacher_choices.SAMPLED_SOFTMAX, teacher_choices.IALS):
+            for name in set(variants) - {"default", "width 32"}:
+                patch.delitem(variants, name)
         for module in (runner, teacher_cache):
             patch.setattr(module, "project_root", lambda: folder)
         yield folder
@@ -107,3 +124,24 @@ def test_choices_are_measured_on_validation_pairs_and_write_no_ledger(data, chec
     ]
     assert same[0] == same[1]
     assert "codes: 1 cell" in best_choices_table(content)
+
+
+def test_teachers_are_varied_one_setting_at_a_time(data) -> None:
+    content = read_json(teacher_choices.run(root=data))
+    rows = {(row["model"], row["variant"]): row for row in content["rows"]}
+    kinds = ("sampled_softmax", "ials")
+    assert rows.keys() == {(kind, name) for kind in kinds for name in ("default", "width 32")}
+    for kind in kinds:
+        default, narrow = rows[kind, "default"], rows[kind, "width 32"]
+        assert default["ndcg_validation"] != narrow["ndcg_validation"]
+    table = teacher_choices_table(content)
+    assert "| iALS | width 32 |" in table
+    assert "| sampled softmax | default |" in table
+
+
+@pytest.mark.parametrize("kind", ["sampled_softmax", "ials"])
+def test_every_variant_of_a_teacher_differs_from_the_default(kind: str) -> None:
+    settings, variants = TEACHERS[kind]
+    base = {"width": teacher_choices.WIDTH}
+    configs = [settings.model_validate(base | changes) for changes in variants.values()]
+    assert len({config.model_dump_json() for config in configs}) == len(configs)

@@ -20,6 +20,7 @@ from lightrec.teachers.choice import (
     IALS_PENALTIES,
     LEAST_GAIN,
     PROBE_EPOCHS,
+    PROBE_NEGATIVES,
     PROBE_WIDTH,
     WALKED,
     AutoConfig,
@@ -109,23 +110,23 @@ def liking(temperature: float = 0.1, share: float = 0.5, penalty: int = 0) -> Ca
         if isinstance(config, IalsConfig):
             place = IALS_PENALTIES.index((config.l2, config.frequency_power))
             return 0.3 + 1e-3 * config.width - 0.01 * abs(place - penalty)
-        far = abs(
-            WALKED["temperature"].index(config.temperature)
-            - WALKED["temperature"].index(temperature)
-        )
-        off = abs(
-            WALKED["history_share"].index(config.history_share)
-            - WALKED["history_share"].index(share)
-        )
+        far = steps_between("temperature", config.temperature, temperature)
+        off = steps_between("history_share", config.history_share, share)
         return 0.4 + 1e-3 * config.width - 0.01 * far - 0.001 * off
 
     return value
 
 
+def steps_between(setting: str, one: float, other: float) -> int:
+    return abs(WALKED[setting].index(one) - WALKED[setting].index(other))
+
+
 def probes_of(script: Script) -> list[SampledSoftmaxConfig]:
-    """The narrow runs with the default popularity, which is walked last."""
+    """The narrow runs with the default popularity and weights of users, which are walked last."""
     narrow = [config for config in softmax(script.trained) if config.width == PROBE_WIDTH]
-    return [config for config in narrow if config.popularity_power == 0.1]
+    return [
+        config for config in narrow if (config.popularity_power, config.degree_power) == (0.1, 0.25)
+    ]
 
 
 def softmax(trained: list[SingleConfig]) -> list[SampledSoftmaxConfig]:
@@ -172,26 +173,44 @@ def test_the_share_of_history_walks_alike(choose, best: float, tried: list[float
     assert shares == tried
 
 
-def test_popularity_walks_last(choose) -> None:
+def test_popularity_walks_after_them(choose) -> None:
     script = Script(lambda config: -abs(getattr(config, "popularity_power", 9.0) - 0.2))
     choose(script)
     powers = [config.popularity_power for config in softmax(script.trained)]
-    assert powers == [0.1] * 5 + [0.15, 0.2] + [0.2, 0.2]
+    assert powers == [0.1] * 5 + [0.15, 0.2] + [0.2, 0.2] + [0.2, 0.2]
+
+
+def test_the_weights_of_users_walk_last(choose) -> None:
+    script = Script(lambda config: -getattr(config, "degree_power", 9.0))
+    choose(script)
+    powers = [config.degree_power for config in softmax(script.trained)]
+    assert powers == [0.25] * 7 + [0.5, 0.0] + [0.0, 0.0]
+
+
+def test_probes_meet_few_negatives_and_finalists_all(choose) -> None:
+    script = Script(liking())
+    choose(script)
+    numbers = {(config.width, config.num_negatives) for config in softmax(script.trained)}
+    many = SampledSoftmaxConfig().num_negatives
+    assert numbers == {(PROBE_WIDTH, PROBE_NEGATIVES), (16, many), (32, many)}
 
 
 def test_as_good_is_no_reason_to_move(choose) -> None:
     script = Script(lambda config: 0.5)
     chosen = choose(script)
     tried = [
-        (config.temperature, config.history_share, config.popularity_power)
-        for config in softmax(script.trained)
+        tuple(getattr(config, setting) for setting in WALKED) for config in softmax(script.trained)
     ]
+    start = (0.1, 0.5, 0.1, 0.25)
     assert tried == [
-        *[(0.1, 0.5, 0.1), (0.15, 0.5, 0.1), (0.07, 0.5, 0.1), (0.1, 0.7, 0.1), (0.1, 0.3, 0.1)],
-        *[(0.1, 0.5, 0.15), (0.1, 0.5, 0.05)],
-        *[(0.1, 0.5, 0.1), (0.1, 0.5, 0.1)],  # the finalists
+        start,
+        *[(0.15, *start[1:]), (0.07, *start[1:])],
+        *[(0.1, share, 0.1, 0.25) for share in (0.7, 0.3)],
+        *[(0.1, 0.5, power, 0.25) for power in (0.15, 0.05)],
+        *[(0.1, 0.5, 0.1, power) for power in (0.5, 0.0)],
+        *[start, start],  # the finalists
     ]
-    assert chosen.config == SampledSoftmaxConfig(width=16)  # the first, and the cheapest
+    assert chosen.config == SampledSoftmaxConfig(width=32)  # the first
 
 
 @pytest.mark.parametrize("penalty", range(len(IALS_PENALTIES)))
@@ -201,14 +220,14 @@ def test_finalists_are_the_best_of_either_kind_at_every_width(choose, penalty: i
     alternating = [config for config in script.trained if isinstance(config, IalsConfig)]
     assert [(config.width, config.l2, config.frequency_power) for config in alternating] == [
         *[(PROBE_WIDTH, *each) for each in IALS_PENALTIES],
-        *[(width, *IALS_PENALTIES[penalty]) for width in (16, 32)],
+        *[(width, *IALS_PENALTIES[penalty]) for width in (32, 16)],
     ]
     best = {"temperature": 0.2, "history_share": 0.3}  # and all else by default: full length
-    full = [SampledSoftmaxConfig(width=width, **best) for width in (16, 32)]
+    full = [SampledSoftmaxConfig(width=width, **best) for width in (32, 16)]
     assert script.trained[-4:] == [full[0], alternating[-2], full[1], alternating[-1]]
-    assert chosen.config == full[1]
-    assert chosen.epochs == (len(script.trained) - 1,)
-    assert chosen.value == pytest.approx(script.value(full[1]))
+    assert chosen.config == full[0]
+    assert chosen.epochs == (len(script.trained) - 3,)
+    assert chosen.value == pytest.approx(script.value(full[0]))
 
 
 def test_the_better_kind_wins(choose) -> None:
@@ -262,7 +281,7 @@ def test_stays_within_the_budget_and_says_what_was_not_tried(choose, tmp_path) -
 
 def test_a_dear_candidate_does_not_keep_a_cheap_one_out(choose) -> None:
     """For so few pairs sampled softmax costs less than iALS, which is therefore skipped."""
-    full = [SampledSoftmaxConfig(width=width) for width in (16, 32)]
+    full = [SampledSoftmaxConfig(width=width) for width in (32, 16)]
     script = Script(liking())
     choose(script)
     probes = [config for config in softmax(script.trained) if config not in full]
@@ -270,7 +289,7 @@ def test_a_dear_candidate_does_not_keep_a_cheap_one_out(choose) -> None:
     again = Script(liking())
     chosen = choose(again, AutoConfig(widths=(16, 32), budget_minutes=budget))
     assert again.trained == [*probes, *full]
-    assert chosen.config == full[1]
+    assert chosen.config == full[0]
 
 
 def test_without_any_budget_there_is_still_a_teacher(choose, tmp_path) -> None:

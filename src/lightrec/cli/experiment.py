@@ -15,7 +15,16 @@ from lightrec.errors import ArgumentError
 
 def experiment(
     name: Annotated[
-        Literal["main_path", "best", "budgets", "fold_in", "choices", "best_choices", "timings"],
+        Literal[
+            "main_path",
+            "best",
+            "budgets",
+            "fold_in",
+            "choices",
+            "best_choices",
+            "teacher_choices",
+            "timings",
+        ],
         typer.Argument(metavar="NAME", help="One of those below."),
     ],
     data: Annotated[
@@ -56,8 +65,9 @@ def experiment(
     budgets, fold_in: the same with two to sixteen bytes an item; the same for
     users whom training never saw. Split 0 only.
 
-    choices, best_choices: every variant that was tried for the presets
-    `trained` and `default`, on validation pairs of split 0 only.
+    choices, best_choices, teacher_choices: every variant that was tried for
+    the presets `trained` and `default` and for the teachers, on validation
+    pairs of split 0 only.
 
     timings: how long the parts take; for an idle machine.
 

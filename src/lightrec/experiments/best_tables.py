@@ -1,4 +1,4 @@
-"""Tables of the default preset's results: `best.json`, `budgets.json`, `fold_in.json`."""
+"""Tables of the default preset: its results, and the choices that led to it."""
 
 from __future__ import annotations
 
@@ -130,6 +130,28 @@ def best_choices_table(content: Mapping[str, Any]) -> str:
         for row in rows:
             cells = [_validation_pair(row, form) for form in ("identity", "fitted", "table")]
             lines.append(f"| | {row['variant']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def teacher_choices_table(content: Mapping[str, Any]) -> str:
+    """Every variant of the teachers on validation pairs."""
+    lines = [
+        "| data | teacher | variant | Recall@20 | Recall@100 | NDCG@20 | NDCG | epochs | CPU s |",
+        "|---" * 9 + "|",
+    ]
+    names = [f"{name}_validation" for name in ("recall@20", "recall@100", "ndcg@20", "ndcg")]
+    order = {"sampled_softmax": 0, "ials": 1}
+    rows = sorted(
+        content["rows"],
+        key=lambda row: (row["data"], order[row["model"]], row["variant"] != "default"),
+    )
+    for row in rows:
+        cells = " | ".join(f"{row[name]:.4f}" for name in names)
+        kind = row["model"].replace("_", " ").replace("ials", "iALS")
+        lines.append(
+            f"| {row['data']} | {kind} | {row['variant']} | {cells} "
+            f"| {row['epochs']} | {row['cpu_seconds']:.0f} |"
+        )
     return "\n".join(lines)
 
 

@@ -14,6 +14,7 @@ from lightrec.experiments.best_tables import (
     best_table,
     budgets_table,
     fold_in_table,
+    teacher_choices_table,
 )
 
 Row = Mapping[str, Any]
@@ -144,6 +145,7 @@ def timings_table(content: Mapping[str, Any]) -> str:
 TABLES = {
     "best": ("best.json", best_table),
     "best_choices": ("best_choices.json", best_choices_table),
+    "teacher_choices": ("teacher_choices.json", teacher_choices_table),
     "best_summary": ("best.json", best_summary),
     "budgets": ("budgets.json", budgets_table),
     "fold_in": ("fold_in.json", fold_in_table),
