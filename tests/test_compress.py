@@ -185,8 +185,15 @@ def test_where_there_are_users_codes_go_on_in_the_metric_of_the_ranking(
     assert not np.array_equal(model.item_codes.codes, start.codes)
 
 
-def test_the_euclidean_metric_is_of_the_vectors_alone(items, users) -> None:
-    settings = validated(CompressConfig, {"codes": SIZES, "metric": {"kind": "euclidean"}}, "test")
+def test_other_settings_of_users_leave_their_form_alone(items, users) -> None:
+    settings = validated(CompressConfig, {"codes": SIZES, "users": {"alternations": 1}}, "test")
+    assert settings.users.alternations == 1
+    assert compress(items, users, config=settings).users.form == "identity"
+
+
+def test_without_rounds_the_euclidean_metric_is_of_the_vectors_alone(items, users) -> None:
+    euclidean = {"codes": SIZES, "metric": {"kind": "euclidean"}, "ranking": {"rounds": 0}}
+    settings = validated(CompressConfig, euclidean, "test")
     plain = additive_quantization(items, settings.codes, rng=np.random.default_rng(0))
     for model in (compress(items, users, config=settings), compress(items, config=config())):
         assert np.array_equal(model.item_codes.codes, plain.codes)
@@ -443,7 +450,7 @@ def test_pairs_of_other_ids_altogether_are_refused(items, users, pairs) -> None:
         ({"items": np.ones((15, WIDTH))}, "15 items"),
         ({"items": np.ones((0, WIDTH))}, "no items"),
         ({"items": np.full((ITEMS, WIDTH), np.nan)}, "items row 0 .* not finite"),
-        ({"items": np.full((ITEMS, WIDTH), 1e300)}, "items row 0 .* not finite"),
+        ({"items": np.full((ITEMS, WIDTH), 1e18)}, "items row 0 .* beyond the 1e.15"),
         ({"users": np.full((4, WIDTH), np.inf)}, "users row 0 .* not finite"),
         ({"item_bias": np.ones(ITEMS - 1)}, "item_bias must be 150 numbers"),
         ({"item_bias": np.full(ITEMS, np.nan)}, "not finite"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -46,6 +47,14 @@ MAX_MAGNITUDE = 1e15  # what a model folder can hold: products of two stay finit
 UNIT_LENGTH = 1e-3  # how far from 1 the norms of normalised vectors may be
 
 
+class CompressUsersConfig(UsersConfig):
+    """Settings of the users' form where vectors are compressed."""
+
+    form: Literal["auto", "identity", "fitted", "table"] = "identity"
+    """`auto`, which is the form with the fewest bytes a user that comes within `tolerance` of the
+    best, needs test pairs to choose on."""
+
+
 class CompressConfig(Settings):
     """Settings of compression."""
 
@@ -57,8 +66,8 @@ class CompressConfig(Settings):
     """How an item's error is measured at first; without user vectors it is Euclidean."""
     ranking: RankingMetricConfig = RankingMetricConfig()
     """How it is measured at last, where there are user vectors: by who would rank the item high."""
-    users: UsersConfig = UsersConfig(form="identity")
-    """The form of the users in the model. `auto` needs test pairs to choose on."""
+    users: CompressUsersConfig = CompressUsersConfig()
+    """The form of the users in the model."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +182,7 @@ def _quantize(
         metric=ItemMetric.configured(config.metric, factors.users, factors.width),
         rng=rng,
     )
-    if not len(factors.users) or config.metric.kind == "euclidean":
+    if not len(factors.users):
         return start
     return quantize_for_ranking(
         factors.items,
@@ -287,7 +296,14 @@ def _matrix(values: np.ndarray, name: str) -> np.ndarray:
         raise ArgumentError(
             f"{name} must be a matrix of numbers, not {matrix.shape} {matrix.dtype}"
         )
-    return np.ascontiguousarray(matrix, dtype=np.float32)
+    matrix = np.ascontiguousarray(matrix, dtype=np.float32)
+    large = np.flatnonzero(~(np.abs(matrix) <= MAX_MAGNITUDE).all(axis=1))
+    if len(large):
+        raise ArgumentError(
+            f"{name} row {large[0]} holds a value that is not finite, or is beyond the "
+            f"{MAX_MAGNITUDE:g} that a model folder can keep"
+        )
+    return matrix
 
 
 def _id_map(ids: Sequence[str] | Sequence[int] | IdMap | None, count: int, what: str) -> IdMap:

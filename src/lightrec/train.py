@@ -42,6 +42,7 @@ from lightrec.run_config import RunConfig, load_config
 from lightrec.run_folder import RunFolder
 from lightrec.stages import FittedStudent, fit_student, quantize
 from lightrec.teachers.choice import AutoConfig
+from lightrec.teachers.factors import Factors
 from lightrec.teachers.fit import AnyTeacherConfig, BlendConfig, FittedTeacher
 from lightrec.teachers.ials import IalsConfig
 from lightrec.teachers.make_teacher import make_teacher
@@ -93,8 +94,9 @@ def train(
         columns: The table's column names where they are not recognised.
         refit: Trains the shipped model on all pairs; False ships the one that validation saw.
         run_folder: Where metrics and checkpoints go; the same call goes on where a run with the
-            same data and configuration stopped. `run_folder.clear_checkpoints` removes the
-            checkpoints once the model is saved. None keeps nothing.
+            same data and configuration stopped (the choice among teachers starts over).
+            `run_folder.clear_checkpoints` removes the checkpoints once the model is saved. None
+            keeps nothing.
         progress: Shows progress bars when standard error is a terminal.
 
     Returns:
@@ -222,7 +224,7 @@ def _teacher(
     with run.stage(f"teacher-{part}", **_teacher_length(pairs, settings, chosen)) as surroundings:
         if isinstance(settings, AutoConfig | BlendConfig):  # several runs, each with its own bars
             surroundings = replace(surroundings, progress=run.progress)
-        return make_teacher(
+        teacher = make_teacher(
             pairs,
             config.teacher,
             seed=config.seed,
@@ -230,6 +232,13 @@ def _teacher(
             repeat=chosen,
             surroundings=surroundings,
         )
+    return replace(teacher, factors=_without_noise(teacher.factors, pairs))
+
+
+def _without_noise(factors: Factors, pairs: History) -> Factors:
+    """Users without a training pair get zeros: what they have is the noise of their start."""
+    known = pairs.user_degrees() > 0
+    return factors if known.all() else replace(factors, users=factors.users * known[:, None])
 
 
 def _trained(

@@ -109,7 +109,7 @@ def test_a_large_catalogue_is_learnt_on_a_sample(monkeypatch) -> None:
     metric = ranking_metric(items, users, seen=seen, config=RANKING, rng=rng())
     near, best = (relative_error(items, each, metric=metric) for each in (sampled, whole))
     assert best < near < 1.25 * best
-    again = encode(items, sampled.codebooks, metric=metric, beam=4)
+    again = encode(items, sampled.codebooks, metric=metric, beam=RANKING.beam)
     assert np.array_equal(again.codes, sampled.codes)
 
 

@@ -97,7 +97,8 @@ def test_every_row_is_measured_and_controls_on_the_first_split_only(content):
     assert rows_of(content, "gowalla_source_split").keys() == {("teacher", ""), *LIGHTREC}
     assert len(content["rows"]) == 9 + 4 + 4
     assert all(row.keys() >= FIELDS for row in content["rows"])
-    assert content["command"] == "lightrec experiment best"
+    data = "--data citeulike-t --data gowalla_source_split"
+    assert content["command"] == f"lightrec experiment best {data} --splits 0,1"
 
 
 def test_rows_tell_what_an_item_and_a_user_take(content):

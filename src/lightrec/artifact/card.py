@@ -76,12 +76,17 @@ def _quality(config: Mapping[str, Any]) -> list[str]:
         comparison = config["comparison"]
         title = [_cell(comparison["title"]), ""]
         metrics: Any = {
-            row["model"]: {**row["metrics"], "bytes per item": row["bytes_per_item"]}
+            _label(row): {**row["metrics"], "bytes per item": row["bytes_per_item"]}
             for row in comparison["rows"]
         }
     except (KeyError, TypeError):  # a config is any JSON
         title, metrics = [], config.get("metrics")
     return ["## Quality", "", *title, *_metrics_table(metrics), ""] if metrics else []
+
+
+def _label(row: Mapping[str, Any]) -> str:
+    variant = row.get("variant")
+    return f"{row['model']} ({variant})" if variant else str(row["model"])
 
 
 def _metrics_table(metrics: Any) -> list[str]:  # noqa: ANN401

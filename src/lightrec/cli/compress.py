@@ -152,7 +152,8 @@ def compress(
     overlap = model.config["overlap"]
     show(
         f"recall of the float top {overlap['at']} by the codes' top {overlap['at']}: "
-        f"{overlap['share']:.4f} (mean over {overlap['queries']:,} {overlap['by']} as queries)"
+        f"{overlap['share']:.4f} (mean over {overlap['queries']:,} {overlap['by']} as queries, "
+        "their vectors as they are)"
     )
     show(f"bytes per item, codebooks counted: {model.bytes_per_item.all_in:,.1f}")
     show_bytes(model)

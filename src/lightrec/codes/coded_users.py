@@ -34,7 +34,6 @@ UserForm = Literal["identity", "fitted", "table", "free"]
 FORMS: tuple[UserForm, ...] = ("identity", "fitted", "table")
 CODEBOOK_USERS = 10_000  # whom the codebooks of `fitted` users are made for
 ALTERNATION_ROUNDS = 5  # of the vectors' fit between two fits of the codebooks
-VECTOR_ROUNDS = 12  # of the last fit of vectors: more are dear, and bring less than to tables
 
 
 class UsersConfig(Settings):
@@ -125,7 +124,7 @@ def users_in_form(
         seen,
         config.fit,
         start=users @ to_own.T,
-        rounds=min(VECTOR_ROUNDS, config.fit.rounds),
+        rounds=config.fit.rounds_of_vectors,
         **how,
     )
     return CodedUsers(form, fitted, vectors, {"0.weight": to_own})

@@ -111,7 +111,10 @@ def ranking_metric(
     judged = _sample(len(items), MAX_ITEMS, rng)
     share = len(judged) / len(items)
     limit = max(MAX_SCORES // len(judged), FEWEST_USERS)
-    judges = _sample(len(users), min(config.users, limit), rng)
+    able = np.arange(len(users)) if seen is None else np.flatnonzero(seen.user_degrees())
+    if not len(able):
+        able = np.arange(len(users))  # nobody has a pair: vectors are all that there is to go by
+    judges = able[_sample(len(able), min(config.users, limit), rng)]
     perplexity = config.perplexity
     if share < 1.0:
         perplexity = max(perplexity * share, FEWEST_ITEMS_OF_A_LIST)

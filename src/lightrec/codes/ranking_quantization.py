@@ -67,6 +67,8 @@ def quantize_for_ranking(
     items = np.ascontiguousarray(items, dtype=np.float32)
     degrees = np.zeros(len(items), np.int64) if degrees is None else degrees
     _check(items, start, degrees)
+    if ranking.rounds == 0 and start is not None:
+        return start
     metric = ranking_metric(
         items,
         users,
@@ -90,7 +92,12 @@ def quantize_for_ranking(
     if rows is None:
         return learnt
     return encode(
-        items, learnt.codebooks, metric=metric, beam=config.beam, icm_sweeps=config.icm_sweeps
+        items,
+        learnt.codebooks,
+        metric=metric,
+        beam=ranking.beam,
+        icm_sweeps=config.icm_sweeps,
+        start=None if start is None else start.codes,
     )
 
 

@@ -49,6 +49,13 @@ class UserFitConfig(Settings):
     """Penalty on the squared step that a round takes."""
     rounds: int = Field(24, ge=1)
     """Rounds of picking candidates and fitting to them."""
+    vector_rounds: int = Field(12, ge=1)
+    """Most rounds for `fitted` users: they are dearer there, and bring less than to tables."""
+
+    @property
+    def rounds_of_vectors(self) -> int:
+        """How many rounds the vectors of `fitted` users go through."""
+        return min(self.vector_rounds, self.rounds)
 
 
 def fit_tables(
@@ -71,8 +78,9 @@ def fit_tables(
     is the sum of the item's B entries (Eq. 2), t_j the teacher's score, j runs over the round's
     candidates, and T is the table that the round before left.
 
-    A user's answer depends on the seed, not on the other users nor on `threads`. With and without
-    the compiled kernels it agrees to float accuracy, not to the bit: sums run in another order.
+    A user's answer depends on the seed, not on `threads`; nor on the other users, but for the last
+    bits of the teacher's scores, which are one matrix product for many users. With and without the
+    compiled kernels it agrees to float accuracy, not to the bit: sums run in another order.
 
     Args:
         teacher_users: (M, T) float32, P1 of the paper.

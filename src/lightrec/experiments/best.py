@@ -5,7 +5,8 @@ Rows: `teacher`, `bpr` (D = 32, where it is asked for), then codes in the three 
 default preset takes no gradient step equals the `start_metric` of the protocol's list.
 
 The product chooses teacher and settings itself, on the validation pairs of split 0; that choice is
-frozen and trained on all training pairs of every split.
+frozen and trained on all training pairs of every split. A split that a data set's own file carries
+has a choice of its own, made on its own training pairs.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.refit_codebooks import refit_codebooks
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer
 from lightrec.experiments.parts import SOURCE_SPLIT, Part, teacher_of, test_part, validation_part
-from lightrec.experiments.provenance import RANKING_SOURCES
+from lightrec.experiments.provenance import sources_of
 from lightrec.experiments.rows import coded_sizes, float_sizes, ranking_row
-from lightrec.experiments.runner import Row, Runner
+from lightrec.experiments.runner import Row, Runner, command_for
 from lightrec.experiments.teacher_cache import CachedTeacher, description_of, fitted_teacher
 from lightrec.run_config import RunConfig, load_config
 from lightrec.stages import quantize
@@ -45,7 +46,8 @@ DATA = {
 """The data sets, with the splits that are measured when nothing is said."""
 BPR_DATA = ("movielens-1m", "epinions", "amazon-book")
 """Where the float BPR model of 32 numbers is trained too; `main_path` has it for the others."""
-BPR = BprConfig(epochs=120, evaluate_every=20, patience=1)
+BPR = BprConfig(epochs=160, evaluate_every=10, patience=2)
+"""Capped, so that a run ends within an hour; validation chooses below the cap."""
 CODED: tuple[tuple[str, UserForm], ...] = (
     ("random_codes", "table"),
     ("start_rvq", "identity"),
@@ -80,10 +82,10 @@ def run(
     Returns:
         The result file.
     """
-    runner = Runner(NAME, lambda rows: f"lightrec experiment {NAME}", RANKING_SOURCES, stale=stale)
+    runner = Runner(NAME, command_for(NAME, DATA), sources_of(NAME), stale=stale)
     surroundings = Surroundings(progress=progress)
     for name in data or DATA:
-        chosen_on = validation_part(name.removesuffix(SOURCE_SPLIT), root)
+        chosen_on = validation_part(name, root)
         default = load_config("default")
         chosen = chosen_teacher(runner, chosen_on, default, surroundings)
         bpr = default.model_copy(update={"teacher": BPR})

@@ -16,7 +16,7 @@ from lightrec.codes.item_codes import ItemCodes
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer
 from lightrec.experiments.parts import Part, teacher_of, validation_part
-from lightrec.experiments.provenance import RANKING_SOURCES
+from lightrec.experiments.provenance import sources_of
 from lightrec.experiments.runner import Row, Runner, command_for
 from lightrec.run_config import RunConfig, load_config
 from lightrec.settings import merged, validated
@@ -72,7 +72,7 @@ def run(
     Returns:
         The result file.
     """
-    runner = Runner(NAME, command_for(NAME, DATA), RANKING_SOURCES, stale=stale)
+    runner = Runner(NAME, command_for(NAME, DATA), sources_of(NAME), stale=stale)
     default = load_config("default")
     surroundings = Surroundings(progress=progress)
     for name in data or DATA:

@@ -44,7 +44,9 @@ def best_table(content: Mapping[str, Any]) -> str:
             if found:
                 cells = [_with_share(found, teacher, name, model) for name in SHOWN]
                 size = _mean(found, "bytes_per_item_all_in"), _mean(found, "bytes_per_user")
-                lines.append(f"| {label} | {' | '.join(cells)} | {size[0]:,.1f} | {size[1]:,.0f} |")
+                fewer = len(found) < len(splits)
+                told = f"{label}, split {_listed(found)} only" if fewer else label
+                lines.append(f"| {told} | {' | '.join(cells)} | {size[0]:,.1f} | {size[1]:,.0f} |")
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
 
@@ -160,6 +162,10 @@ def _validation_pair(row: Row, form: str) -> str:
         return ""
     recall, ndcg = (row[f"{name}_validation_{form}"] for name in ("recall@100", "ndcg"))
     return f"{recall:.4f} / {ndcg:.4f}"
+
+
+def _listed(rows: Sequence[Row]) -> str:
+    return ", ".join(str(split) for split in sorted({row["split"] for row in rows}))
 
 
 def _of(rows: Sequence[Row], model: str, variant: str) -> list[Row]:

@@ -7,7 +7,7 @@ those of the codes; `bytes_per_item_all_in` counts the codebooks too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from lightrec.codes.item_codes import ItemCodes
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer
 from lightrec.experiments.best import chosen_teacher
 from lightrec.experiments.parts import Part, teacher_of, test_part, validation_part
-from lightrec.experiments.provenance import RANKING_SOURCES
+from lightrec.experiments.provenance import sources_of
 from lightrec.experiments.rows import NO_CODES, coded_sizes, float_sizes, ranking_row
 from lightrec.experiments.runner import Row, Runner, command_for
 from lightrec.run_config import RunConfig, load_config
@@ -58,7 +58,7 @@ def run(
     Returns:
         The result file.
     """
-    runner = Runner(NAME, command_for(NAME, DATA), RANKING_SOURCES, stale=stale)
+    runner = Runner(NAME, command_for(NAME, DATA), sources_of(NAME), stale=stale)
     surroundings = Surroundings(progress=progress)
     config = load_config("default")
     for name in data or DATA:
@@ -131,7 +131,7 @@ class _Budgets:
             self._row(model, form, num_bytes, measure)
         self.codes.cache_clear()
 
-    def _row(self, model: str, form: str, num_bytes: int, measure: Row | object) -> None:
+    def _row(self, model: str, form: str, num_bytes: int, measure: Callable[[], Row]) -> None:
         sized = self._sized(num_bytes or 4)
         stage = {
             "data": self.part.data,
@@ -143,7 +143,6 @@ class _Budgets:
             "teacher": [self.chosen.config.model_dump(), self.chosen.epochs],
             "config": sized.model_dump(include={"codes", "metric", "ranking", "users", "seed"}),
         }
-        assert callable(measure)
         self.runner.test_row(stage, self.part.digest, measure)
         self.runner.write()
 

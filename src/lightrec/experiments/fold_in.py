@@ -20,7 +20,7 @@ from lightrec.codes.item_codes import ItemCodes
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer, Scorer
 from lightrec.experiments.best import chosen_teacher
 from lightrec.experiments.parts import Part, teacher_of, test_part, validation_part
-from lightrec.experiments.provenance import RANKING_SOURCES
+from lightrec.experiments.provenance import sources_of
 from lightrec.experiments.rows import coded_sizes, float_sizes, ranking_row
 from lightrec.experiments.runner import Row, Runner, command_for, digest_of
 from lightrec.interactions import History
@@ -58,7 +58,7 @@ def run(
     Returns:
         The result file.
     """
-    runner = Runner(NAME, command_for(NAME, DATA), RANKING_SOURCES, stale=stale)
+    runner = Runner(NAME, command_for(NAME, DATA), sources_of(NAME), stale=stale)
     surroundings = Surroundings(progress=progress)
     config = load_config("default")
     for name in data or DATA:

@@ -21,8 +21,8 @@ from lightrec.encoder.student import Student, StudentConfig
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer, PopularityScorer, Scorer
 from lightrec.experiments.parts import Part, teacher_of, test_part, validation_part
-from lightrec.experiments.provenance import RANKING_SOURCES
-from lightrec.experiments.runner import Row, Runner
+from lightrec.experiments.provenance import sources_of
+from lightrec.experiments.runner import Row, Runner, command_for
 from lightrec.experiments.teacher_cache import CachedTeacher
 from lightrec.run_config import RunConfig, load_config
 from lightrec.stages import fit_student, quantize
@@ -65,7 +65,7 @@ def run(
     Returns:
         The result file.
     """
-    runner = Runner(NAME, _command, RANKING_SOURCES, stale=stale)
+    runner = Runner(NAME, command_for(NAME, DATA), sources_of(NAME), stale=stale)
     surroundings = Surroundings(progress=progress)
     for name in data or DATA:
         config = _capped(load_config("trained"), name)
@@ -74,18 +74,6 @@ def run(
             _measure(runner, test_part(name, split, root), config, chosen, surroundings)
             runner.write()
     return runner.write()
-
-
-def _command(rows: Sequence[Row]) -> str:
-    """The command that measures these rows: the plain one for what is measured by default."""
-    splits: dict[str, set[int]] = {}
-    for row in rows:
-        splits.setdefault(row["data"], set()).add(row["split"])
-    if splits == {data: set(default) for data, default in DATA.items()}:
-        return f"lightrec experiment {NAME}"
-    data = "".join(f" --data {name}" for name in sorted(splits))
-    every = ",".join(str(split) for split in sorted(set().union(*splits.values())))
-    return f"lightrec experiment {NAME}{data} --splits {every}"
 
 
 def _capped(config: RunConfig, data: str) -> RunConfig:

@@ -15,12 +15,10 @@ import lightrec
 from lightrec.native import KERNELS
 
 PACKAGE = Path(lightrec.__file__).resolve().parent
-RANKING_SOURCES = (
+_RANKING = (
     "codes",
     "encoder",
     "evaluation",
-    "experiments/best.py",
-    "experiments/main_path.py",
     "experiments/parts.py",
     "experiments/rows.py",
     "interactions",
@@ -29,11 +27,21 @@ RANKING_SOURCES = (
     "presets",
     "run_config.py",
     "settings.py",
-    "teachers",
     "stages.py",
+    "teachers",
     "training",
 )
-"""What ranking results depend on, as `source_digest` takes it."""
+_BESIDE = {
+    "budgets": ("baselines", "experiments/best.py"),
+    "fold_in": ("serving", "experiments/best.py"),
+}
+
+
+def sources_of(experiment: str) -> tuple[str, ...]:
+    """What an experiment's results depend on, as `source_digest` takes it."""
+    return (*_RANKING, f"experiments/{experiment}.py", *_BESIDE.get(experiment, ()))
+
+
 DISTRIBUTIONS = ("numpy", "scipy", "polars", "torch", "faiss-cpu")
 
 

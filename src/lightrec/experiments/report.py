@@ -19,7 +19,7 @@ from pathlib import Path
 from lightrec.durable_files import read_json, write_file
 from lightrec.errors import InputError
 from lightrec.experiments.figures import draw_budgets
-from lightrec.experiments.provenance import RANKING_SOURCES, project_root, source_digest
+from lightrec.experiments.provenance import project_root, source_digest, sources_of
 from lightrec.experiments.result_tables import TABLES
 from lightrec.experiments.source_tree import source_tree
 
@@ -113,6 +113,7 @@ def _table(name: str, root: Path, document: str) -> str:
     if not results.exists():
         raise InputError(f"{document}: {results} is not there yet; run its experiment")
     content = read_json(results)
-    old = sum(row["source_digest"] != source_digest(RANKING_SOURCES) for row in content["rows"])
+    now = source_digest(sources_of(file.removesuffix(".json")))
+    old = sum(row["source_digest"] != now for row in content["rows"])
     note = f"\n\n*{old} of {len(content['rows'])} rows were measured by an older source.*"
     return table(content) + (note if old else "")

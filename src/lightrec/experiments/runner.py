@@ -158,18 +158,29 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def command_for(name: str, data: Sequence[str]) -> Callable[[Sequence[Row]], str]:
-    """What writes the result file of an experiment that measures one split of some data sets.
+def command_for(
+    name: str, data: Sequence[str] | Mapping[str, Sequence[int]]
+) -> Callable[[Sequence[Row]], str]:
+    """What writes the result file of an experiment again, from the rows that are in it.
 
     Args:
         name: Of the experiment.
-        data: The data sets that it measures when none are named.
+        data: What it measures when nothing is said: data sets, or the splits of each.
     """
+    usual = {each: {0} for each in data}
+    if isinstance(data, Mapping):
+        usual = {each: set(splits) for each, splits in data.items()}
 
     def command(rows: Sequence[Row]) -> str:
-        measured = sorted({row["data"] for row in rows})
-        named = [] if measured == sorted(data) else measured
-        return f"lightrec experiment {name}" + "".join(f" --data {each}" for each in named)
+        found: dict[str, set[int]] = {}
+        for row in rows:
+            found.setdefault(row["data"], set()).add(row["split"])
+        told = [] if set(found) == set(usual) else [f"--data {each}" for each in sorted(found)]
+        if any(splits != usual.get(each, {0}) for each, splits in found.items()):
+            told = [f"--data {each}" for each in sorted(found)]
+            every = sorted(set().union(*found.values()))
+            told.append("--splits " + ",".join(str(split) for split in every))
+        return " ".join([f"lightrec experiment {name}", *told])
 
     return command
 

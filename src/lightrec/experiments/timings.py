@@ -19,7 +19,7 @@ from pathlib import Path
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer
 from lightrec.experiments.parts import Part, test_part
-from lightrec.experiments.provenance import RANKING_SOURCES
+from lightrec.experiments.provenance import sources_of
 from lightrec.experiments.runner import Runner
 from lightrec.interactions.public_datasets import DATA_VARIABLE
 from lightrec.run_config import load_config
@@ -48,7 +48,7 @@ def run(*, root: Path | str | None = None) -> Path:
     Returns:
         The result file.
     """
-    runner = Runner(NAME, lambda rows: f"lightrec experiment {NAME}", RANKING_SOURCES)
+    runner = Runner(NAME, lambda rows: f"lightrec experiment {NAME}", sources_of(NAME))
 
     def record(data: str, what: str, seconds: float) -> None:
         row = {"data": data, "model": what, "seconds": round(seconds, 3)}

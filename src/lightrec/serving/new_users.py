@@ -55,6 +55,7 @@ class NewUserFit:
         self._kernel = task.fit()
         self._table_ridge = task.config.ridge
         self._vector_ridge = vector_ridge(task.config, item_codes)
+        self._vector_catalogue = task.catalogue[: task.config.rounds_of_vectors]
         self._settings = {
             "catalogue": task.catalogue,
             "candidates": task.config.candidates,
@@ -104,7 +105,7 @@ class NewUserFit:
         vectors = np.array(users if start is None else start, np.float32, order="C")
         for block, settings in self._blocks(users, histories):
             vectors[block] = self._kernel.fit_vectors(
-                **settings,
+                **settings | {"catalogue": self._vector_catalogue},
                 ridge=self._vector_ridge,
                 start=vectors[block],
                 codebooks=np.ascontiguousarray(self._item_codes.codebooks),

@@ -21,7 +21,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from lightrec.errors import InterruptedRunError
+from lightrec.errors import DivergedError, InterruptedRunError
 from lightrec.interactions.history import History
 from lightrec.settings import Settings
 from lightrec.teachers.blend import blend
@@ -227,7 +227,7 @@ class _Choice:
         return FittedTeacher(factors, config, epochs, metrics)
 
     def attempt(self, candidate: SingleConfig, *, always: bool = False) -> FittedTeacher | None:
-        """Trains a candidate, once, if the budget allows."""
+        """Trains a candidate, once, if the budget allows; None too where it diverges."""
         key = candidate.model_dump_json()
         if key in self.tried:
             return self.tried[key]
@@ -238,9 +238,20 @@ class _Choice:
             self.tried[key] = None
             return None
         self.minutes_left -= minutes
-        fitted = fit_teacher(
-            self.pairs, candidate, seed=self.seed, judge=self.judge, surroundings=self.surroundings
-        )
+        try:
+            fitted = fit_teacher(
+                self.pairs,
+                candidate,
+                seed=self.seed,
+                judge=self.judge,
+                surroundings=self.surroundings,
+            )
+        except DivergedError as error:
+            if always:
+                raise  # the defaults diverge: the data are at fault, not the candidate
+            self.log.event("diverged", **told, error=str(error))
+            self.tried[key] = None
+            return None
         self.log.event("tried", **told, epochs=fitted.epochs[0], **fitted.metrics)
         self.tried[key] = fitted
         return fitted

@@ -6,25 +6,37 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+_undisturbed: dict[signal.Signals, Any] = {}
+"""The handlers from before the outermost use."""
 
 
 @contextmanager
 def interruptions() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C or SIGTERM sets; the second one acts at once."""
+    """An event that the first Ctrl-C or SIGTERM sets; the second one acts at once.
+
+    Of nested uses the innermost hears of the first one, and what it raises ends the outer ones too.
+    """
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked
         return
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    outermost = not _undisturbed
+    if outermost:
+        _undisturbed.update(previous)
 
     def ask(number: int, _frame: object) -> None:
         asked.set()
-        signal.signal(number, previous[signal.Signals(number)] or signal.SIG_DFL)
+        signal.signal(number, _undisturbed[signal.Signals(number)] or signal.SIG_DFL)
 
     for number in previous:
         signal.signal(number, ask)
     try:
         yield asked
     finally:
+        if outermost:
+            _undisturbed.clear()
         for number, handler in previous.items():
             signal.signal(number, handler or signal.SIG_DFL)
