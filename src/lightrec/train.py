@@ -42,7 +42,6 @@ from lightrec.run_config import RunConfig, load_config
 from lightrec.run_folder import RunFolder
 from lightrec.stages import FittedStudent, fit_student, quantize
 from lightrec.teachers.choice import AutoConfig
-from lightrec.teachers.factors import Factors
 from lightrec.teachers.fit import AnyTeacherConfig, BlendConfig, FittedTeacher
 from lightrec.teachers.ials import IalsConfig
 from lightrec.teachers.make_teacher import make_teacher
@@ -224,7 +223,7 @@ def _teacher(
     with run.stage(f"teacher-{part}", **_teacher_length(pairs, settings, chosen)) as surroundings:
         if isinstance(settings, AutoConfig | BlendConfig):  # several runs, each with its own bars
             surroundings = replace(surroundings, progress=run.progress)
-        teacher = make_teacher(
+        return make_teacher(
             pairs,
             config.teacher,
             seed=config.seed,
@@ -232,13 +231,6 @@ def _teacher(
             repeat=chosen,
             surroundings=surroundings,
         )
-    return replace(teacher, factors=_without_noise(teacher.factors, pairs))
-
-
-def _without_noise(factors: Factors, pairs: History) -> Factors:
-    """Users without a training pair get zeros: what they have is the noise of their start."""
-    known = pairs.user_degrees() > 0
-    return factors if known.all() else replace(factors, users=factors.users * known[:, None])
 
 
 def _trained(

@@ -7,6 +7,7 @@ import pytest
 
 from lightrec.codes.additive_quantization import AdditiveQuantizationConfig, additive_quantization
 from lightrec.codes.coded_users import FORMS, CodedUsers, UsersConfig, users_in_form
+from lightrec.codes.half_precision import half_precision
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.user_fit import UserFitConfig, fit_tables
 from lightrec.errors import ArgumentError
@@ -123,3 +124,14 @@ def test_tables_beyond_half_precision_stay_in_float32(teacher, codes, seen) -> N
 def test_a_form_that_needs_a_gradient_is_refused(teacher, codes, seen) -> None:
     with pytest.raises(ArgumentError, match="'free'"):
         users_in_form("free", *teacher, codes, seen, CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("scale", "dtype"), [(1.0, np.float16), (1e-8, np.float32), (1e6, np.float32), (0, np.float16)]
+)
+def test_half_precision_is_taken_where_nothing_that_counts_is_lost(scale, dtype) -> None:
+    values = (scale * np.linspace(-3, 3, 41)).astype(np.float32)
+    kept = half_precision(values)
+    assert kept.dtype == dtype
+    np.testing.assert_allclose(kept.astype(np.float32), values, rtol=1e-3, atol=2e-3 * scale)
+    assert half_precision(np.empty((0, 4), np.float32)).dtype == np.float16

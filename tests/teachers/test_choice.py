@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lightrec.errors import ConfigError
+from lightrec.errors import ConfigError, DivergedError
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import PopularityScorer
 from lightrec.interactions import History, Interactions, validation_split
@@ -485,3 +485,30 @@ def test_refuses_settings_out_of_range(settings: dict) -> None:
 def test_widths_that_are_none_or_do_not_ascend_are_refused(widths: tuple[int, ...]) -> None:
     with pytest.raises(ConfigError, match="widths"):
         validated(AutoConfig, {"widths": widths}, "run.toml")
+
+
+def test_a_candidate_that_diverges_is_left_out(choose, tmp_path, monkeypatch) -> None:
+    script = Script(liking(temperature=0.05))
+    train = script.fit_teacher
+
+    def fit_teacher(pairs, config, **how) -> FittedTeacher:
+        if getattr(config, "temperature", 1.0) < 0.1:
+            raise DivergedError("the loss is not finite")
+        return train(pairs, config, **how)
+
+    script.fit_teacher = fit_teacher
+    chosen = choose(script, log=RunLog(tmp_path / "log"))
+    assert chosen.config == SampledSoftmaxConfig(width=32)
+    diverged = [event for event in events_of(tmp_path / "log") if event["event"] == "diverged"]
+    assert [event["teacher"]["temperature"] for event in diverged] == [0.07]
+
+
+def test_data_on_which_the_defaults_diverge_are_at_fault(choose) -> None:
+    script = Script(liking())
+
+    def fit_teacher(pairs, config, **how) -> FittedTeacher:
+        raise DivergedError("the loss is not finite")
+
+    script.fit_teacher = fit_teacher
+    with pytest.raises(DivergedError):
+        choose(script)

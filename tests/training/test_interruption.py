@@ -11,6 +11,7 @@ import torch
 
 from lightrec.errors import InterruptedRunError
 from lightrec.teachers.bpr import BprFactorization
+from lightrec.training.interruptions import interruptions
 from lightrec.training.loop import Surroundings, Validation, fit
 from lightrec.training.negative_sampling import Batch
 
@@ -185,3 +186,16 @@ def test_trains_outside_of_the_main_thread(model, batches, config, history, sha)
     whole = BprFactorization(history.num_users, history.num_items, config, seed=3)
     fit(whole, batches, config, name="toy")
     assert sha(model) == sha(whole)
+
+
+def test_the_second_ctrl_c_acts_at_once_within_nested_stages() -> None:
+    with interruptions() as outer:
+        with interruptions() as inner:
+            signal.raise_signal(signal.SIGINT)
+            assert inner.is_set()
+            assert not outer.is_set()
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)  # the outer stage asks anew
+        assert outer.is_set()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -100,15 +100,10 @@ class QueryEncoder:
     def _encode_users(self, rows: np.ndarray) -> EncodedQueries:
         values = self._users.values[rows].astype(np.float32)
         if self._users.form == "table":
-            empty = (values == 0).all(axis=(1, 2))
-            return EncodedQueries(values, float_vectors=None, nothing_known=empty)
+            return EncodedQueries(values, float_vectors=None)
         # Where there is a map, stored vectors are beyond it and have left the teacher's space.
         in_teacher_space = self._users.map_weights is None
-        return EncodedQueries(
-            self._builder.build(values),
-            values if in_teacher_space else None,
-            nothing_known=(values == 0).all(axis=1),  # a user whom training had no pair of
-        )
+        return EncodedQueries(self._builder.build(values), values if in_teacher_space else None)
 
     def _encode_histories(self, queries: HistoryQueries) -> EncodedQueries:
         vectors = self._fold_in.vectors(queries.item_rows)
