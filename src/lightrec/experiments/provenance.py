@@ -22,7 +22,6 @@ _RANKING = (
     "experiments/parts.py",
     "experiments/rows.py",
     "interactions",
-    "native",
     "native.py",
     "presets",
     "run_config.py",
@@ -31,6 +30,20 @@ _RANKING = (
     "teachers",
     "training",
 )
+_RANKING_KERNELS = (
+    "conjugate_gradients",
+    "eight_queries",
+    "encode",
+    "finite",
+    "float_order",
+    "parallel",
+    "score_table",
+    "scores",
+    "top_k",
+    "user_candidates",
+    "user_fit",
+)
+"""The kernels among them; how fast a catalogue is searched changes no ranking."""
 _BESIDE = {
     "budgets": ("baselines", "experiments/best.py"),
     "fold_in": ("serving", "experiments/best.py"),
@@ -39,7 +52,8 @@ _BESIDE = {
 
 def sources_of(experiment: str) -> tuple[str, ...]:
     """What an experiment's results depend on, as `source_digest` takes it."""
-    return (*_RANKING, f"experiments/{experiment}.py", *_BESIDE.get(experiment, ()))
+    kernels = (f"native/{name}.*" for name in _RANKING_KERNELS)
+    return (*_RANKING, *kernels, f"experiments/{experiment}.py", *_BESIDE.get(experiment, ()))
 
 
 DISTRIBUTIONS = ("numpy", "scipy", "polars", "torch", "faiss-cpu")
@@ -55,16 +69,16 @@ def source_digest(parts: Iterable[str]) -> str:
     """SHA-256 over source files, in a fixed order.
 
     Args:
-        parts: Files and folders that the result depends on, relative to the package; `native`
-            stands for the C++ sources beside it.
+        parts: Files and folders that the result depends on, relative to the package;
+            `native/NAME.*` stands for the C++ sources of that name beside it.
     """
     root = project_root()
     digest = hashlib.sha256()
     for part in sorted(parts):
-        base = root / "native" if part == "native" else PACKAGE / part
-        if not base.exists():
+        base = (root if part.startswith("native/") else PACKAGE) / part
+        files = sorted(base.rglob("*")) if base.is_dir() else sorted(base.parent.glob(base.name))
+        if not files:
             raise FileNotFoundError(f"{base}: a source of results is not there; has it moved?")
-        files = [base] if base.is_file() else sorted(base.rglob("*"))
         for file in files:
             if file.suffix in {".py", ".toml", ".cpp", ".hpp"}:
                 digest.update(str(file.relative_to(base.parent)).encode())
