@@ -2,6 +2,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
 
 #include <algorithm>
 #include <array>
@@ -12,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "bound_scan.hpp"
 #include "encode.hpp"
 #include "errors.hpp"
 #include "finite.hpp"
@@ -212,6 +214,57 @@ nb::tuple scan_top_k_batch(const Scan& scan, const Input<float, 3>& tables, std:
   return nb::make_tuple(rows, scores, counts);
 }
 
+// A scan by bounds, with the codes that it borrows.
+struct OwnedBoundScan {
+  Input<std::uint8_t, 2> codes;
+  BoundScan scan;
+};
+
+void init_bound_scan(OwnedBoundScan* self, const Input<std::uint8_t, 2>& codes, std::size_t num_codewords,
+                     const Input<std::uint8_t, 2>& labels, const std::string& instruction_set, bool cells) {
+  require_table_shape(codes.shape(1), num_codewords);
+  require(codes.shape(1) == kFourBooks, "a scan by bounds needs four codebooks");
+  require(codes.shape(0) < std::size_t{1} << 31, "a scan holds fewer than 2^31 items");
+  require_codes_below(codes, num_codewords, "codes");
+  require(labels.shape(0) == kFourBooks && labels.shape(1) == kMaxCodewords, "labels must be (4, 256)");
+  Labels numbers;
+  for (std::size_t book = 0; book < kFourBooks; ++book) {
+    std::array<bool, kMaxCodewords> taken{};
+    for (std::size_t word = 0; word < kMaxCodewords; ++word) {
+      const std::uint8_t label = labels.data()[book * kMaxCodewords + word];
+      require(!taken[label], "labels must be permutations of 0 .. 255");
+      taken[label] = true;
+      numbers[book][word] = label;
+    }
+  }
+  const InstructionSet set =
+      instruction_set == "avx512vbmi" ? InstructionSet::kAvx512Vbmi : InstructionSet::kAvx2;
+  require(set <= best_instruction_set(), "this processor lacks the instructions asked for");
+  new (self) OwnedBoundScan{codes, BoundScan(codes.data(), codes.shape(0), num_codewords, numbers, set,
+                                             cells ? Layout::kCells : Layout::kFlat)};
+}
+
+nb::tuple bound_scan_top_k(const OwnedBoundScan& owned, const Input<float, 2>& table, std::size_t k,
+                           const OptionalRows& exclude, const OptionalRows& allow) {
+  require(k >= 1, "k must be at least 1");
+  require_finite_scores(table.data(), table.size(), kFourBooks);
+  const std::size_t num_items = owned.scan.num_items();
+  RowFilter filter{Rows{}, checked_allowed(allow, num_items)};
+  if (exclude) {
+    filter.excluded = checked_rows(exclude->data(), exclude->data() + exclude->size(), num_items, "exclude");
+  }
+  Ranking best;
+  {
+    const nb::gil_scoped_release released;
+    best = owned.scan.top_k(table.data(), k, filter);
+  }
+  auto rows = new_array<std::int64_t, 1>({best.size()});
+  auto scores = new_array<float, 1>({best.size()});
+  std::copy(best.rows.begin(), best.rows.end(), rows.data());
+  std::copy(best.scores.begin(), best.scores.end(), scores.data());
+  return nb::make_tuple(rows, scores);
+}
+
 constexpr float kLargestTeacherScore = 1e30F;  // sums of them, and of products with weights, stay finite
 
 void init_user_fit(UserFit* self, const Input<std::uint8_t, 2>& codes, std::size_t num_codewords) {
@@ -406,6 +459,12 @@ NB_MODULE(_native, m) {
            nb::arg("exclude_indptr").noconvert() = nb::none(),
            nb::arg("exclude_rows").noconvert() = nb::none(), nb::arg("allow").noconvert() = nb::none(),
            "threads"_a = 1);
+
+  nb::class_<OwnedBoundScan>(m, "BoundScan")
+      .def("__init__", &init_bound_scan, nb::arg("codes").noconvert(), "num_codewords"_a,
+           nb::arg("labels").noconvert(), "instruction_set"_a, "cells"_a)
+      .def("top_k", &bound_scan_top_k, nb::arg("table").noconvert(), "k"_a,
+           nb::arg("exclude").noconvert() = nb::none(), nb::arg("allow").noconvert() = nb::none());
 
   nb::class_<UserFit>(m, "UserFit")
       .def("__init__", &init_user_fit, nb::arg("codes").noconvert(), "num_codewords"_a)

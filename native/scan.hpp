@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "packed_codes.hpp"
@@ -12,12 +11,6 @@
 #include "top_k.hpp"
 
 namespace lightrec {
-
-// What the rows of one search are taken from.
-struct RowFilter {
-  Rows excluded;                // never returned
-  std::optional<Rows> allowed;  // where given, nothing else is returned
-};
 
 // Where the results of a batch go; all arrays are row-major.
 struct BatchResult {

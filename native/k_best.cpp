@@ -1,0 +1,145 @@
+#include "k_best.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+
+#include "instruction_sets.hpp"
+
+namespace lightrec {
+namespace {
+
+constexpr std::size_t kTooManyTies = 512;  // equal scores at the bar that are carried along
+constexpr std::uint32_t kSign = 0x80000000U;
+
+LIGHTREC_MULTIVERSIONED
+std::size_t count_from(const std::int32_t* orders, std::size_t size, std::int32_t least) {
+  std::int32_t count = 0;
+  for (std::size_t i = 0; i < size; ++i) count += static_cast<std::int32_t>(orders[i] >= least);
+  return static_cast<std::size_t>(count);
+}
+
+struct Bounds {
+  std::int32_t low, high;
+};
+
+LIGHTREC_MULTIVERSIONED
+Bounds bounds_of(const std::int32_t* orders, std::size_t size) {
+  Bounds found{orders[0], orders[0]};
+  for (std::size_t i = 0; i < size; ++i) {
+    found.low = orders[i] < found.low ? orders[i] : found.low;
+    found.high = orders[i] > found.high ? orders[i] : found.high;
+  }
+  return found;
+}
+
+}  // namespace
+
+float score_of_order(std::int32_t order) {
+  const std::int32_t bits = order ^ ((order >> 31) & 0x7FFFFFFF);
+  float score;
+  std::memcpy(&score, &bits, sizeof score);
+  return score;
+}
+
+std::int32_t order_with(const std::int32_t* orders, std::size_t size, std::size_t k, std::size_t most) {
+  const Bounds bounds = bounds_of(orders, size);
+  if (count_from(orders, size, bounds.high) >= k) return bounds.high;
+  std::int64_t low = bounds.low, high = bounds.high;  // at least k reach low, fewer than k reach high
+  while (high - low > 1) {
+    const std::int64_t middle = low + (high - low) / 2;
+    const std::size_t count = count_from(orders, size, static_cast<std::int32_t>(middle));
+    if (count < k) {
+      high = middle;
+    } else {
+      low = middle;
+      if (count <= most) break;
+    }
+  }
+  return static_cast<std::int32_t>(low);
+}
+
+void KBest::start(std::size_t k, float bar, const std::uint32_t* row_of) {
+  k_ = k;
+  bar_ = bar;
+  row_of_ = row_of;
+  size_ = 0;
+}
+
+KBest::Room KBest::room(std::size_t count) {
+  if (size_ + count > orders_.size()) {
+    orders_.resize(2 * (size_ + count));
+    items_.resize(2 * (size_ + count));
+  }
+  return {orders_.data() + size_, items_.data() + size_};
+}
+
+bool KBest::raise() {
+  const std::int32_t order = order_with(orders_.data(), size_, k_, k_ + k_ / 8);
+  drop_below(order);
+  if (size_ > k_ + k_ / 8 + kTooManyTies) drop_ties(order);
+  const float reached = score_of_order(order);
+  const bool rose = reached > bar_;
+  bar_ = std::max(bar_, reached);
+  return rose;
+}
+
+void KBest::drop_below(std::int32_t order) {
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < size_; ++i) {
+    const std::int32_t mine = orders_[i];
+    const std::uint32_t item = items_[i];
+    orders_[kept] = mine;
+    items_[kept] = item;
+    kept += mine >= order ? 1U : 0U;
+  }
+  size_ = kept;
+}
+
+// Of the items that score exactly `order`, which more than k reach, keeps those of the lowest rows.
+void KBest::drop_ties(std::int32_t order) {
+  std::vector<std::uint64_t> tied;  // row and place
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < size_; ++i) {
+    if (orders_[i] == order) {
+      tied.push_back(std::uint64_t{row(i)} << 32 | items_[i]);
+    } else {
+      orders_[kept] = orders_[i];
+      items_[kept++] = items_[i];
+    }
+  }
+  const std::size_t room_left = std::min(k_ - std::min(k_, kept), tied.size());
+  if (room_left < tied.size()) {
+    std::nth_element(tied.begin(), tied.begin() + static_cast<std::ptrdiff_t>(room_left), tied.end());
+  }
+  for (std::size_t i = 0; i < room_left; ++i) {
+    orders_[kept] = order;
+    items_[kept++] = static_cast<std::uint32_t>(tied[i]);
+  }
+  size_ = kept;
+}
+
+Ranking KBest::finish() {
+  if (size_ > k_) {
+    const std::int32_t order = order_with(orders_.data(), size_, k_, k_ + k_ / 4);
+    drop_below(order);
+    if (size_ > k_ + k_ / 4 + kTooManyTies) drop_ties(order);
+  }
+  keys_.resize(size_);
+  for (std::size_t i = 0; i < size_; ++i) {
+    const std::uint32_t order = static_cast<std::uint32_t>(orders_[i]) ^ kSign;
+    keys_[i] = std::uint64_t{order} << 32 | static_cast<std::uint32_t>(~row(i));
+  }
+  std::sort(keys_.begin(), keys_.end(), std::greater<>());
+  const std::size_t found = std::min(k_, size_);
+  Ranking best;
+  best.rows.resize(found);
+  best.scores.resize(found);
+  for (std::size_t i = 0; i < found; ++i) {
+    best.rows[i] = static_cast<std::uint32_t>(~keys_[i]);
+    best.scores[i] = score_of_order(static_cast<std::int32_t>(static_cast<std::uint32_t>(keys_[i] >> 32) ^ kSign));
+  }
+  return best;
+}
+
+}  // namespace lightrec
