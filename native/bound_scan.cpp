@@ -18,6 +18,7 @@ constexpr std::size_t kFirstBlocks = 16;    // while there is no bar, and every 
 constexpr std::size_t kFirstItems = 1024;   // of cells, before the bar is looked at again; then twice as many
 constexpr std::size_t kMostItems = 65536;
 constexpr std::size_t kMostRuns = 4096;
+constexpr std::size_t kFewOfSample = 128;
 constexpr std::size_t kItemsPerCell = 128;
 constexpr std::size_t kPlacesAtOnce = 2048;
 constexpr int kCoarse = 200;  // a bar that leaves fewer steps than this is worth new deficits
@@ -81,6 +82,12 @@ class MarkedRows {
   std::vector<std::uint64_t>& bits_;
   Rows rows_;
 };
+
+// The score of an item of packed codes.
+LIGHTREC_INLINE float score_of(const float* entries, const std::uint8_t* code) {
+  return ((entries[code[0]] + entries[kWords + code[kBlock]]) + entries[2 * kWords + code[2 * kBlock]]) +
+         entries[3 * kWords + code[3 * kBlock]];
+}
 
 PackedCodes packed_sample(const std::uint8_t* codes, std::size_t num_items, const Labels& labels) {
   const std::vector<std::size_t> rows = sample_rows(num_items);
@@ -177,20 +184,23 @@ void BoundScan::score_listed(const float* table, const RowFilter& filter, KBest&
   best.keep(count);
 }
 
-float BoundScan::starting_bar(const Query& query, std::size_t wanted) const {
-  const std::size_t rank = bar_rank(wanted, sample_.num_items(), num_items_);
+// The score of the item of this rank in the sample. A few of its items give a low bar for the filter, and
+// what passes is scored exactly.
+float BoundScan::starting_bar(Query& query, std::size_t wanted) const {
+  const std::size_t size = sample_.num_items();
+  const std::size_t rank = bar_rank(wanted, size, num_items_);
   if (rank == 0) return kNoBar;
-  const float* t = query.entries;
-  KBest& best = query.best;
-  best.start(rank, kNoBar, nullptr);
-  const KBest::Room room = best.room(sample_.num_items());
-  for (std::size_t i = 0; i < sample_.num_items(); ++i) {
-    const std::uint8_t* code = sample_.item(i);
-    const float score = ((t[code[0]] + t[kWords + code[kBlock]]) + t[2 * kWords + code[2 * kBlock]]) +
-                        t[3 * kWords + code[3 * kBlock]];
-    room.orders[i] = KBest::order_of(score);
+  const std::size_t few = std::min(kFewOfSample, size), stride = size / few;
+  std::int32_t orders[kFewOfSample];
+  for (std::size_t i = 0; i < few; ++i) {
+    orders[i] = KBest::order_of(score_of(query.entries, sample_.item(i * stride)));
   }
-  return score_of_order(order_with(room.orders, sample_.num_items(), rank, rank));
+  const std::size_t rank_of_few = std::min(few, 8 + 2 * rank * few / size);
+  query.best.start(size, score_of_order(order_with(orders, few, rank_of_few, rank_of_few)), nullptr);
+  query.deficits.quantise(query.best.bar());
+  score_blocks(query, sample_, 0, sample_.num_blocks());
+  if (query.best.size() < rank) return kNoBar;
+  return score_of_order(query.best.order_with_rank(rank));
 }
 
 void BoundScan::update_bar(Query& query) const {
@@ -205,34 +215,32 @@ void BoundScan::update_bar(Query& query) const {
 }
 
 void BoundScan::scan_blocks(Query& query) const {
-  const std::size_t num_blocks = blocks_->num_blocks();
-  std::vector<Hit>& hits = query.scratch.hits;
-  if (hits.size() < kBlocksAtOnce + 1) hits.resize(kBlocksAtOnce + 1);
-  for (std::size_t begin = 0; begin < num_blocks;) {
+  for (std::size_t begin = 0; begin < blocks_->num_blocks();) {
     const std::size_t at_once = query.best.bar() == kNoBar ? kFirstBlocks : kBlocksAtOnce;
-    const std::size_t end = std::min(num_blocks, begin + at_once);
-    const std::size_t count =
-        filter_.blocks(query.deficits, query.limit, blocks_->block(0), begin, end, hits.data());
-    const std::size_t tail = num_items_ % kBlock;
-    if (end == num_blocks && tail != 0 && count > 0 && hits[count - 1].first == (num_blocks - 1) * kBlock) {
-      hits[count - 1].items &= (std::uint64_t{1} << tail) - 1;
-    }
-    score_blocks(query, count);
+    const std::size_t end = std::min(blocks_->num_blocks(), begin + at_once);
+    score_blocks(query, *blocks_, begin, end);
     begin = end;
   }
 }
 
-void BoundScan::score_blocks(Query& query, std::size_t num_hits) const {
+void BoundScan::score_blocks(Query& query, const PackedCodes& codes, std::size_t begin_block,
+                             std::size_t end_block) const {
+  std::vector<Hit>& hits = query.scratch.hits;
   std::vector<std::uint32_t>& places = query.scratch.places;
-  if (places.size() < kBlocksAtOnce * kBlock) places.resize(kBlocksAtOnce * kBlock);
+  if (hits.size() < end_block - begin_block + 1) hits.resize(end_block - begin_block + 1);
+  if (places.size() < (end_block - begin_block) * kBlock) places.resize((end_block - begin_block) * kBlock);
+  const std::size_t num_hits =
+      filter_.blocks(query.deficits, query.limit, codes.block(0), begin_block, end_block, hits.data());
+  const std::size_t tail = codes.num_items() % kBlock;
+  if (tail != 0 && num_hits > 0 && hits[num_hits - 1].first == codes.num_items() - tail) {
+    hits[num_hits - 1].items &= (std::uint64_t{1} << tail) - 1;  // the padding of the last block
+  }
   std::size_t num_places = 0;
   for (std::size_t h = 0; h < num_hits; ++h) {
-    const Hit& hit = query.scratch.hits[h];
-    for (std::uint64_t items = hit.items; items != 0; items &= items - 1) {
-      places[num_places++] = hit.first + static_cast<std::uint32_t>(__builtin_ctzll(items));
+    for (std::uint64_t items = hits[h].items; items != 0; items &= items - 1) {
+      places[num_places++] = hits[h].first + static_cast<std::uint32_t>(__builtin_ctzll(items));
     }
   }
-  const float* t = query.entries;
   for (std::size_t begin = 0; begin < num_places; begin += kPlacesAtOnce) {
     const std::size_t end = std::min(num_places, begin + kPlacesAtOnce);
     const std::size_t before = query.best.size();
@@ -240,19 +248,22 @@ void BoundScan::score_blocks(Query& query, std::size_t num_hits) const {
     const KBest::Room room = query.best.room(end - begin);
     std::size_t count = 0;
     for (std::size_t i = begin; i < end; ++i) {
-      const std::uint8_t* code = blocks_->item(places[i]);
-      const float score = ((t[code[0]] + t[kWords + code[kBlock]]) + t[2 * kWords + code[2 * kBlock]]) +
-                          t[3 * kWords + code[3 * kBlock]];
+      const float score = score_of(query.entries, codes.item(places[i]));
       room.orders[count] = KBest::order_of(score);
       room.items[count] = places[i];
       count += score >= bar ? 1U : 0U;
     }
     query.best.keep(count);
-    if (query.excluded.any()) {
-      query.best.filter(before, [&](std::uint32_t row) { return !query.excluded.contains(row); });
-    }
-    if (query.best.crowded()) update_bar(query);
+    if (&codes != &sample_) settle(query, before);
   }
+}
+
+// What becomes of items that were just appended: excluded ones go, and the bar rises where it can.
+void BoundScan::settle(Query& query, std::size_t before) const {
+  if (query.excluded.any()) {
+    query.best.filter(before, [&](std::uint32_t row) { return !query.excluded.contains(row); });
+  }
+  if (query.best.crowded()) update_bar(query);
 }
 
 void BoundScan::scan_cells(Query& query) const {
@@ -350,10 +361,7 @@ void BoundScan::score_places(Query& query, std::size_t num_hits) const {
       count += score >= bar ? 1U : 0U;
     }
     query.best.keep(count);
-    if (query.excluded.any()) {
-      query.best.filter(before, [&](std::uint32_t row) { return !query.excluded.contains(row); });
-    }
-    if (query.best.crowded()) update_bar(query);
+    settle(query, before);
   }
 }
 

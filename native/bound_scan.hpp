@@ -41,10 +41,11 @@ class BoundScan {
   struct Query;
 
   void score_listed(const float* table, const RowFilter& filter, KBest& best) const;
-  float starting_bar(const Query& query, std::size_t wanted) const;
+  float starting_bar(Query& query, std::size_t wanted) const;
   void scan_blocks(Query& query) const;
   void scan_cells(Query& query) const;
-  void score_blocks(Query& query, std::size_t num_hits) const;
+  void score_blocks(Query& query, const PackedCodes& codes, std::size_t begin, std::size_t end) const;
+  void settle(Query& query, std::size_t before) const;
   void score_places(Query& query, std::size_t num_hits) const;
   void update_bar(Query& query) const;
 

@@ -58,21 +58,24 @@ class KBest {
   // Returns whether the bar rose.
   bool raise();
 
+  // The order of the item of this rank, from 1; size() >= rank.
+  std::int32_t order_with_rank(std::size_t rank) const;
+
   // The k best, in order (fewer where fewer came).
   Ranking finish();
 
  private:
   std::uint32_t row(std::size_t i) const { return row_of_ == nullptr ? items_[i] : row_of_[items_[i]]; }
-  std::int32_t threshold(std::size_t most) const;
   void drop_below(std::int32_t order);
   void drop_ties(std::int32_t order);
+  void sort_keys();
 
   std::size_t k_ = 1, size_ = 0;
   float bar_ = -std::numeric_limits<float>::infinity();
   const std::uint32_t* row_of_ = nullptr;
   std::vector<std::int32_t> orders_;
   std::vector<std::uint32_t> items_;
-  std::vector<std::uint64_t> keys_;
+  std::vector<std::uint64_t> keys_, sorted_;
 };
 
 // An order with at least `k` and, ties aside, at most `most` of the orders at or above it.
