@@ -1,11 +1,9 @@
 #include "bound_scan.hpp"
 
 #include <algorithm>
-#include <bitset>
 #include <cmath>
 #include <limits>
 
-#include "scan_portable.hpp"
 #include "starting_bar.hpp"
 
 namespace lightrec {
@@ -123,9 +121,8 @@ struct BoundScan::Query {
 
 BoundScan::BoundScan(const std::uint8_t* codes, std::size_t num_items, std::size_t num_codewords,
                      const Labels& labels, InstructionSet set, Layout layout)
-    : codes_(codes),
-      num_items_(num_items),
-      num_codewords_(num_codewords),
+    : Scan(num_items, kFourBooks, num_codewords),
+      codes_(codes),
       labels_(labels),
       filter_(bound_filter(set)),
       sample_(packed_sample(codes, num_items, labels)) {
@@ -141,7 +138,7 @@ BoundScan::BoundScan(const std::uint8_t* codes, std::size_t num_items, std::size
 }
 
 Ranking BoundScan::top_k(const float* table, std::size_t k, const RowFilter& filter) const {
-  k = std::max<std::size_t>(std::min(k, num_items_), 1);
+  k = clamped(k);
   Scratch& memory = scratch();
   KBest& best = memory.best;
   const std::uint32_t* row_of = cells_ ? cells_->rows() : nullptr;
@@ -150,8 +147,8 @@ Ranking BoundScan::top_k(const float* table, std::size_t k, const RowFilter& fil
     score_listed(table, filter, best);
     return best.finish();
   }
-  const LabelledTable labelled(table, num_codewords_, labels_);
-  Query query(labelled, memory, filter, num_items_);
+  const LabelledTable labelled(table, num_codewords(), labels_);
+  Query query(labelled, memory, filter, num_items());
   float bar = starting_bar(query, k + filter.excluded.size());
   while (true) {
     best.start(k, bar, row_of);
@@ -162,7 +159,7 @@ Ranking BoundScan::top_k(const float* table, std::size_t k, const RowFilter& fil
     } else {
       scan_blocks(query);
     }
-    const std::size_t available = num_items_ - filter.excluded.size();
+    const std::size_t available = num_items() - filter.excluded.size();
     if (bar == kNoBar || best.size() >= std::min(k, available)) return best.finish();
     bar = kNoBar;  // the sample promised too much
   }
@@ -176,7 +173,7 @@ void BoundScan::score_listed(const float* table, const RowFilter& filter, KBest&
     const auto row = static_cast<std::size_t>(*next);
     const std::uint8_t* code = codes_ + row * kFourBooks;
     float score = table[code[0]];
-    for (std::size_t b = 1; b < kFourBooks; ++b) score += table[b * num_codewords_ + code[b]];
+    for (std::size_t b = 1; b < kFourBooks; ++b) score += table[b * num_codewords() + code[b]];
     room.orders[count] = KBest::order_of(score);
     room.items[count] = static_cast<std::uint32_t>(row);
     count += excluded.contains(row) ? 0U : 1U;
@@ -188,7 +185,7 @@ void BoundScan::score_listed(const float* table, const RowFilter& filter, KBest&
 // what passes is scored exactly.
 float BoundScan::starting_bar(Query& query, std::size_t wanted) const {
   const std::size_t size = sample_.num_items();
-  const std::size_t rank = bar_rank(wanted, size, num_items_);
+  const std::size_t rank = bar_rank(wanted, size, num_items());
   if (rank == 0) return kNoBar;
   const std::size_t few = std::min(kFewOfSample, size), stride = size / few;
   std::int32_t orders[kFewOfSample];
@@ -363,10 +360,6 @@ void BoundScan::score_places(Query& query, std::size_t num_hits) const {
     query.best.keep(count);
     settle(query, before);
   }
-}
-
-const BoundFilter& bound_filter(InstructionSet set) {
-  return set == InstructionSet::kAvx512Vbmi ? kAvx512Filter : kAvx2Filter;
 }
 
 }  // namespace lightrec

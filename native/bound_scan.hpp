@@ -14,6 +14,7 @@
 #include "packed_codes.hpp"
 #include "ranking.hpp"
 #include "row_filter.hpp"
+#include "scan.hpp"
 
 namespace lightrec {
 
@@ -26,16 +27,13 @@ enum class Layout { kFlat, kCells };
 using Labels = std::array<std::array<std::uint8_t, 256>, kFourBooks>;
 
 // Catalogues of four codebooks; safe to use from several threads.
-class BoundScan {
+class BoundScan final : public Scan {
  public:
   // codes: (num_items, 4), row-major, borrowed for the life of the scan.
   BoundScan(const std::uint8_t* codes, std::size_t num_items, std::size_t num_codewords, const Labels& labels,
             InstructionSet set, Layout layout);
 
-  // The k best rows; table: (4, num_codewords), checked by the caller.
-  Ranking top_k(const float* table, std::size_t k, const RowFilter& filter) const;
-
-  std::size_t num_items() const { return num_items_; }
+  Ranking top_k(const float* table, std::size_t k, const RowFilter& filter) const override;
 
  private:
   struct Query;
@@ -50,7 +48,6 @@ class BoundScan {
   void update_bar(Query& query) const;
 
   const std::uint8_t* codes_;
-  std::size_t num_items_, num_codewords_;
   Labels labels_;
   const BoundFilter& filter_;
   std::optional<PackedCodes> blocks_;
