@@ -1,76 +1,16 @@
 // The extension module: checks what Python passes, releases the GIL, calls a kernel.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
-#include <nanobind/stl/optional.h>
-
 #include <algorithm>
-#include <array>
-#include <functional>
-#include <limits>
-#include <memory>
-#include <optional>
-#include <string>
 #include <vector>
 
+#include "bindings.hpp"
 #include "encode.hpp"
-#include "errors.hpp"
-#include "finite.hpp"
-#include "scan.hpp"
-#include "score_table.hpp"
 #include "scores.hpp"
 #include "user_fit.hpp"
 
-namespace nb = nanobind;
-using namespace nb::literals;
+using namespace nanobind::literals;
 
 namespace lightrec {
 namespace {
-
-template <typename T, std::size_t Dims>
-using Input = nb::ndarray<const T, nb::ndim<Dims>, nb::c_contig, nb::device::cpu>;
-template <typename T, std::size_t Dims>
-using Result = nb::ndarray<nb::numpy, T, nb::ndim<Dims>, nb::c_contig>;
-
-// For fixed messages; what has to be put together is thrown where it is needed, as calls are frequent.
-void require(bool holds, const char* message) {
-  if (!holds) throw ArgumentError(message);
-}
-
-// A new numpy array, its values not set yet.
-template <typename T, std::size_t Dims>
-Result<T, Dims> new_array(const std::array<std::size_t, Dims>& shape) {
-  std::size_t size = 1;
-  for (const std::size_t extent : shape) size *= extent;
-  std::unique_ptr<T[]> values(new T[size]);
-  const nb::capsule owner(values.get(), [](void* p) noexcept { delete[] static_cast<T*>(p); });
-  return Result<T, Dims>(values.release(), Dims, shape.data(), owner);
-}
-
-void require_codes_below(const Input<std::uint8_t, 2>& codes, std::size_t num_codewords, const char* what) {
-  if (num_codewords == kMaxCodewords) return;  // every byte is a codeword
-  const std::uint8_t* code = codes.data();
-  unsigned largest = 0;
-  for (std::size_t i = 0; i < codes.size(); ++i) largest = largest < code[i] ? code[i] : largest;
-  if (codes.size() > 0 && largest >= num_codewords) {
-    throw ArgumentError(std::string(what) + " hold the index " + std::to_string(largest) +
-                        ", but there are " + std::to_string(num_codewords) + " codewords");
-  }
-}
-
-void require_table_shape(std::size_t num_codebooks, std::size_t num_codewords) {
-  require(num_codebooks >= 1, "there must be at least one codebook");
-  require(num_codewords >= 1 && num_codewords <= kMaxCodewords, "a codebook has 1 to 256 codewords");
-}
-
-Result<float, 3> build_tables(const ScoreTableBuilder& builder, const Input<float, 2>& queries) {
-  require(queries.shape(1) == builder.width(), "queries and codebooks differ in width");
-  auto tables = new_array<float, 3>({queries.shape(0), builder.num_codebooks(), builder.num_codewords()});
-  {
-    const nb::gil_scoped_release released;
-    builder.build(queries.data(), queries.shape(0), tables.data());
-  }
-  return tables;
-}
 
 Result<float, 2> all_scores(const Input<std::uint8_t, 2>& codes, const Input<float, 3>& tables,
                             std::size_t threads) {
@@ -109,107 +49,6 @@ nb::tuple encode_vectors(const Input<float, 3>& inner, const Input<float, 2>& gr
     encode(problem, threads, codes.data(), errors.data());
   }
   return nb::make_tuple(codes, errors);
-}
-
-// Magnitudes up to this cannot add up to an infinite score.
-void require_finite_scores(const float* tables, std::size_t size, std::size_t num_codebooks) {
-  const float limit = std::numeric_limits<float>::max() / static_cast<float>(num_codebooks);
-  require(all_within(tables, size, limit),
-          "score tables hold values that are not finite or too large to add up");
-}
-
-Rows checked_rows(const std::int32_t* begin, const std::int32_t* end, std::size_t num_items,
-                  const char* what) {
-  const Rows rows{begin, end};
-  if (rows.size() == 0) return rows;
-  const bool ascending = std::adjacent_find(begin, end, std::greater_equal<>()) == end;
-  if (!ascending || *begin < 0) {
-    throw ArgumentError(std::string(what) + " rows must be ascending, without repetition, from 0 on");
-  }
-  if (static_cast<std::size_t>(end[-1]) >= num_items) {
-    throw ArgumentError(std::string(what) + " rows hold " + std::to_string(end[-1]) + ", but there are " +
-                        std::to_string(num_items) + " items");
-  }
-  return rows;
-}
-
-using OptionalRows = std::optional<Input<std::int32_t, 1>>;
-
-std::optional<Rows> checked_allowed(const OptionalRows& allow, std::size_t num_items) {
-  if (!allow) return std::nullopt;
-  return checked_rows(allow->data(), allow->data() + allow->size(), num_items, "allow");
-}
-
-void init_scan(Scan* self, const Input<std::uint8_t, 2>& codes, std::size_t num_codewords) {
-  require_table_shape(codes.shape(1), num_codewords);
-  require(codes.shape(0) < std::size_t{1} << 31, "a scan holds fewer than 2^31 items");
-  require_codes_below(codes, num_codewords, "codes");
-  new (self) Scan(codes.data(), codes.shape(0), codes.shape(1), num_codewords);
-}
-
-nb::tuple scan_top_k(const Scan& scan, const Input<float, 2>& table, std::size_t k,
-                     const OptionalRows& exclude, const OptionalRows& allow) {
-  require(k >= 1, "k must be at least 1");
-  require(table.shape(0) == scan.num_codebooks() && table.shape(1) == scan.num_codewords(),
-          "the score table does not have the shape of the codes");
-  require_finite_scores(table.data(), table.size(), scan.num_codebooks());
-  RowFilter filter{Rows{}, checked_allowed(allow, scan.num_items())};
-  if (exclude) {
-    filter.excluded =
-        checked_rows(exclude->data(), exclude->data() + exclude->size(), scan.num_items(), "exclude");
-  }
-  std::optional<TopK> top;
-  {
-    const nb::gil_scoped_release released;
-    top = scan.top_k(table.data(), k, filter);
-  }
-  auto rows = new_array<std::int64_t, 1>({top->size()});
-  auto scores = new_array<float, 1>({top->size()});
-  for (std::size_t rank = 0; rank < top->size(); ++rank) {
-    rows.data()[rank] = top->row(rank);
-    scores.data()[rank] = top->score(rank);
-  }
-  return nb::make_tuple(rows, scores);
-}
-
-// The rows that each query excludes: query q excludes rows[indptr[q]:indptr[q + 1]].
-std::vector<RowFilter> checked_filters(std::size_t num_queries, std::size_t num_items,
-                                       const std::optional<Input<std::int64_t, 1>>& indptr,
-                                       const OptionalRows& rows, const OptionalRows& allow) {
-  std::vector<RowFilter> filters(num_queries, RowFilter{Rows{}, checked_allowed(allow, num_items)});
-  require(indptr.has_value() == rows.has_value(), "exclude_indptr and exclude_rows go together");
-  if (!indptr) return filters;
-  const std::int64_t* starts = indptr->data();
-  const auto num_rows = static_cast<std::int64_t>(rows->size());
-  require(indptr->size() == num_queries + 1 && starts[0] == 0 && starts[num_queries] == num_rows,
-          "exclude_indptr must lead from 0 to the number of rows, with one step for each query");
-  for (std::size_t q = 0; q < num_queries; ++q) {
-    require(starts[q] <= starts[q + 1] && starts[q + 1] <= num_rows, "exclude_indptr must not fall");
-    filters[q].excluded =
-        checked_rows(rows->data() + starts[q], rows->data() + starts[q + 1], num_items, "exclude");
-  }
-  return filters;
-}
-
-nb::tuple scan_top_k_batch(const Scan& scan, const Input<float, 3>& tables, std::size_t k,
-                           const std::optional<Input<std::int64_t, 1>>& exclude_indptr,
-                           const OptionalRows& exclude_rows, const OptionalRows& allow, std::size_t threads) {
-  require(k >= 1, "k must be at least 1");
-  require(tables.shape(1) == scan.num_codebooks() && tables.shape(2) == scan.num_codewords(),
-          "the score tables do not have the shape of the codes");
-  require_finite_scores(tables.data(), tables.size(), scan.num_codebooks());
-  const std::size_t num_queries = tables.shape(0);
-  const auto filters = checked_filters(num_queries, scan.num_items(), exclude_indptr, exclude_rows, allow);
-  const std::size_t width = std::min(k, scan.num_items());
-  auto rows = new_array<std::int64_t, 2>({num_queries, width});
-  auto scores = new_array<float, 2>({num_queries, width});
-  auto counts = new_array<std::int64_t, 1>({num_queries});
-  {
-    const nb::gil_scoped_release released;
-    scan.top_k_batch(tables.data(), num_queries, k, filters, threads,
-                     BatchResult{rows.data(), scores.data(), counts.data(), width});
-  }
-  return nb::make_tuple(rows, scores, counts);
 }
 
 constexpr float kLargestTeacherScore = 1e30F;  // sums of them, and of products with weights, stay finite
@@ -386,26 +225,7 @@ NB_MODULE(_native, m) {
     }
   });
 
-  nb::class_<ScoreTableBuilder>(m, "ScoreTableBuilder")
-      .def(
-          "__init__",
-          [](ScoreTableBuilder* self, const Input<float, 3>& codebooks) {
-            require_table_shape(codebooks.shape(0), codebooks.shape(1));
-            require(codebooks.shape(2) >= 1, "codewords must have at least one dimension");
-            new (self) ScoreTableBuilder(codebooks.data(), codebooks.shape(0), codebooks.shape(1),
-                                         codebooks.shape(2));
-          },
-          nb::arg("codebooks").noconvert())
-      .def("build", &build_tables, nb::arg("queries").noconvert());
-
-  nb::class_<Scan>(m, "Scan")
-      .def("__init__", &init_scan, nb::arg("codes").noconvert(), "num_codewords"_a)
-      .def("top_k", &scan_top_k, nb::arg("table").noconvert(), "k"_a,
-           nb::arg("exclude").noconvert() = nb::none(), nb::arg("allow").noconvert() = nb::none())
-      .def("top_k_batch", &scan_top_k_batch, nb::arg("tables").noconvert(), "k"_a,
-           nb::arg("exclude_indptr").noconvert() = nb::none(),
-           nb::arg("exclude_rows").noconvert() = nb::none(), nb::arg("allow").noconvert() = nb::none(),
-           "threads"_a = 1);
+  bind_search(m);
 
   nb::class_<UserFit>(m, "UserFit")
       .def("__init__", &init_user_fit, nb::arg("codes").noconvert(), "num_codewords"_a)

@@ -15,13 +15,17 @@ class PackedCodes {
  public:
   // codes: (num_items, num_codebooks), row-major.
   PackedCodes(const std::uint8_t* codes, std::size_t num_items, std::size_t num_codebooks)
+      : PackedCodes(num_items, num_codebooks,
+                    [=](std::size_t row, std::size_t book) { return codes[row * num_codebooks + book]; }) {}
+
+  // code_of(row, book): a code below 256.
+  template <typename CodeOf>
+  PackedCodes(std::size_t num_items, std::size_t num_codebooks, CodeOf code_of)
       : num_items_(num_items),
         num_codebooks_(num_codebooks),
         bytes_((num_items + kBlock - 1) / kBlock * kBlock * num_codebooks) {
     for (std::size_t i = 0; i < num_items; ++i) {
-      for (std::size_t b = 0; b < num_codebooks; ++b) {
-        bytes_[offset(i) + b * kBlock] = codes[i * num_codebooks + b];
-      }
+      for (std::size_t b = 0; b < num_codebooks; ++b) bytes_[offset(i) + b * kBlock] = code_of(i, b);
     }
   }
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 namespace lightrec {
 
@@ -12,6 +13,12 @@ struct Rows {
   const std::int32_t* end = nullptr;
 
   std::size_t size() const { return static_cast<std::size_t>(end - begin); }
+};
+
+// What the rows of one search are taken from.
+struct RowFilter {
+  Rows excluded;                // never returned
+  std::optional<Rows> allowed;  // where given, nothing else is returned
 };
 
 // Answers whether rows, asked for in ascending order, are in a list. It walks through the list once, so a

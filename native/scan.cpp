@@ -3,123 +3,27 @@
 #include <algorithm>
 #include <limits>
 
-#include "eight_queries.hpp"
 #include "parallel.hpp"
-#include "scan_portable.hpp"
-#include "score_table.hpp"
-#include "starting_bar.hpp"
 
 namespace lightrec {
-namespace {
 
-PackedCodes pack_sample(const std::uint8_t* codes, std::size_t num_items, std::size_t num_codebooks) {
-  std::vector<std::uint8_t> sample;
-  for (const std::size_t row : sample_rows(num_items)) {
-    sample.insert(sample.end(), codes + row * num_codebooks, codes + (row + 1) * num_codebooks);
-  }
-  return {sample.data(), sample.size() / num_codebooks, num_codebooks};
+void BatchResult::store(std::size_t query, const Ranking& best) const {
+  counts[query] = static_cast<std::int64_t>(best.size());
+  std::int64_t* row = rows + query * width;
+  float* score = scores + query * width;
+  std::fill(std::copy(best.rows.begin(), best.rows.end(), row), row + width, -1);
+  std::fill(std::copy(best.scores.begin(), best.scores.end(), score), score + width,
+            -std::numeric_limits<float>::infinity());
 }
-
-}  // namespace
-
-void BatchResult::store(std::size_t query, const TopK& top) const {
-  counts[query] = static_cast<std::int64_t>(top.size());
-  for (std::size_t rank = 0; rank < width; ++rank) {
-    const bool found = rank < top.size();
-    rows[query * width + rank] = found ? top.row(rank) : -1;
-    scores[query * width + rank] = found ? top.score(rank) : -std::numeric_limits<float>::infinity();
-  }
-}
-
-Scan::Scan(const std::uint8_t* codes, std::size_t num_items, std::size_t num_codebooks,
-           std::size_t num_codewords)
-    : num_codewords_(num_codewords),
-      codes_(codes, num_items, num_codebooks),
-      sample_(pack_sample(codes, num_items, num_codebooks)) {}
-
-TopK Scan::top_k(const float* table, std::size_t k, const RowFilter& filter) const {
-  const PaddedTable padded(table, num_codebooks(), num_codewords_);
-  k = clamped(k);
-  if (filter.allowed) {
-    TopK top(k);
-    scan_listed(codes_, padded.entries(), *filter.allowed, filter.excluded, top);
-    top.finish();
-    return top;
-  }
-  const std::size_t rank = rank_in_sample(k, filter);
-  if (rank == 0) return top_k_without_bar(padded, k, filter.excluded);
-
-  TopK best_of_sample(rank);
-  scan_portable(sample_, padded.entries(), Rows{}, best_of_sample);
-  TopK top(k, bar_below(best_of_sample));
-  scan_portable(codes_, padded.entries(), filter.excluded, top);
-  if (top.finish() < k) return top_k_without_bar(padded, k, filter.excluded);
-  return top;
-}
-
-TopK Scan::top_k_without_bar(const PaddedTable& table, std::size_t k, Rows excluded) const {
-  TopK top(k);
-  scan_portable(codes_, table.entries(), excluded, top);
-  top.finish();
-  return top;
-}
-
-std::size_t Scan::rank_in_sample(std::size_t k, const RowFilter& filter) const {
-  // Every excluded row may be one of the best.
-  return bar_rank(k + filter.excluded.size(), sample_.num_items(), num_items());
-}
-
-std::size_t Scan::clamped(std::size_t k) const { return std::max<std::size_t>(std::min(k, num_items()), 1); }
 
 void Scan::top_k_batch(const float* tables, std::size_t num_queries, std::size_t k,
                        const std::vector<RowFilter>& filters, std::size_t threads,
                        const BatchResult& result) const {
-  parallel_for((num_queries + kLanes - 1) / kLanes, threads, [&](std::size_t group) {
-    const std::size_t first = group * kLanes;
-    const std::size_t count = std::min(kLanes, num_queries - first);
-    const float* group_tables = tables + first * table_size();
-    std::vector<TopK> tops;
-    if (count > 1 && !filters[first].allowed) {
-      tops = top_k_of_group(group_tables, count, k, filters.data() + first);
-    } else {
-      for (std::size_t q = 0; q < count; ++q) {
-        tops.push_back(top_k(group_tables + q * table_size(), k, filters[first + q]));
-      }
-    }
-    for (std::size_t q = 0; q < count; ++q) result.store(first + q, tops[q]);
+  parallel_for(num_queries, threads, [&](std::size_t query) {
+    result.store(query, top_k(tables + query * table_size(), k, filters[query]));
   });
 }
 
-std::vector<TopK> Scan::top_k_of_group(const float* tables, std::size_t count, std::size_t k,
-                                       const RowFilter* filters) const {
-  k = clamped(k);
-  EightTables eight(num_codebooks());
-  eight.load(tables, count, num_codewords_);
-
-  std::vector<TopK> tops;
-  std::vector<Rows> excluded;
-  bool all_have_bars = true;
-  for (std::size_t q = 0; q < count; ++q) {
-    excluded.push_back(filters[q].excluded);
-    const std::size_t rank = rank_in_sample(k, filters[q]);
-    all_have_bars = all_have_bars && rank > 0;
-    tops.emplace_back(std::max<std::size_t>(rank, 1));
-  }
-  if (all_have_bars) {
-    const std::vector<Rows> nothing(count);
-    scan_portable_eight(sample_, eight, count, nothing.data(), tops.data());
-    for (TopK& top : tops) top = TopK(k, bar_below(top));
-  } else {
-    tops.assign(count, TopK(k));
-  }
-  scan_portable_eight(codes_, eight, count, excluded.data(), tops.data());
-  for (std::size_t q = 0; q < count; ++q) {
-    if (tops[q].finish() < k && all_have_bars) {
-      const PaddedTable padded(tables + q * table_size(), num_codebooks(), num_codewords_);
-      tops[q] = top_k_without_bar(padded, k, excluded[q]);
-    }
-  }
-  return tops;
-}
+std::size_t Scan::clamped(std::size_t k) const { return std::max<std::size_t>(std::min(k, num_items_), 1); }
 
 }  // namespace lightrec

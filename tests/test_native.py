@@ -87,7 +87,7 @@ def test_kernels_refuse_what_does_not_fit():
     with pytest.raises(ArgumentError, match="index 3"):
         KERNELS.scores(codes, tables, 1)
     with pytest.raises(ArgumentError, match="index 3"):
-        KERNELS.Scan(codes, 3)
+        KERNELS.PortableScan(codes, 3)
     with pytest.raises(ArgumentError, match="number of codebooks"):
         KERNELS.scores(codes[:, :1].copy(), tables, 1)
     with pytest.raises(TypeError):

@@ -12,16 +12,45 @@ from lightrec.errors import ArgumentError
 from lightrec.native import KERNELS
 from lightrec.search.filters import BatchFilter, Filter
 from lightrec.search.reference_scan import ReferenceScan
-from lightrec.search.scan import PortableScan, make_scan
+from lightrec.search.scan import BoundScan, PortableScan, make_scan
 from lightrec.search.top_k import TopK, TopKBatch
 
 needs_kernels = pytest.mark.skipif(KERNELS is None, reason="the compiled kernels are not in use")
 
-SCANS = [
-    pytest.param(ReferenceScan, id="reference"),
-    pytest.param(PortableScan, id="portable", marks=needs_kernels),
+SETS = ("avx2", "avx512vbmi")
+HERE = "portable" if KERNELS is None else KERNELS.instruction_set()
+
+
+def bound_scan(instruction_set: str, layout: str):
+    """A scan by bounds where there are four codebooks, with codewords numbered at random."""
+
+    def make(codes: np.ndarray, num_codewords: int):
+        if codes.ndim != 2 or codes.shape[1] != 4:
+            return PortableScan(codes, num_codewords)
+        labels = np.random.default_rng(len(codes)).permuted(
+            np.tile(np.arange(256, dtype=np.uint8), (4, 1)), axis=1
+        )
+        return BoundScan(
+            codes, num_codewords, labels, instruction_set=instruction_set, layout=layout
+        )
+
+    return make
+
+
+BOUND_SCANS = [
+    pytest.param(
+        bound_scan(name, layout),
+        id=f"{name}-{layout}",
+        marks=pytest.mark.skipif(
+            HERE == "portable" or SETS.index(name) > SETS.index(HERE),
+            reason=f"this processor or installation has no {name}",
+        ),
+    )
+    for name in SETS
+    for layout in ("flat", "cells")
 ]
-FAST_SCANS = [pytest.param(PortableScan, id="portable", marks=needs_kernels)]
+FAST_SCANS = [pytest.param(PortableScan, id="portable", marks=needs_kernels), *BOUND_SCANS]
+SCANS = [pytest.param(ReferenceScan, id="reference"), *FAST_SCANS]
 
 TABLES = ["normal", "few values", "constant", "zeros of both signs", "huge", "denormal", "offset"]
 
@@ -69,7 +98,7 @@ def searches(draw):
     """A catalogue, tables, k and a filter for every query."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     num_items = draw(st.one_of(st.integers(1, 5), st.integers(60, 300)))
-    num_codebooks = draw(st.integers(1, 8))
+    num_codebooks = draw(st.one_of(st.just(4), st.integers(1, 8)))
     num_codewords = draw(st.sampled_from([1, 2, 16, 17, 255, 256]))
     distinct = draw(st.sampled_from([1, 3, 1000]))  # different codes: few make equal items
     pool = rng.integers(0, num_codewords, (distinct, num_codebooks), dtype=np.uint8)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.errors import ArgumentError
 from lightrec.native import KERNELS, available_cores
+from lightrec.search.codeword_order import neighbourly_labels
 from lightrec.search.filters import BatchFilter, Filter
 from lightrec.search.reference_scan import ReferenceScan, check_batch, check_codes
 from lightrec.search.score_table import check_shape
 from lightrec.search.top_k import TopK, TopKBatch, checked_k
+
+FEWEST_IN_CELLS = 50_000  # below, there are too few items in a cell to be worth skipping
 
 
 class Scan(Protocol):
@@ -58,24 +61,11 @@ class Scan(Protocol):
         ...
 
 
-class PortableScan:
-    """The compiled scan that assumes nothing of the processor.
+class _CompiledScan:
+    """What the compiled scans have in common."""
 
-    Keeps its own packed copy of the codes: N * B bytes, plus a sample of at most 4,096 items.
-
-    Args:
-        codes: (N, B) uint8, every code below num_codewords; N below 2^31.
-        num_codewords: W, 1 to 256.
-
-    Raises:
-        ArgumentError: The codes do not fit, or the compiled kernels are not installed.
-    """
-
-    def __init__(self, codes: np.ndarray, num_codewords: int) -> None:
-        if KERNELS is None:
-            raise ArgumentError("PortableScan needs the compiled kernels; use make_scan")
-        check_codes(codes, num_codewords)
-        self._kernel = KERNELS.Scan(np.ascontiguousarray(codes), num_codewords)
+    def __init__(self, kernel: Any, codes: np.ndarray, num_codewords: int) -> None:  # noqa: ANN401
+        self._kernel = kernel
         self._num_items = len(codes)
         self._table_shape = (codes.shape[1], num_codewords)
 
@@ -111,8 +101,83 @@ class PortableScan:
         return TopKBatch(*found)
 
 
+class PortableScan(_CompiledScan):
+    """The compiled scan that assumes nothing of the processor, for any number of codebooks.
+
+    Keeps its own packed copy of the codes: N * B bytes, plus a sample of at most 4,096 items.
+
+    Args:
+        codes: (N, B) uint8, every code below num_codewords; N below 2^31.
+        num_codewords: W, 1 to 256.
+
+    Raises:
+        ArgumentError: The codes do not fit, or the compiled kernels are not installed.
+    """
+
+    def __init__(self, codes: np.ndarray, num_codewords: int) -> None:
+        if KERNELS is None:
+            raise ArgumentError("PortableScan needs the compiled kernels; use make_scan")
+        check_codes(codes, num_codewords)
+        kernel = KERNELS.PortableScan(np.ascontiguousarray(codes), num_codewords)
+        super().__init__(kernel, codes, num_codewords)
+
+
+class BoundScan(_CompiledScan):
+    """The fast scan of four-byte items: exact scores only where eight-bit bounds let them matter.
+
+    Flat, it keeps 4 bytes an item in the order of the rows and reads them all. In cells it keeps 7
+    bytes an item, items that share their first codeword and nearly their second side by side, and
+    skips whole cells whose bound fails. Either borrows the codes given, for lists of allowed rows.
+
+    Args:
+        codes: (N, 4) uint8, every code below num_codewords; N below 2^31.
+        num_codewords: W, 1 to 256.
+        labels: (4, 256) uint8 from `lightrec.search.codeword_order`; any permutations answer the
+            same, good ones faster. The codewords' own order when None.
+        instruction_set: `avx2` or `avx512vbmi`; the best that the processor has when None.
+        layout: `flat` or `cells`; by the number of items when None.
+
+    Raises:
+        ArgumentError: The codes do not fit, or the processor or the installation lacks what is
+            needed; `BoundScan.available` tells.
+    """
+
+    def __init__(
+        self,
+        codes: np.ndarray,
+        num_codewords: int,
+        labels: np.ndarray | None = None,
+        *,
+        instruction_set: str | None = None,
+        layout: Literal["flat", "cells"] | None = None,
+    ) -> None:
+        if KERNELS is None or not BoundScan.available():
+            raise ArgumentError("BoundScan needs the compiled kernels and AVX2; use make_scan")
+        check_codes(codes, num_codewords)
+        if labels is None:
+            labels = np.tile(np.arange(256, dtype=np.uint8), (4, 1))
+        self.instruction_set: str = instruction_set or KERNELS.instruction_set()
+        self.layout = layout or ("flat" if len(codes) < FEWEST_IN_CELLS else "cells")
+        kernel = KERNELS.BoundScan(
+            np.ascontiguousarray(codes),
+            num_codewords,
+            np.ascontiguousarray(labels),
+            self.instruction_set,
+            self.layout == "cells",
+        )
+        super().__init__(kernel, codes, num_codewords)
+
+    @staticmethod
+    def available() -> bool:
+        """Whether the kernels are installed and the processor has what they need."""
+        return KERNELS is not None and KERNELS.instruction_set() != "portable"
+
+
 def make_scan(item_codes: ItemCodes) -> Scan:
     """The fastest scan that can run here: compiled, or numpy where there are no kernels."""
     if KERNELS is None:
         return ReferenceScan(item_codes.codes, item_codes.num_codewords)
+    if item_codes.codes.shape[1] == 4 and BoundScan.available():
+        labels = neighbourly_labels(item_codes.codebooks)
+        return BoundScan(item_codes.codes, item_codes.num_codewords, labels)
     return PortableScan(item_codes.codes, item_codes.num_codewords)

@@ -1,0 +1,59 @@
+// Exact top-k by eight-bit bounds: a filter of a few instructions an item, and exact scores for what passes.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "bound_filter.hpp"
+#include "k_best.hpp"
+#include "cell_order.hpp"
+#include "packed_codes.hpp"
+#include "ranking.hpp"
+#include "row_filter.hpp"
+#include "scan.hpp"
+
+namespace lightrec {
+
+// How a catalogue lies in memory. Flat: in the order of its rows, four bytes an item, all of them read by
+// every query. Cells: seven bytes an item, and whole cells are skipped when their own bound fails.
+enum class Layout { kFlat, kCells };
+
+// Which number each codeword has in the filters, so that neighbours are alike: (4, 256), a permutation of
+// 0 .. 255 in every book.
+using Labels = std::array<std::array<std::uint8_t, 256>, kFourBooks>;
+
+// Catalogues of four codebooks; safe to use from several threads.
+class BoundScan final : public Scan {
+ public:
+  // codes: (num_items, 4), row-major, borrowed for the life of the scan.
+  BoundScan(const std::uint8_t* codes, std::size_t num_items, std::size_t num_codewords, const Labels& labels,
+            InstructionSet set, Layout layout);
+
+  Ranking top_k(const float* table, std::size_t k, const RowFilter& filter) const override;
+
+ private:
+  struct Query;
+
+  void score_listed(const float* table, const RowFilter& filter, KBest& best) const;
+  float starting_bar(Query& query, std::size_t wanted) const;
+  void scan_blocks(Query& query) const;
+  void scan_cells(Query& query) const;
+  void score_blocks(Query& query, const PackedCodes& codes, std::size_t begin, std::size_t end) const;
+  void settle(Query& query, std::size_t before) const;
+  void score_places(Query& query, std::size_t num_hits) const;
+  void update_bar(Query& query) const;
+
+  const std::uint8_t* codes_;
+  Labels labels_;
+  const BoundFilter& filter_;
+  std::optional<PackedCodes> blocks_;
+  std::optional<CellOrder> cells_;
+  unsigned shift_ = 0;  // a cell is 2^shift neighbouring second codewords
+  PackedCodes sample_;
+};
+
+}  // namespace lightrec

@@ -1,0 +1,75 @@
+#include "deficits.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "instruction_sets.hpp"
+
+namespace lightrec {
+namespace {
+
+constexpr float kSteps = 250.0F;         // from the best conceivable score to the bar
+constexpr float kRounding = 1e-6F;       // of the magnitudes
+constexpr float kSmallestRange = 1e-30F;  // keeps the number of steps in a unit finite
+
+struct Extremes {
+  float largest, smallest;
+};
+
+LIGHTREC_MULTIVERSIONED
+Extremes extremes_of(const float* entries) {
+  constexpr std::size_t kLanes = 16;
+  float high[kLanes], low[kLanes];
+  for (std::size_t j = 0; j < kLanes; ++j) high[j] = low[j] = entries[j];
+  for (std::size_t word = kLanes; word < Deficits::kWords; word += kLanes) {
+    for (std::size_t j = 0; j < kLanes; ++j) {
+      const float entry = entries[word + j];
+      high[j] = entry > high[j] ? entry : high[j];
+      low[j] = entry < low[j] ? entry : low[j];
+    }
+  }
+  return {*std::max_element(high, high + kLanes), *std::min_element(low, low + kLanes)};
+}
+
+LIGHTREC_MULTIVERSIONED
+void measure(const float* entries, float largest, float steps_per_unit, std::uint8_t* deficits) {
+  for (std::size_t word = 0; word < Deficits::kWords; ++word) {
+    const float steps = (largest - entries[word]) * steps_per_unit;
+    deficits[word] = static_cast<std::uint8_t>(static_cast<std::int32_t>(steps < 255.0F ? steps : 255.0F));
+  }
+}
+
+}  // namespace
+
+Deficits::Deficits(const float* entries) : entries_(entries) {
+  for (std::size_t book = 0; book < kFourBooks; ++book) {
+    const Extremes found = extremes_of(entries + book * kWords);
+    largest_[book] = found.largest;
+    best_ += found.largest;
+    magnitude_ += std::max(std::fabs(found.largest), std::fabs(found.smallest));
+  }
+}
+
+float Deficits::range(float bar) const {
+  return std::max(best_ - bar, 0.0F) + (kRounding * magnitude_ + kSmallestRange);
+}
+
+void Deficits::quantise(float bar) {
+  steps_per_unit_ = kSteps / range(bar);
+  for (std::size_t book = 0; book < kFourBooks; ++book) {
+    std::uint8_t* words = of_word_[book].data();
+    measure(entries_ + book * kWords, largest_[book], steps_per_unit_, words);
+    std::uint8_t* fours = of_four_[book].data();
+    for (std::size_t four = 0; four < kWords / 4; ++four) {
+      const std::uint8_t* word = words + 4 * four;
+      fours[four] = std::min(std::min(word[0], word[1]), std::min(word[2], word[3]));
+    }
+  }
+}
+
+int Deficits::limit(float bar) const {
+  const float steps = range(bar) * steps_per_unit_;
+  return steps < kSteps ? static_cast<int>(steps) + 1 : kLimit;
+}
+
+}  // namespace lightrec

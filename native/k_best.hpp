@@ -1,0 +1,87 @@
+// The k best of scored items that come in any order and in large portions.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "ranking.hpp"
+
+namespace lightrec {
+
+// Scores are kept as integers of the same order, so that the k-th best is found by bisection: counting is
+// the cheapest thing that a processor does with an array. Items are rows, or places that `row_of` maps to
+// rows when ties or the final order ask for them. -0.0 counts, and comes back, as 0.0.
+class KBest {
+ public:
+  // k >= 1. Items that score below `bar` are not wanted. row_of: the row of each place, or null.
+  void start(std::size_t k, float bar, const std::uint32_t* row_of);
+
+  // Items that score below it are not among the k best.
+  float bar() const { return bar_; }
+  std::size_t size() const { return size_; }
+  std::size_t wanted() const { return k_; }
+
+  // Makes room for `count` more and returns where they go; `keep` tells how many were written.
+  struct Room {
+    std::int32_t* orders;
+    std::uint32_t* items;
+  };
+  Room room(std::size_t count);
+  void keep(std::size_t count) { size_ += count; }
+
+  // Integers in the order of the floats.
+  static std::int32_t order_of(float score) {
+    score += 0.0F;
+    std::int32_t bits;
+    __builtin_memcpy(&bits, &score, sizeof bits);
+    return bits ^ ((bits >> 31) & 0x7FFFFFFF);
+  }
+
+  // Removes the items from `first` on for which the predicate fails.
+  template <typename Predicate>
+  void filter(std::size_t first, Predicate wanted) {
+    std::size_t kept = first;
+    for (std::size_t i = first; i < size_; ++i) {
+      orders_[kept] = orders_[i];
+      items_[kept] = items_[i];
+      kept += wanted(row(i)) ? 1U : 0U;
+    }
+    size_ = kept;
+  }
+
+  // Whether there are so many that it pays to raise the bar.
+  bool crowded() const { return size_ > k_ + k_ / 2 + 32; }
+
+  // Drops what is not among the k best so far, or little more, and raises the bar. Needs size() > k.
+  // Returns whether the bar rose.
+  bool raise();
+
+  // The order of the item of this rank, from 1; size() >= rank.
+  std::int32_t order_with_rank(std::size_t rank) const;
+
+  // The k best, in order (fewer where fewer came).
+  Ranking finish();
+
+ private:
+  std::uint32_t row(std::size_t i) const { return row_of_ == nullptr ? items_[i] : row_of_[items_[i]]; }
+  void drop_below(std::int32_t order);
+  void drop_ties(std::int32_t order);
+  void sort_keys();
+
+  std::size_t k_ = 1, size_ = 0;
+  float bar_ = -std::numeric_limits<float>::infinity();
+  const std::uint32_t* row_of_ = nullptr;
+  std::vector<std::int32_t> orders_;
+  std::vector<std::uint32_t> items_;
+  std::vector<std::uint64_t> keys_, sorted_;
+};
+
+// An order with at least `k` and, ties aside, at most `most` of the orders at or above it.
+std::int32_t order_with(const std::int32_t* orders, std::size_t size, std::size_t k, std::size_t most);
+
+// The float of an order.
+float score_of_order(std::int32_t order);
+
+}  // namespace lightrec

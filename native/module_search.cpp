@@ -1,0 +1,155 @@
+// Score tables and scans, as Python sees them.
+#include <nanobind/stl/string.h>
+
+#include <string>
+
+#include "bindings.hpp"
+#include "bound_scan.hpp"
+#include "portable_scan.hpp"
+#include "scan.hpp"
+
+namespace lightrec {
+namespace {
+
+using namespace nb::literals;
+
+Result<float, 3> build_tables(const ScoreTableBuilder& builder, const Input<float, 2>& queries) {
+  require(queries.shape(1) == builder.width(), "queries and codebooks differ in width");
+  auto tables = new_array<float, 3>({queries.shape(0), builder.num_codebooks(), builder.num_codewords()});
+  {
+    const nb::gil_scoped_release released;
+    builder.build(queries.data(), queries.shape(0), tables.data());
+  }
+  return tables;
+}
+
+std::string name_of(InstructionSet set) {
+  switch (set) {
+    case InstructionSet::kAvx512Vbmi:
+      return "avx512vbmi";
+    case InstructionSet::kAvx2:
+      return "avx2";
+    default:
+      return "portable";
+  }
+}
+
+InstructionSet instruction_set(const std::string& name) {
+  for (const InstructionSet set : {InstructionSet::kAvx2, InstructionSet::kAvx512Vbmi}) {
+    if (name != name_of(set)) continue;
+    require(set <= best_instruction_set(), "this processor does not have these instructions");
+    return set;
+  }
+  throw ArgumentError("instruction_set must be 'avx2' or 'avx512vbmi', not '" + name + "'");
+}
+
+Labels checked_labels(const Input<std::uint8_t, 2>& given) {
+  require(given.shape(0) == kFourBooks && given.shape(1) == kMaxCodewords, "labels must be (4, 256)");
+  Labels labels;
+  for (std::size_t book = 0; book < kFourBooks; ++book) {
+    std::array<bool, kMaxCodewords> taken{};
+    for (std::size_t word = 0; word < kMaxCodewords; ++word) {
+      const std::uint8_t label = given.data()[book * kMaxCodewords + word];
+      require(!taken[label], "labels must be a permutation of 0 .. 255 in every codebook");
+      taken[label] = true;
+      labels[book][word] = label;
+    }
+  }
+  return labels;
+}
+
+void require_catalogue(const Input<std::uint8_t, 2>& codes, std::size_t num_codewords) {
+  require_table_shape(codes.shape(1), num_codewords);
+  require(codes.shape(0) < std::size_t{1} << 31, "a scan holds fewer than 2^31 items");
+  require_codes_below(codes, num_codewords, "codes");
+}
+
+void init_portable_scan(PortableScan* self, const Input<std::uint8_t, 2>& codes, std::size_t num_codewords) {
+  require_catalogue(codes, num_codewords);
+  new (self) PortableScan(codes.data(), codes.shape(0), codes.shape(1), num_codewords);
+}
+
+void init_bound_scan(BoundScan* self, const Input<std::uint8_t, 2>& codes, std::size_t num_codewords,
+                     const Input<std::uint8_t, 2>& labels, const std::string& set, bool cells) {
+  require_catalogue(codes, num_codewords);
+  require(codes.shape(1) == kFourBooks, "a scan by bounds needs four codebooks");
+  new (self) BoundScan(codes.data(), codes.shape(0), num_codewords, checked_labels(labels), instruction_set(set),
+                       cells ? Layout::kCells : Layout::kFlat);
+}
+
+nb::tuple scan_top_k(const Scan& scan, const Input<float, 2>& table, std::size_t k, const OptionalRows& exclude,
+                     const OptionalRows& allow) {
+  require(k >= 1, "k must be at least 1");
+  require(table.shape(0) == scan.num_codebooks() && table.shape(1) == scan.num_codewords(),
+          "the score table does not have the shape of the codes");
+  require_finite_scores(table.data(), table.size(), scan.num_codebooks());
+  RowFilter filter{Rows{}, checked_allowed(allow, scan.num_items())};
+  if (exclude) {
+    filter.excluded =
+        checked_rows(exclude->data(), exclude->data() + exclude->size(), scan.num_items(), "exclude");
+  }
+  Ranking best;
+  {
+    const nb::gil_scoped_release released;
+    best = scan.top_k(table.data(), k, filter);
+  }
+  auto rows = new_array<std::int64_t, 1>({best.size()});
+  auto scores = new_array<float, 1>({best.size()});
+  std::copy(best.rows.begin(), best.rows.end(), rows.data());
+  std::copy(best.scores.begin(), best.scores.end(), scores.data());
+  return nb::make_tuple(rows, scores);
+}
+
+nb::tuple scan_top_k_batch(const Scan& scan, const Input<float, 3>& tables, std::size_t k,
+                           const std::optional<Input<std::int64_t, 1>>& exclude_indptr,
+                           const OptionalRows& exclude_rows, const OptionalRows& allow, std::size_t threads) {
+  require(k >= 1, "k must be at least 1");
+  require(tables.shape(1) == scan.num_codebooks() && tables.shape(2) == scan.num_codewords(),
+          "the score tables do not have the shape of the codes");
+  require_finite_scores(tables.data(), tables.size(), scan.num_codebooks());
+  const std::size_t num_queries = tables.shape(0);
+  const auto filters = checked_filters(num_queries, scan.num_items(), exclude_indptr, exclude_rows, allow);
+  const std::size_t width = std::min(k, scan.num_items());
+  auto rows = new_array<std::int64_t, 2>({num_queries, width});
+  auto scores = new_array<float, 2>({num_queries, width});
+  auto counts = new_array<std::int64_t, 1>({num_queries});
+  {
+    const nb::gil_scoped_release released;
+    scan.top_k_batch(tables.data(), num_queries, k, filters, threads,
+                     BatchResult{rows.data(), scores.data(), counts.data(), width});
+  }
+  return nb::make_tuple(rows, scores, counts);
+}
+
+}  // namespace
+
+void bind_search(nb::module_& module) {
+  nb::class_<ScoreTableBuilder>(module, "ScoreTableBuilder")
+      .def(
+          "__init__",
+          [](ScoreTableBuilder* self, const Input<float, 3>& codebooks) {
+            require_table_shape(codebooks.shape(0), codebooks.shape(1));
+            require(codebooks.shape(2) >= 1, "codewords must have at least one dimension");
+            new (self) ScoreTableBuilder(codebooks.data(), codebooks.shape(0), codebooks.shape(1),
+                                         codebooks.shape(2));
+          },
+          nb::arg("codebooks").noconvert())
+      .def("build", &build_tables, nb::arg("queries").noconvert());
+
+  nb::class_<Scan>(module, "Scan")
+      .def("top_k", &scan_top_k, nb::arg("table").noconvert(), "k"_a,
+           nb::arg("exclude").noconvert() = nb::none(), nb::arg("allow").noconvert() = nb::none())
+      .def("top_k_batch", &scan_top_k_batch, nb::arg("tables").noconvert(), "k"_a,
+           nb::arg("exclude_indptr").noconvert() = nb::none(),
+           nb::arg("exclude_rows").noconvert() = nb::none(), nb::arg("allow").noconvert() = nb::none(),
+           "threads"_a = 1);
+  nb::class_<PortableScan, Scan>(module, "PortableScan")
+      .def("__init__", &init_portable_scan, nb::arg("codes").noconvert(), "num_codewords"_a);
+  nb::class_<BoundScan, Scan>(module, "BoundScan")
+      .def("__init__", &init_bound_scan, nb::arg("codes").noconvert(), "num_codewords"_a,
+           nb::arg("labels").noconvert(), "instruction_set"_a, "cells"_a, nb::keep_alive<1, 2>());  // borrows codes
+
+  module.def("instruction_set", [] { return name_of(best_instruction_set()); });
+}
+
+}  // namespace lightrec

@@ -1,0 +1,39 @@
+// The scan that assumes nothing of the processor: any number of codebooks, every item scored exactly.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "packed_codes.hpp"
+#include "scan.hpp"
+#include "score_table.hpp"
+#include "top_k.hpp"
+
+namespace lightrec {
+
+class PortableScan final : public Scan {
+ public:
+  // codes: (num_items, num_codebooks), row-major, every code below num_codewords; copied.
+  PortableScan(const std::uint8_t* codes, std::size_t num_items, std::size_t num_codebooks,
+               std::size_t num_codewords);
+
+  Ranking top_k(const float* table, std::size_t k, const RowFilter& filter) const override;
+
+  // Eight queries share a pass over the codes.
+  void top_k_batch(const float* tables, std::size_t num_queries, std::size_t k,
+                   const std::vector<RowFilter>& filters, std::size_t threads,
+                   const BatchResult& result) const override;
+
+ private:
+  TopK best_of(const float* table, std::size_t k, const RowFilter& filter) const;
+  std::vector<TopK> best_of_group(const float* tables, std::size_t count, std::size_t k,
+                                  const RowFilter* filters) const;
+  TopK best_without_bar(const PaddedTable& table, std::size_t k, Rows excluded) const;
+  std::size_t rank_in_sample(std::size_t k, const RowFilter& filter) const;
+
+  PackedCodes codes_;
+  PackedCodes sample_;  // random rows, to guess the score of the k-th best; empty for small catalogues
+};
+
+}  // namespace lightrec
