@@ -6,6 +6,7 @@
 #include "bindings.hpp"
 #include "bound_scan.hpp"
 #include "portable_scan.hpp"
+#include "post_ranking.hpp"
 #include "scan.hpp"
 
 namespace lightrec {
@@ -77,6 +78,14 @@ void init_bound_scan(BoundScan* self, const Input<std::uint8_t, 2>& codes, std::
                        cells ? Layout::kCells : Layout::kFlat);
 }
 
+nb::tuple arrays_of(const Ranking& best) {
+  auto rows = new_array<std::int64_t, 1>({best.size()});
+  auto scores = new_array<float, 1>({best.size()});
+  std::copy(best.rows.begin(), best.rows.end(), rows.data());
+  std::copy(best.scores.begin(), best.scores.end(), scores.data());
+  return nb::make_tuple(rows, scores);
+}
+
 nb::tuple scan_top_k(const Scan& scan, const Input<float, 2>& table, std::size_t k, const OptionalRows& exclude,
                      const OptionalRows& allow) {
   require(k >= 1, "k must be at least 1");
@@ -93,11 +102,7 @@ nb::tuple scan_top_k(const Scan& scan, const Input<float, 2>& table, std::size_t
     const nb::gil_scoped_release released;
     best = scan.top_k(table.data(), k, filter);
   }
-  auto rows = new_array<std::int64_t, 1>({best.size()});
-  auto scores = new_array<float, 1>({best.size()});
-  std::copy(best.rows.begin(), best.rows.end(), rows.data());
-  std::copy(best.scores.begin(), best.scores.end(), scores.data());
-  return nb::make_tuple(rows, scores);
+  return arrays_of(best);
 }
 
 nb::tuple scan_top_k_batch(const Scan& scan, const Input<float, 3>& tables, std::size_t k,
@@ -119,6 +124,30 @@ nb::tuple scan_top_k_batch(const Scan& scan, const Input<float, 3>& tables, std:
                      BatchResult{rows.data(), scores.data(), counts.data(), width});
   }
   return nb::make_tuple(rows, scores, counts);
+}
+
+nb::tuple post_rank_rows(const Input<std::int64_t, 1>& rows, const Input<float, 1>& query,
+                         const nb::ndarray<nb::ro, nb::ndim<2>, nb::c_contig, nb::device::cpu>& vectors,
+                         std::size_t k) {
+  constexpr auto kFloat = static_cast<std::uint8_t>(nb::dlpack::dtype_code::Float);
+  const nb::dlpack::dtype type = vectors.dtype();
+  require(type.code == kFloat && type.lanes == 1 && (type.bits == 32 || type.bits == 16),
+          "item vectors must be float32 or float16");
+  require(k >= 1, "k must be at least 1");
+  require(query.size() == vectors.shape(1) && query.size() >= 1, "query and item vectors differ in width");
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    require(rows.data()[i] >= 0 && static_cast<std::size_t>(rows.data()[i]) < vectors.shape(0),
+            "candidate rows must be rows of items");
+  }
+  require(vectors.shape(0) < std::size_t{1} << 31, "item vectors have fewer than 2^31 rows");
+  Ranking best;
+  {
+    const nb::gil_scoped_release released;
+    const ItemVectors items{vectors.data(), vectors.shape(1),
+                            type.bits == 32 ? ItemVectors::Type::kFloat32 : ItemVectors::Type::kFloat16};
+    best = post_rank(query.data(), items, rows.data(), rows.size(), k);
+  }
+  return arrays_of(best);
 }
 
 }  // namespace
@@ -149,6 +178,8 @@ void bind_search(nb::module_& module) {
       .def("__init__", &init_bound_scan, nb::arg("codes").noconvert(), "num_codewords"_a,
            nb::arg("labels").noconvert(), "instruction_set"_a, "cells"_a, nb::keep_alive<1, 2>());  // borrows codes
 
+  module.def("post_rank", &post_rank_rows, nb::arg("rows").noconvert(), nb::arg("query").noconvert(),
+             nb::arg("vectors").noconvert(), "k"_a);
   module.def("instruction_set", [] { return name_of(best_instruction_set()); });
 }
 

@@ -61,11 +61,11 @@ def test_where_nothing_is_said_the_recorded_ones_are_measured(asked, cli, name):
     assert given.get("splits") is None
 
 
-def test_timings_are_always_the_same(asked, cli, refused):
-    assert cli("experiment", "timings", "--data-root", "d").code == 0
-    assert asked == [("timings", {"root": Path("d")})]
-    for words in (("--data", "gowalla"), ("--splits", "0"), ("--stale",)):
-        assert "no other option" in refused(2, "experiment", "timings", *words)
+def test_timings_are_always_measured_anew(asked, cli, refused):
+    assert cli("experiment", "timings", "--data-root", "d", "--data", "gowalla").code == 0
+    assert asked == [("timings", {"root": Path("d"), "data": ["gowalla"], "progress": True})]
+    assert "leave --stale out" in refused(2, "experiment", "timings", "--stale")
+    assert "leave --splits out" in refused(2, "experiment", "timings", "--splits", "0")
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

@@ -6,8 +6,9 @@ import pytest
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.errors import ArgumentError
 from lightrec.search.filters import Filter
-from lightrec.search.post_ranking import post_rank
+from lightrec.search.post_ranking import inner_products, post_rank
 from lightrec.search.scan import make_scan
+from lightrec.search.top_k import best_first
 
 
 @pytest.fixture
@@ -64,3 +65,43 @@ def test_what_does_not_fit_is_refused(world):
     vectors[17] = np.nan
     with pytest.raises(ArgumentError, match="row 17"):
         post_rank(np.array([3, 17]), query, vectors, 1)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.float64])
+@pytest.mark.parametrize("width", [1, 7, 8, 16, 17, 32, 100, 256])
+def test_scores_are_the_same_bits_with_and_without_the_kernel(dtype, width: int) -> None:
+    rng = np.random.default_rng(width)
+    vectors = (rng.normal(size=(300, width)) * 10.0 ** rng.integers(-7, 3, (300, 1))).astype(dtype)
+    query = rng.normal(size=width).astype(np.float32)
+    rows = rng.permutation(300)[:170]
+    found = post_rank(rows, query, vectors, 60)
+    scores = inner_products(vectors[rows].astype(np.float32), query)
+    expected = best_first(rows, scores, 60)
+    np.testing.assert_array_equal(found.rows, expected.rows)
+    np.testing.assert_array_equal(found.scores, expected.scores)
+    exact = vectors[rows].astype(np.float32).astype(float) @ query
+    np.testing.assert_allclose(scores, exact, rtol=1e-4, atol=1e-6 * np.abs(exact).max())
+
+
+def test_every_half_float_is_widened_exactly() -> None:
+    halves = np.arange(65_536, dtype=np.uint16).view(np.float16)
+    halves = halves[np.isfinite(halves)]
+    rows = np.arange(len(halves))
+    for width in (1, 9):  # one by one, and eight at a time
+        vectors = np.zeros((len(halves), width), np.float16)
+        vectors[:, -1] = halves
+        found = post_rank(rows, np.ones(width, np.float32), vectors, len(rows))
+        assert found.scores[np.argsort(found.rows)].tolist() == halves.astype(np.float32).tolist()
+
+
+def test_rows_out_of_range_are_refused(world) -> None:
+    _, vectors, query, _ = world
+    for row in (-1, 200):
+        for dtype in (np.float32, np.float64):  # with the kernel, and without
+            with pytest.raises(ArgumentError, match="candidate rows must be"):
+                post_rank(np.array([row]), query, vectors.astype(dtype), 1)
+
+
+def test_no_candidates_give_nothing(world) -> None:
+    _, vectors, query, _ = world
+    assert len(post_rank(np.empty(0, np.int64), query, vectors, 3)) == 0

@@ -47,6 +47,7 @@ _RANKING_KERNELS = (
 _BESIDE = {
     "budgets": ("baselines", "experiments/best.py"),
     "fold_in": ("serving", "experiments/best.py"),
+    "timings": ("native/*", "artifact", "search", "serving", "train.py"),
 }
 
 
@@ -129,10 +130,8 @@ def _cpu_model() -> str:
 
 
 def _instruction_set() -> str:
-    """What the compiled kernels run on: they are built for AVX2 and for the baseline."""
-    if KERNELS is None:
-        return "none"
-    return "avx2" if "avx2" in _cpu_line("flags").split() else "portable"
+    """What the compiled kernels run on here."""
+    return "none" if KERNELS is None else str(KERNELS.instruction_set())
 
 
 def _cpu_line(name: str) -> str:

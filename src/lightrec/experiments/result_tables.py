@@ -136,8 +136,10 @@ def _group_and_quality(row: Row) -> tuple[str, float]:
 def timings_table(content: Mapping[str, Any]) -> str:
     """Wall times of the main path's parts, and the machine that they were taken on."""
     host = content["machine"]
-    lines = ["| data | what | seconds |", "|---|---|---|"]
-    lines += [f"| {r['data']} | {r['model']} | {r['seconds']:.2f} |" for r in content["rows"]]
+    lines = ["| data | what | seconds | most memory |", "|---|---|---|---|"]
+    for row in content["rows"]:
+        memory = f"{row['peak_gib']:.2f} GiB" if "peak_gib" in row else ""
+        lines.append(f"| {row['data']} | {row['model']} | {row['seconds']:.2f} | {memory} |")
     lines += ["", f"{host['cpu']}, {host['cores']} cores, kernels: {host['instruction_set']}."]
     return "\n".join(lines)
 

@@ -174,7 +174,7 @@ def command_for(
     def command(rows: Sequence[Row]) -> str:
         found: dict[str, set[int]] = {}
         for row in rows:
-            found.setdefault(row["data"], set()).add(row["split"])
+            found.setdefault(row["data"], set()).add(row.get("split", 0))
         told = [] if set(found) == set(usual) else [f"--data {each}" for each in sorted(found)]
         if any(splits != usual.get(each, {0}) for each, splits in found.items()):
             told = [f"--data {each}" for each in sorted(found)]

@@ -1,8 +1,9 @@
 """How long the main path takes, on an otherwise idle machine.
 
 Wall time of: an epoch of the BPR teacher, ranking all test users by floats and by codes, additive
-quantisation of a catalogue, `train --preset paper` as a whole, the demonstration, and a cold
-Python that loads a model and answers one query.
+quantisation of a catalogue, `train` as a whole, `compress` of a million and of ten million vectors
+(with the most memory that it took), the demonstration, and a cold Python that loads a model and
+answers one query.
 """
 
 from __future__ import annotations
@@ -13,15 +14,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
+from lightrec.errors import ArgumentError
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer
 from lightrec.experiments.parts import Part, test_part
 from lightrec.experiments.provenance import sources_of
-from lightrec.experiments.runner import Runner
+from lightrec.experiments.runner import Runner, command_for
 from lightrec.interactions.public_datasets import DATA_VARIABLE
+from lightrec.progress import track
 from lightrec.run_config import load_config
 from lightrec.stages import quantize
 from lightrec.teachers.bpr import BprConfig
@@ -29,6 +34,14 @@ from lightrec.teachers.factors import Factors
 from lightrec.teachers.fit import fit_teacher
 
 NAME = "timings"
+DATA = {
+    "gowalla": 0,
+    "citeulike-t": 0,
+    "made up": 0,
+    "made up, 1,000,000 items": 1_000_000,
+    "made up, 10,000,000 items": 10_000_000,
+}
+"""What is timed by default, with the sizes of what is made up."""
 EPOCHS = 2  # of the teacher: enough to see what one costs
 COLD_STARTS = 9
 QUESTION = (
@@ -39,33 +52,74 @@ QUESTION = (
 )
 
 
-def run(*, root: Path | str | None = None) -> Path:
+def run(
+    data: Sequence[str] | None = None,
+    *,
+    root: Path | str | None = None,
+    progress: bool = False,
+) -> Path:
     """Measures everything anew and writes `experiments/results/timings.json`.
 
     Args:
+        data: Which of `DATA`; all when None.
         root: The data folder; by default the one that LIGHTREC_DATA names.
+        progress: Shows progress bars when standard error is a terminal.
 
     Returns:
         The result file.
-    """
-    runner = Runner(NAME, lambda rows: f"lightrec experiment {NAME}", sources_of(NAME))
 
-    def record(data: str, what: str, seconds: float) -> None:
-        row = {"data": data, "model": what, "seconds": round(seconds, 3)}
+    Raises:
+        ArgumentError: There is nothing to be timed under a name.
+    """
+    runner = Runner(NAME, command_for(NAME, tuple(DATA)), sources_of(NAME))
+
+    def record(name: str, what: str, seconds: float, **more: float) -> None:
+        row = {"data": name, "model": what, "seconds": round(seconds, 3), **more}
         runner.rows.append(row | {"source_digest": runner.source_digest})
         runner.write()
 
-    part = test_part("gowalla", 0, root)
-    factors = _time_stages(part, record)
-    record("gowalla", "ranking all users by floats", _ranking(part, factors))
-    with tempfile.TemporaryDirectory() as folder:
-        record("made up", "lightrec demo", _command(["demo", "--out", f"{folder}/demo"]))
-        pairs = Path(root or os.environ[DATA_VARIABLE]) / "citeulike-t" / "interactions.parquet"
-        train = ["train", str(pairs), "--preset", "paper", "--out", f"{folder}/model"]
-        record("citeulike-t", "lightrec train --preset paper", _command(train))
-        starts = [_seconds(lambda: _python(f"{folder}/model")) for _ in range(COLD_STARTS)]
-        record("citeulike-t", "cold load and one answer", statistics.median(starts))
+    for name in track(data or DATA, "timings", enabled=progress):
+        if name not in DATA:
+            raise ArgumentError(f"nothing is timed on {name!r}; choose of {', '.join(DATA)}")
+        if name == "gowalla":
+            part = test_part(name, 0, root)
+            factors = _time_stages(part, record)
+            record(name, "ranking all users by floats", _ranking(part, factors))
+        with tempfile.TemporaryDirectory() as folder:
+            if name == "made up":
+                record(name, "lightrec demo", _command(["demo", "--out", f"{folder}/demo"])[0])
+            elif name.startswith("made up"):
+                _time_compress(name, DATA[name], Path(folder), record)
+            else:
+                pairs = Path(root or os.environ[DATA_VARIABLE]) / name / "interactions.parquet"
+                _time_train(name, pairs, folder, record)
     return runner.write()
+
+
+def _time_train(name: str, pairs: Path, folder: str, record: Callable[..., None]) -> None:
+    """A whole run with the default preset, then the first answer of what it trained."""
+    for preset in ("default", "paper") if name == "citeulike-t" else ("default",):
+        words = ["train", str(pairs), "--preset", preset, "--out", f"{folder}/{preset}"]
+        told = "lightrec train" if preset == "default" else f"lightrec train --preset {preset}"
+        record(name, told, _command(words)[0])
+    starts = [_seconds(lambda: _python(f"{folder}/default")) for _ in range(COLD_STARTS)]
+    record(name, "cold load and one answer", statistics.median(starts))
+
+
+def _time_compress(name: str, num_items: int, folder: Path, record: Callable[..., None]) -> None:
+    """Vectors of 64 numbers, items in clusters and users near some of them."""
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(2_000, 64)).astype(np.float32)
+    for what, count in (("items", num_items), ("users", 20_000)):
+        vectors = centres[rng.integers(0, len(centres), count)]
+        for begin in range(0, count, 1 << 20):
+            block = vectors[begin : begin + (1 << 20)]
+            block += 0.7 * rng.standard_normal(block.shape, np.float32)
+        np.save(folder / f"{what}.npy", vectors)
+    files = {what: str(folder / f"{what}.npy") for what in ("items", "users")}
+    words = ["compress", "--items", files["items"], "--users", files["users"]]
+    seconds, peak = _command([*words, "--out", str(folder / "model")])
+    record(name, "lightrec compress", seconds, peak_gib=round(peak, 2))
 
 
 def _time_stages(part: Part, record: Callable[[str, str, float], None]) -> Factors:
@@ -91,13 +145,16 @@ def _ranking(part: Part, factors: Factors) -> float:
     return _seconds(lambda: evaluate_ranking(scorer, part.pairs, part.sought))
 
 
-def _command(words: list[str]) -> float:
-    program = "from lightrec.cli.main import run; run()"
-    return _seconds(
-        lambda: subprocess.run(
-            [sys.executable, "-c", program, *words], check=True, capture_output=True
-        )
-    )
+def _command(words: list[str]) -> tuple[float, float]:
+    """Seconds that a command takes, and the most memory that it had, in GiB."""
+    program = [sys.executable, "-c", "from lightrec.cli.main import run; run()", *words]
+    start = time.perf_counter()
+    with subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"lightrec {' '.join(words)} ended with {process.returncode}")
+    return time.perf_counter() - start, usage.ru_maxrss / 2**20
 
 
 def _python(model: str) -> None:
