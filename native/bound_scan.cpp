@@ -223,19 +223,33 @@ void BoundScan::scan_blocks(Query& query) const {
 void BoundScan::score_blocks(Query& query, const PackedCodes& codes, std::size_t begin_block,
                              std::size_t end_block) const {
   std::vector<Hit>& hits = query.scratch.hits;
-  std::vector<std::uint32_t>& places = query.scratch.places;
   if (hits.size() < end_block - begin_block + 1) hits.resize(end_block - begin_block + 1);
-  if (places.size() < (end_block - begin_block) * kBlock) places.resize((end_block - begin_block) * kBlock);
   const std::size_t num_hits =
       filter_.blocks(query.deficits, query.limit, codes.block(0), begin_block, end_block, hits.data());
   const std::size_t tail = codes.num_items() % kBlock;
   if (tail != 0 && num_hits > 0 && hits[num_hits - 1].first == codes.num_items() - tail) {
     hits[num_hits - 1].items &= (std::uint64_t{1} << tail) - 1;  // the padding of the last block
   }
+  score_hits(query, num_hits, &codes != &sample_, [&](std::uint32_t place, std::uint32_t) {
+    return score_of(query.entries, codes.item(place));
+  });
+}
+
+// Scores what passed the filter and keeps what reaches the bar. score(place, word): exact; `settled`: whether
+// these are items of the catalogue, which may be excluded and raise the bar.
+template <typename Score>
+void BoundScan::score_hits(Query& query, std::size_t num_hits, bool settled, Score score) const {
+  std::vector<std::uint32_t>&places = query.scratch.places, &words = query.scratch.words;
+  if (places.size() < num_hits * kBlock) {
+    places.resize(num_hits * kBlock);
+    words.resize(num_hits * kBlock);
+  }
   std::size_t num_places = 0;
   for (std::size_t h = 0; h < num_hits; ++h) {
-    for (std::uint64_t items = hits[h].items; items != 0; items &= items - 1) {
-      places[num_places++] = hits[h].first + static_cast<std::uint32_t>(__builtin_ctzll(items));
+    const Hit& hit = query.scratch.hits[h];
+    for (std::uint64_t items = hit.items; items != 0; items &= items - 1) {
+      places[num_places] = hit.first + static_cast<std::uint32_t>(__builtin_ctzll(items));
+      words[num_places++] = hit.word;
     }
   }
   for (std::size_t begin = 0; begin < num_places; begin += kPlacesAtOnce) {
@@ -245,13 +259,13 @@ void BoundScan::score_blocks(Query& query, const PackedCodes& codes, std::size_t
     const KBest::Room room = query.best.room(end - begin);
     std::size_t count = 0;
     for (std::size_t i = begin; i < end; ++i) {
-      const float score = score_of(query.entries, codes.item(places[i]));
-      room.orders[count] = KBest::order_of(score);
+      const float exact = score(places[i], words[i]);
+      room.orders[count] = KBest::order_of(exact);
       room.items[count] = places[i];
-      count += score >= bar ? 1U : 0U;
+      count += exact >= bar ? 1U : 0U;  // written always, kept when it counts: no branch to guess
     }
     query.best.keep(count);
-    if (&codes != &sample_) settle(query, before);
+    if (settled) settle(query, before);
   }
 }
 
@@ -287,15 +301,20 @@ void BoundScan::scan_cells(Query& query) const {
 
   std::vector<Run>& runs = query.scratch.runs;
   std::vector<Hit>& hits = query.scratch.hits;
+  const Planes planes = cells_->planes();
   runs.clear();
   std::size_t items = 0, target = kFirstItems;
   const auto process = [&] {
     const std::size_t most = items / 32 + 2 * runs.size() + 1;
     if (hits.size() < most) hits.resize(2 * most);
     const std::size_t count =
-        filter_.runs(query.deficits, cells_->planes(), runs.data(), runs.size(), hits.data());
+        filter_.runs(query.deficits, planes, runs.data(), runs.size(), hits.data());
     const float step = query.deficits.step();
-    score_places(query, count);
+    score_hits(query, count, true, [&](std::uint32_t place, std::uint32_t word) {
+      const float* t = query.entries;
+      const float first_two = t[word] + t[kWords + planes.of_book[0][place]];
+      return (first_two + t[2 * kWords + planes.of_book[1][place]]) + t[3 * kWords + planes.of_book[2][place]];
+    });
     if (query.deficits.step() != step) measure_groups();
     runs.clear();
     items = 0;
@@ -325,41 +344,6 @@ void BoundScan::scan_cells(Query& query) const {
     if (items >= target || runs.size() >= kMostRuns) process();
   }
   process();
-}
-
-void BoundScan::score_places(Query& query, std::size_t num_hits) const {
-  std::vector<std::uint32_t>& places = query.scratch.places;
-  std::vector<std::uint32_t>& words = query.scratch.words;
-  if (places.size() < num_hits * kBlock) places.resize(num_hits * kBlock);
-  if (words.size() < num_hits * kBlock) words.resize(num_hits * kBlock);
-  std::size_t num_places = 0;
-  for (std::size_t h = 0; h < num_hits; ++h) {
-    const Hit& hit = query.scratch.hits[h];
-    for (std::uint64_t items = hit.items; items != 0; items &= items - 1) {
-      places[num_places] = hit.first + static_cast<std::uint32_t>(__builtin_ctzll(items));
-      words[num_places++] = hit.word;
-    }
-  }
-  const float* t = query.entries;
-  const Planes planes = cells_->planes();
-  for (std::size_t begin = 0; begin < num_places; begin += kPlacesAtOnce) {
-    const std::size_t end = std::min(num_places, begin + kPlacesAtOnce);
-    const std::size_t before = query.best.size();
-    const float bar = query.best.bar();
-    const KBest::Room room = query.best.room(end - begin);
-    std::size_t count = 0;
-    for (std::size_t i = begin; i < end; ++i) {
-      const std::uint32_t place = places[i];
-      const float score = ((t[words[i]] + t[kWords + planes.of_book[0][place]]) +
-                           t[2 * kWords + planes.of_book[1][place]]) +
-                          t[3 * kWords + planes.of_book[2][place]];
-      room.orders[count] = KBest::order_of(score);
-      room.items[count] = place;
-      count += score >= bar ? 1U : 0U;
-    }
-    query.best.keep(count);
-    settle(query, before);
-  }
 }
 
 }  // namespace lightrec

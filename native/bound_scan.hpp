@@ -44,7 +44,8 @@ class BoundScan final : public Scan {
   void scan_cells(Query& query) const;
   void score_blocks(Query& query, const PackedCodes& codes, std::size_t begin, std::size_t end) const;
   void settle(Query& query, std::size_t before) const;
-  void score_places(Query& query, std::size_t num_hits) const;
+  template <typename Score>
+  void score_hits(Query& query, std::size_t num_hits, bool settled, Score score) const;
   void update_bar(Query& query) const;
 
   const std::uint8_t* codes_;

@@ -122,8 +122,8 @@ void KBest::drop_ties(std::int32_t order) {
 }
 
 // Keys in ascending order. They hold how far a score lies below the best one, then the row; the upper halves
-// are sorted byte by byte, and rows only where they are equal. Of k = 500 this takes a quarter of the time of
-// a sort by comparisons, whose branches nobody can predict.
+// are sorted byte by byte, and rows only where they are equal: a sort by comparisons has branches that
+// nobody can predict.
 void KBest::sort_keys() {
   constexpr std::size_t kFewest = 64, kDigits = 4, kValues = 256;
   const std::size_t size = keys_.size();
