@@ -112,4 +112,7 @@ inline std::vector<RowFilter> checked_filters(std::size_t num_queries, std::size
 // Adds score tables and scans to the module.
 void bind_search(nb::module_& module);
 
+// Adds what training is given.
+void bind_training(nb::module_& module);
+
 }  // namespace lightrec

@@ -226,6 +226,7 @@ NB_MODULE(_native, m) {
   });
 
   bind_search(m);
+  bind_training(m);
 
   nb::class_<UserFit>(m, "UserFit")
       .def("__init__", &init_user_fit, nb::arg("codes").noconvert(), "num_codewords"_a)

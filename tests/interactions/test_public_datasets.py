@@ -178,7 +178,7 @@ def test_missing_data_say_how_to_bring_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("LIGHTREC_DATA", raising=False)
-    with pytest.raises(InputError, match=r"LIGHTREC_DATA is not set.*--from FILE"):
+    with pytest.raises(InputError, match=r"LIGHTREC_DATA is not set; set LIGHTREC_DATA"):
         load_public("gowalla")
     for load in (load_public, load_source_split):
         with pytest.raises(InputError, match=r"gowalla/interactions\.parquet does not exist; set"):

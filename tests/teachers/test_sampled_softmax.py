@@ -46,7 +46,6 @@ def batch_of(users: list[int], drawn: list[int]) -> UserBatch:
     degrees = [len(LIKED[user]) for user in users]
     return UserBatch(
         users=torch.tensor(users),
-        offsets=torch.tensor([sum(degrees[:place]) for place in range(len(users))]),
         pair_users=torch.tensor([place for place, n in enumerate(degrees) for _ in range(n)]),
         pair_items=torch.tensor([items.index(item) for user in users for item in LIKED[user]]),
         items=torch.tensor(items),

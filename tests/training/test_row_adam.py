@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from lightrec.errors import ArgumentError
+from lightrec.native import KERNELS
 from lightrec.teachers.sampled_softmax import SampledSoftmax, SampledSoftmaxConfig
 from lightrec.training.checkpoint import Checkpoint, optimiser_tensors, restore_optimiser
 from lightrec.training.loop import FitResult, Surroundings, Validation, fit
@@ -213,3 +215,72 @@ def test_sampled_softmax_moves_only_the_rows_of_its_batch(history) -> None:
     for name, rows in (("users", batch.users), ("items", batch.items)):
         moved = (model.get_parameter(name) != before[name]).any(dim=1)
         assert sorted(rows.tolist()) == torch.nonzero(moved).ravel().tolist()
+
+
+compiled = pytest.mark.skipif(KERNELS is None, reason="needs the compiled kernels")
+
+
+@compiled
+def test_the_kernel_moves_rows_as_torch_does(monkeypatch) -> None:
+    results = []
+    for kernels in (KERNELS, None):
+        monkeypatch.setattr("lightrec.training.row_adam.KERNELS", kernels)
+        parameter = table()
+        optimiser = RowAdam([parameter], lr=0.03)
+        for rows, values in gradients(80, every_row=False):
+            move(optimiser, parameter, rows, values)
+        results.append((parameter.detach(), *optimiser.state[parameter].values()))
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+@compiled
+def test_the_kernel_gives_the_same_bytes_on_any_number_of_threads() -> None:
+    rng = np.random.default_rng(0)
+    rows, size = rng.permutation(3000)[:2000], (3000, 5)
+    gradient = rng.normal(size=(2000, 5)).astype(np.float32)
+    seen = []
+    for threads in (1, 2, 5):
+        tables = [np.ones(size, np.float32), np.zeros((3000, 1), np.float32)]
+        tables += [np.zeros(size, np.float32), np.zeros(size, np.float32)]
+        for _ in range(3):
+            KERNELS.row_adam(*tables, rows, gradient, 0.1, 0.9, 0.999, 1e-8, threads=threads)
+        seen.append([array.tobytes() for array in tables])
+    assert seen[0] == seen[1] == seen[2]
+    assert tables[1].sum() == 6000
+
+
+@compiled
+@pytest.mark.parametrize(
+    ("rows", "gradient", "what"),
+    [
+        ([0, 6], np.zeros((2, WIDTH)), "rows of the parameters"),
+        ([-1], np.zeros((1, WIDTH)), "rows of the parameters"),
+        ([2, 2], np.zeros((2, WIDTH)), "repeated"),
+        ([2], np.zeros((2, WIDTH)), "one row for each"),
+        ([2], np.zeros((1, WIDTH + 1)), "one row for each"),
+    ],
+)
+def test_the_kernel_refuses_what_does_not_fit(rows, gradient, what: str) -> None:
+    tables = [np.zeros((ROWS, width), np.float32) for width in (WIDTH, 1, WIDTH, WIDTH)]
+    with pytest.raises(ArgumentError, match=what):
+        KERNELS.row_adam(
+            *tables,
+            np.array(rows, np.int64),
+            gradient.astype(np.float32),
+            *(0.1, 0.9, 0.999, 1e-8),
+            threads=1,
+        )
+
+
+@compiled
+def test_the_kernel_refuses_moments_of_another_shape() -> None:
+    tables = [np.zeros((ROWS, width), np.float32) for width in (WIDTH, 1, WIDTH, WIDTH + 1)]
+    with pytest.raises(ArgumentError, match="shape of the parameters"):
+        KERNELS.row_adam(
+            *tables,
+            np.zeros(1, np.int64),
+            np.zeros((1, WIDTH), np.float32),
+            *(0.1, 0.9, 0.999, 1e-8),
+            threads=1,
+        )

@@ -37,6 +37,7 @@ _RANKING_KERNELS = (
     "finite",
     "float_order",
     "parallel",
+    "row_adam",
     "score_table",
     "scores",
     "top_k",

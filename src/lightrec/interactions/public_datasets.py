@@ -219,10 +219,7 @@ def _files(dataset: PublicDataset) -> list[str]:
 
 def _folder(dataset: PublicDataset, root: Path | str | None) -> Path:
     place = root if root is not None else os.environ.get(DATA_VARIABLE)
-    remedy = (
-        f"set {DATA_VARIABLE} to a folder that holds {dataset.name}/{_files(dataset)[0]}, or hand "
-        f"over your own copy with: lightrec data get {dataset.name} --from FILE"
-    )
+    remedy = f"set {DATA_VARIABLE} to a folder that holds {dataset.name}/{_files(dataset)[0]}"
     if not place:
         raise InputError(f"{dataset.name}: {DATA_VARIABLE} is not set; {remedy}")
     folder = Path(place) / dataset.name

@@ -151,7 +151,7 @@ class _Choice:
                 l2=l2,
                 frequency_power=power,
                 sweeps=PROBE_SWEEPS,
-                patience=2,
+                evaluate_every=PROBE_SWEEPS,
             )
             for l2, power in IALS_PENALTIES
         ]

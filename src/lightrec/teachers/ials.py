@@ -25,6 +25,7 @@ import numpy as np
 from pydantic import Field
 
 from lightrec.errors import ArgumentError, DivergedError, InputError, InterruptedRunError
+from lightrec.evaluation.judging import value_of
 from lightrec.interactions.history import History
 from lightrec.progress import track
 from lightrec.settings import Settings
@@ -56,8 +57,10 @@ class IalsConfig(Settings):
     differs much between data sets, with .5 less."""
     sweeps: int = Field(16, ge=1)
     """Most solutions of all users and then all items."""
+    evaluate_every: int = Field(1, ge=1)
+    """Sweeps between two validations."""
     patience: int = Field(3, ge=1)
-    """Sweeps without a better validation before training stops."""
+    """Validations without a better value before training stops."""
 
 
 def train_ials(
@@ -99,14 +102,16 @@ def train_ials(
     items = first_items(history, config.width, seed)
     best = _Best()
     with interruptions() as interrupted:
-        for sweep in track(range(1, (stop_after or config.sweeps) + 1), NAME, enabled=progress):
+        last = stop_after or config.sweeps
+        for sweep in track(range(1, last + 1), NAME, enabled=progress):
             factors = _sweep(history, by_item, items, config, sweep)
             items = factors.items
             loss = objective(history, factors, config) / len(history)
             if not math.isfinite(loss):
                 raise _diverged(config, sweep)
             log.event("epoch", of=NAME, epoch=sweep, loss=loss)
-            if held_out_value is not None:
+            due = sweep % config.evaluate_every == 0 or sweep == last
+            if held_out_value is not None and due:
                 metrics = held_out_value(factors)
                 log.event("validation", of=NAME, epoch=sweep, **metrics)
                 best = best.or_better(metrics, factors, sweep)
@@ -115,7 +120,8 @@ def train_ials(
                     f"{NAME}: interrupted after sweep {sweep}; run the same command again, "
                     "it starts over"
                 )
-            if stop_after is None and best.sweep and sweep - best.sweep >= config.patience:
+            patience = config.patience * config.evaluate_every
+            if stop_after is None and best.sweep and sweep - best.sweep >= patience:
                 break
     if best.factors is None or stop_after is not None:
         return factors, sweep
@@ -132,7 +138,7 @@ class _Best:
 
     def or_better(self, metrics: dict[str, float], factors: Factors, sweep: int) -> _Best:
         """This one, or the sweep at hand when validation likes it more."""
-        value = metrics["recall@100"] + metrics["ndcg"]
+        value = value_of(metrics)
         return _Best(factors, sweep, value) if value > self.value else self
 
 

@@ -24,13 +24,13 @@ from torch import nn
 
 from lightrec.interactions.history import History
 from lightrec.teachers.factors import Factors
+from lightrec.teachers.sampled_softmax_loss import directions, mixed, sampled_softmax_loss
 from lightrec.training.loop import FitResult, LoopConfig, Objective, Surroundings, Validation, fit
 from lightrec.training.row_adam import RowAdam
 from lightrec.training.user_batches import UserBatch, UserBatches
 
 POWER_ITERATIONS = 4  # of the randomised SVD; more no longer change what training makes of it
 OVERSAMPLING = 16
-NOT_DRAWN = -1e30  # the logit of what is no rival; finite, because there may be no rival at all
 START_NOISE = 1e-3  # length of the noise on a start vector: items alike must be able to part
 
 
@@ -91,19 +91,15 @@ class SampledSoftmax(Objective):
 
     def forward(self, batch: UserBatch) -> dict[str, torch.Tensor]:
         """Mean over the batch's users of the loss of all their pairs."""
-        items = F.normalize(F.embedding(batch.items, self.items, sparse=True))
-        liked = F.embedding_bag(batch.pair_items, items, batch.offsets, mode="sum")
-        users = self._mixed(F.embedding(batch.users, self.users, sparse=True), liked)
-        lengths = self._learning_lengths[batch.items] / self.config.temperature
-        logits = (users @ items.T) * lengths
-        positives = logits[batch.pair_users, batch.pair_items]
-        negatives = logits + batch.draws.log().clamp(min=NOT_DRAWN)
-        negatives = negatives.index_put(
-            (batch.pair_users, batch.pair_items), logits.new_tensor(NOT_DRAWN)
+        loss = sampled_softmax_loss(
+            F.embedding(batch.users, self.users, sparse=True),
+            F.embedding(batch.items, self.items, sparse=True),
+            batch,
+            history_share=self.config.history_share,
+            scale=self._learning_lengths[batch.items] / self.config.temperature,
+            pair_weights=self._pair_weights[batch.users][batch.pair_users],
         )
-        rivals = negatives.logsumexp(1)[batch.pair_users]
-        losses = F.softplus(rivals - positives) * self._pair_weights[batch.users][batch.pair_users]
-        return {"loss": losses.sum() / len(batch.users)}
+        return {"loss": loss}
 
     def factors(self) -> Factors:
         """The vectors as they stand: unit users, items as long as their popularity asks for."""
@@ -115,15 +111,12 @@ class SampledSoftmax(Objective):
             (ones, pairs.item_rows, pairs.indptr), (pairs.num_users, pairs.num_items)
         )
         with torch.no_grad():
-            items = F.normalize(self.items)
-            users = self._mixed(self.users, torch.from_numpy(matrix @ items.numpy()))
+            items = directions(self.items)[0]
+            likes = torch.from_numpy(matrix @ items.numpy())
+            free, liked = directions(self.users)[0], directions(likes)[0]
+            users = directions(mixed(free, liked, self.config.history_share))[0]
         lengths = popularity_lengths(self._history, self.config.popularity_power)
         return Factors(users.numpy().copy(), items.numpy() * lengths[:, None])
-
-    def _mixed(self, free: torch.Tensor, liked: torch.Tensor) -> torch.Tensor:
-        """Unit user vectors from the free ones and the sums of liked items."""
-        share = self.config.history_share
-        return F.normalize((1.0 - share) * F.normalize(free) + share * F.normalize(liked))
 
 
 def train_sampled_softmax(
@@ -194,15 +187,22 @@ def spectral_start(
     rank = min(width + OVERSAMPLING, *matrix.shape)
     items = rng.standard_normal((history.num_items, rank), np.float32)
     for _ in range(POWER_ITERATIONS):
-        users = np.linalg.qr(matrix @ items)[0]
-        items = np.linalg.qr(transposed @ users)[0]
-    users = np.linalg.qr(matrix @ items)[0]
+        items = _orthonormal(transposed @ (matrix @ items))
+    users = _orthonormal(matrix @ items)
     left, strengths, right = np.linalg.svd(transposed @ users, full_matrices=False)
     roots = np.sqrt(strengths)
     return (
         _unit_rows((users @ right.T) * roots, width, rng),
         _unit_rows(left * roots, width, rng),
     )
+
+
+def _orthonormal(vectors: np.ndarray) -> np.ndarray:
+    """A basis of the columns' span, in their own precision (numpy would go to float64 and back)."""
+    import scipy.linalg as linalg
+
+    basis: np.ndarray = linalg.qr(vectors, mode="economic", overwrite_a=True, check_finite=False)[0]
+    return basis
 
 
 def _unit_rows(vectors: np.ndarray, width: int, rng: np.random.Generator) -> np.ndarray:

@@ -19,6 +19,7 @@ from pydantic import Field
 from torch import nn
 
 from lightrec.errors import DivergedError, InterruptedRunError
+from lightrec.evaluation.judging import value_of
 from lightrec.progress import track
 from lightrec.settings import Settings
 from lightrec.training.checkpoint import (
@@ -89,9 +90,7 @@ class Validation:
     """
 
     measure: Callable[[], dict[str, float]]
-    value: Callable[[dict[str, float]], float] = lambda metrics: (
-        metrics["recall@100"] + metrics["ndcg"]
-    )
+    value: Callable[[dict[str, float]], float] = value_of
 
 
 @dataclass(frozen=True)

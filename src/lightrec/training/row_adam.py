@@ -14,6 +14,8 @@ from typing import Any, overload
 
 import torch
 
+from lightrec.native import KERNELS
+
 
 class RowAdam(torch.optim.Optimizer):
     """Adam by rows, for parameters whose gradients are sparse with unique rows."""
@@ -69,6 +71,13 @@ class RowAdam(torch.optim.Optimizer):
         assert gradient is not None
         rows, values = gradient._indices()[0], gradient._values()
         fast, slow = group["betas"]
+        moments = (state[name] for name in ("rows_seen", "exp_avg", "exp_avg_sq"))
+        tables = (parameter.detach(), *moments)
+        if KERNELS is not None and all(_is_plain(table) for table in (*tables, rows, values)):
+            arrays = [table.numpy() for table in (*tables, rows, values)]
+            rates = (group["lr"], fast, slow, group["eps"])
+            KERNELS.row_adam(*arrays, *rates, threads=torch.get_num_threads())
+            return
         seen = state["rows_seen"][rows] + 1
         first = state["exp_avg"][rows].mul_(fast).add_(values, alpha=1 - fast)
         second = state["exp_avg_sq"][rows].mul_(slow).addcmul_(values, values, value=1 - slow)
@@ -77,3 +86,9 @@ class RowAdam(torch.optim.Optimizer):
         state["exp_avg_sq"][rows] = second
         scale = (second / (1 - slow**seen)).sqrt_().add_(group["eps"])
         parameter.index_add_(0, rows, first.div_(1 - fast**seen).div_(scale), alpha=-group["lr"])
+
+
+def _is_plain(table: torch.Tensor) -> bool:
+    """Whether the compiled kernel can read it where it lies."""
+    known = table.dtype in (torch.float32, torch.int64)
+    return known and table.device.type == "cpu" and table.is_contiguous()

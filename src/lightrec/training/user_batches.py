@@ -23,7 +23,6 @@ class UserBatch:
 
     Attributes:
         users: (n,) int64 user rows.
-        offsets: (n,) int64, where each user's pairs begin.
         pair_users: (m,) int64, the place in `users` of each pair.
         pair_items: (m,) int64, the place in `items` of each pair.
         items: (k,) int64 item rows: of the pairs and of the negatives, each once.
@@ -31,7 +30,6 @@ class UserBatch:
     """
 
     users: torch.Tensor
-    offsets: torch.Tensor
     pair_users: torch.Tensor
     pair_items: torch.Tensor
     items: torch.Tensor
@@ -85,9 +83,8 @@ class UserBatches:
         begin = step * self._users_per_batch
         users = self._order[1][begin : begin + self._users_per_batch]
         degrees = self._history.user_degrees()[users]
-        offsets = np.cumsum(degrees) - degrees
         pair_users = np.repeat(np.arange(len(users)), degrees)
-        within = np.arange(len(pair_users)) - offsets[pair_users]
+        within = np.arange(len(pair_users)) - (np.cumsum(degrees) - degrees)[pair_users]
         positives = self._history.item_rows[self._history.indptr[users][pair_users] + within]
         draws = self._draws(epoch, step)
         present = draws > 0
@@ -96,7 +93,6 @@ class UserBatches:
         place = np.cumsum(present) - 1
         return UserBatch(
             users=torch.from_numpy(users),
-            offsets=torch.from_numpy(offsets),
             pair_users=torch.from_numpy(pair_users),
             pair_items=torch.from_numpy(place[positives]),
             items=torch.from_numpy(items),
