@@ -56,18 +56,37 @@ void CandidatePicker::pick(const float* tables) {
   }
 }
 
-void CandidatePicker::list(std::size_t user, std::size_t round, Candidates& candidates) const {
+void CandidatePicker::list_own(std::size_t user, Candidates& candidates) const {
   candidates.rows = picked_[user];
   candidates.weights.assign(candidates.size(), 1.0F);
-  const std::int32_t* catalogue = problem_.catalogue + round * problem_.catalogue_size;
-  RowCursor seen(problem_.seen[first_ + user]);
-  for (std::size_t i = 0; i < problem_.catalogue_size; ++i) {
-    if (!seen.contains(static_cast<std::size_t>(catalogue[i]))) candidates.rows.push_back(catalogue[i]);
-  }
-  candidates.weights.resize(candidates.size(), problem_.catalogue_weight);
   candidates.targets.resize(candidates.size());
   const float* scores = teacher_scores(user);
   for (std::size_t j = 0; j < candidates.size(); ++j) candidates.targets[j] = scores[candidates.rows[j]];
+}
+
+void CandidatePicker::list_catalogue(std::size_t user, std::size_t round, CatalogueTargets& targets) const {
+  const std::int32_t* rows = problem_.catalogue + round * problem_.catalogue_size;
+  const float* scores = teacher_scores(user);
+  RowCursor seen(problem_.seen[first_ + user]);
+  targets.scores.resize(problem_.catalogue_size);
+  targets.seen.clear();
+  for (std::size_t i = 0; i < problem_.catalogue_size; ++i) {
+    targets.scores[i] = scores[rows[i]];
+    if (seen.contains(static_cast<std::size_t>(rows[i]))) targets.seen.push_back(static_cast<std::uint32_t>(i));
+  }
+}
+
+void CandidatePicker::list(std::size_t user, std::size_t round, Candidates& candidates) const {
+  list_own(user, candidates);
+  const std::int32_t* rows = problem_.catalogue + round * problem_.catalogue_size;
+  const float* scores = teacher_scores(user);
+  RowCursor seen(problem_.seen[first_ + user]);
+  for (std::size_t i = 0; i < problem_.catalogue_size; ++i) {
+    if (seen.contains(static_cast<std::size_t>(rows[i]))) continue;
+    candidates.rows.push_back(rows[i]);
+    candidates.targets.push_back(scores[rows[i]]);
+    candidates.weights.push_back(problem_.catalogue_weight);
+  }
 }
 
 const float* CandidatePicker::teacher_scores(std::size_t user) const {

@@ -33,6 +33,12 @@ struct Candidates {
   std::size_t size() const { return rows.size(); }
 };
 
+// What the teacher gives a round's catalogue rows.
+struct CatalogueTargets {
+  std::vector<float> scores;         // of every row
+  std::vector<std::uint32_t> seen;  // places of the rows that the user has seen, ascending
+};
+
 // Where the entries of some items stand in a score table, found once for many sums.
 class TableEntries {
  public:
@@ -88,6 +94,12 @@ class CandidatePicker {
 
   // Candidates anew, for users whose score tables (num_users, B, W) are these.
   void pick(const float* tables);
+
+  // One of the users' candidates without the catalogue's.
+  void list_own(std::size_t user, Candidates& candidates) const;
+
+  // What the round's catalogue rows are to one of the users.
+  void list_catalogue(std::size_t user, std::size_t round, CatalogueTargets& targets) const;
 
   // One of the users' candidates, with the round's catalogue rows.
   void list(std::size_t user, std::size_t round, Candidates& candidates) const;

@@ -43,6 +43,7 @@ _RANKING_KERNELS = (
     "top_k",
     "user_candidates",
     "user_fit",
+    "vector_form",
 )
 """The kernels among them; how fast a catalogue is searched changes no ranking."""
 _BESIDE = {
