@@ -114,6 +114,7 @@ struct BoundScan::Query {
   const float* entries;
   Deficits deficits;
   int limit = Deficits::kLimit;
+  std::size_t scored = 0;
   Scratch& scratch;
   KBest& best;
   MarkedRows excluded;
@@ -145,7 +146,9 @@ Ranking BoundScan::top_k(const float* table, std::size_t k, const RowFilter& fil
   if (filter.allowed) {
     best.start(k, kNoBar, nullptr);
     score_listed(table, filter, best);
-    return best.finish();
+    Ranking found = best.finish();
+    found.scored = filter.allowed->size();
+    return found;
   }
   const LabelledTable labelled(table, num_codewords(), labels_);
   Query query(labelled, memory, filter, num_items());
@@ -160,9 +163,17 @@ Ranking BoundScan::top_k(const float* table, std::size_t k, const RowFilter& fil
       scan_blocks(query);
     }
     const std::size_t available = num_items() - filter.excluded.size();
-    if (bar == kNoBar || best.size() >= std::min(k, available)) return best.finish();
+    if (bar == kNoBar || best.size() >= std::min(k, available)) {
+      Ranking found = best.finish();
+      found.scored = query.scored;
+      return found;
+    }
     bar = kNoBar;  // the sample promised too much
   }
+}
+
+std::size_t BoundScan::memory() const {
+  return sample_.memory() + (cells_ ? cells_->memory() : blocks_->memory());
 }
 
 void BoundScan::score_listed(const float* table, const RowFilter& filter, KBest& best) const {
@@ -252,6 +263,7 @@ void BoundScan::score_hits(Query& query, std::size_t num_hits, bool settled, Sco
       words[num_places++] = hit.word;
     }
   }
+  if (settled) query.scored += num_places;
   for (std::size_t begin = 0; begin < num_places; begin += kPlacesAtOnce) {
     const std::size_t end = std::min(num_places, begin + kPlacesAtOnce);
     const std::size_t before = query.best.size();

@@ -34,6 +34,7 @@ class BoundScan final : public Scan {
             InstructionSet set, Layout layout);
 
   Ranking top_k(const float* table, std::size_t k, const RowFilter& filter) const override;
+  std::size_t memory() const override;
 
  private:
   struct Query;

@@ -32,6 +32,10 @@ class CellOrder {
 
   std::size_t num_items() const { return rows_.size(); }
 
+  std::size_t memory() const {
+    return 4 * (starts_.size() + rows_.size()) + planes_[0].size() + planes_[1].size() + planes_[2].size();
+  }
+
   // Where the items with this first codeword and a second one from `second` on begin; second may be 256.
   std::uint32_t start(std::size_t first, std::size_t second) const { return starts_[first * 256 + second]; }
 

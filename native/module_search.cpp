@@ -5,6 +5,7 @@
 
 #include "bindings.hpp"
 #include "bound_scan.hpp"
+#include "float_scan.hpp"
 #include "portable_scan.hpp"
 #include "post_ranking.hpp"
 #include "scan.hpp"
@@ -105,6 +106,15 @@ nb::tuple scan_top_k(const Scan& scan, const Input<float, 2>& table, std::size_t
   return arrays_of(best);
 }
 
+std::size_t num_scored(const Scan& scan, const Input<float, 2>& table, std::size_t k) {
+  require(k >= 1, "k must be at least 1");
+  require(table.shape(0) == scan.num_codebooks() && table.shape(1) == scan.num_codewords(),
+          "the score table does not have the shape of the codes");
+  require_finite_scores(table.data(), table.size(), scan.num_codebooks());
+  const nb::gil_scoped_release released;
+  return scan.top_k(table.data(), k, RowFilter{}).scored;
+}
+
 nb::tuple scan_top_k_batch(const Scan& scan, const Input<float, 3>& tables, std::size_t k,
                            const std::optional<Input<std::int64_t, 1>>& exclude_indptr,
                            const OptionalRows& exclude_rows, const OptionalRows& allow, std::size_t threads) {
@@ -150,6 +160,18 @@ nb::tuple post_rank_rows(const Input<std::int64_t, 1>& rows, const Input<float, 
   return arrays_of(best);
 }
 
+nb::tuple float_top_k(const FloatScan& scan, const Input<float, 1>& query, std::size_t k) {
+  require(query.size() == scan.width(), "query and item vectors differ in width");
+  require(k >= 1, "k must be at least 1");
+  require(all_within(query.data(), query.size(), std::numeric_limits<float>::max()), "the query is not finite");
+  Ranking best;
+  {
+    const nb::gil_scoped_release released;
+    best = scan.top_k(query.data(), k);
+  }
+  return arrays_of(best);
+}
+
 }  // namespace
 
 void bind_search(nb::module_& module) {
@@ -171,12 +193,27 @@ void bind_search(nb::module_& module) {
       .def("top_k_batch", &scan_top_k_batch, nb::arg("tables").noconvert(), "k"_a,
            nb::arg("exclude_indptr").noconvert() = nb::none(),
            nb::arg("exclude_rows").noconvert() = nb::none(), nb::arg("allow").noconvert() = nb::none(),
-           "threads"_a = 1);
+           "threads"_a = 1)
+      .def("num_scored", &num_scored, nb::arg("table").noconvert(), "k"_a)
+      .def("memory", &Scan::memory);
   nb::class_<PortableScan, Scan>(module, "PortableScan")
       .def("__init__", &init_portable_scan, nb::arg("codes").noconvert(), "num_codewords"_a);
   nb::class_<BoundScan, Scan>(module, "BoundScan")
       .def("__init__", &init_bound_scan, nb::arg("codes").noconvert(), "num_codewords"_a,
            nb::arg("labels").noconvert(), "instruction_set"_a, "cells"_a, nb::keep_alive<1, 2>());  // borrows codes
+
+  nb::class_<FloatScan>(module, "FloatScan")
+      .def(
+          "__init__",
+          [](FloatScan* self, const Input<float, 2>& vectors) {
+            require(vectors.shape(1) >= 1, "item vectors must have at least one dimension");
+            require(vectors.shape(0) < std::size_t{1} << 31, "a scan holds fewer than 2^31 items");
+            require(all_within(vectors.data(), vectors.size(), std::numeric_limits<float>::max()),
+                    "item vectors hold values that are not finite");
+            new (self) FloatScan(vectors.data(), vectors.shape(0), vectors.shape(1));
+          },
+          nb::arg("vectors").noconvert())
+      .def("top_k", &float_top_k, nb::arg("query").noconvert(), "k"_a);
 
   module.def("post_rank", &post_rank_rows, nb::arg("rows").noconvert(), nb::arg("query").noconvert(),
              nb::arg("vectors").noconvert(), "k"_a);

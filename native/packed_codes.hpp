@@ -31,6 +31,7 @@ class PackedCodes {
 
   std::size_t num_items() const { return num_items_; }
   std::size_t num_codebooks() const { return num_codebooks_; }
+  std::size_t memory() const { return bytes_.size(); }
   std::size_t num_blocks() const { return (num_items_ + kBlock - 1) / kBlock; }
 
   const std::uint8_t* block(std::size_t index) const {

@@ -19,8 +19,9 @@ PackedCodes pack_sample(const std::uint8_t* codes, std::size_t num_items, std::s
   return {sample.data(), sample.size() / num_codebooks, num_codebooks};
 }
 
-Ranking ranking_of(const TopK& top) {
+Ranking ranking_of(const TopK& top, std::size_t scored = 0) {
   Ranking best;
+  best.scored = scored;
   for (std::size_t rank = 0; rank < top.size(); ++rank) {
     best.rows.push_back(top.row(rank));
     best.scores.push_back(top.score(rank));
@@ -37,7 +38,7 @@ PortableScan::PortableScan(const std::uint8_t* codes, std::size_t num_items, std
       sample_(pack_sample(codes, num_items, num_codebooks)) {}
 
 Ranking PortableScan::top_k(const float* table, std::size_t k, const RowFilter& filter) const {
-  return ranking_of(best_of(table, k, filter));
+  return ranking_of(best_of(table, k, filter), filter.allowed ? filter.allowed->size() : num_items());
 }
 
 TopK PortableScan::best_of(const float* table, std::size_t k, const RowFilter& filter) const {

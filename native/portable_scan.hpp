@@ -19,6 +19,7 @@ class PortableScan final : public Scan {
                std::size_t num_codewords);
 
   Ranking top_k(const float* table, std::size_t k, const RowFilter& filter) const override;
+  std::size_t memory() const override { return codes_.memory() + sample_.memory(); }
 
   // Eight queries share a pass over the codes.
   void top_k_batch(const float* tables, std::size_t num_queries, std::size_t k,

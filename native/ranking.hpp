@@ -11,6 +11,7 @@ namespace lightrec {
 struct Ranking {
   std::vector<std::int64_t> rows;
   std::vector<float> scores;
+  std::size_t scored = 0;  // items of the catalogue whose exact scores were looked at to find them
 
   std::size_t size() const { return rows.size(); }
 };

@@ -34,6 +34,9 @@ class Scan {
                            const std::vector<RowFilter>& filters, std::size_t threads,
                            const BatchResult& result) const;
 
+  // What the scan keeps in memory for itself, in bytes.
+  virtual std::size_t memory() const = 0;
+
   std::size_t num_items() const { return num_items_; }
   std::size_t num_codebooks() const { return num_codebooks_; }
   std::size_t num_codewords() const { return num_codewords_; }

@@ -61,7 +61,7 @@ class Scan(Protocol):
         ...
 
 
-class _CompiledScan:
+class CompiledScan:
     """What the compiled scans have in common."""
 
     def __init__(self, kernel: Any, codes: np.ndarray, num_codewords: int) -> None:  # noqa: ANN401
@@ -73,6 +73,16 @@ class _CompiledScan:
     def num_items(self) -> int:
         """N, the items searched."""
         return self._num_items
+
+    @property
+    def memory(self) -> int:
+        """Bytes that the scan keeps for itself, its own copy of the codes included."""
+        return int(self._kernel.memory())
+
+    def num_scored(self, table: np.ndarray, k: int) -> int:
+        """How many items' exact scores a query looks at; the others are known not to matter."""
+        check_shape(table, self._table_shape)
+        return int(self._kernel.num_scored(np.ascontiguousarray(table), checked_k(k)))
 
     def top_k(self, table: np.ndarray, k: int, rows: Filter | None = None) -> TopK:
         """The k best rows of one query; see `Scan.top_k`."""
@@ -101,7 +111,7 @@ class _CompiledScan:
         return TopKBatch(*found)
 
 
-class PortableScan(_CompiledScan):
+class PortableScan(CompiledScan):
     """The compiled scan that assumes nothing of the processor, for any number of codebooks.
 
     Keeps its own packed copy of the codes: N * B bytes, plus a sample of at most 4,096 items.
@@ -122,7 +132,7 @@ class PortableScan(_CompiledScan):
         super().__init__(kernel, codes, num_codewords)
 
 
-class BoundScan(_CompiledScan):
+class BoundScan(CompiledScan):
     """The fast scan of four-byte items: exact scores only where eight-bit bounds let them matter.
 
     Flat, it keeps 4 bytes an item in the order of the rows and reads them all. In cells it keeps 7

@@ -1,0 +1,1 @@
+"""Programs that measure speed against named opponents, and write `benchmarks/results`."""

@@ -1,0 +1,67 @@
+"""Result files of the benchmarks: rows, and where they come from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lightrec.durable_files import write_file
+from lightrec.experiments.provenance import commit, machine, source_digest, versions
+
+FOLDER = Path(__file__).resolve().parent / "results"
+SOURCES = ("codes", "native/*", "native.py", "search")
+"""What speed depends on."""
+Row = dict[str, Any]
+
+
+def measured_once(
+    name: str, contest: str, measure: Callable[[], list[Row]], *, stale: bool
+) -> list[Row]:
+    """The rows of one contest, measured unless they have been.
+
+    Opponents of one contest take turns in one run, so that their ratios mean something; an
+    interrupted benchmark goes on with the next contest.
+
+    Args:
+        name: Of the benchmark.
+        contest: What is measured together.
+        measure: Measures it.
+        stale: Whether rows of an older source are measured again.
+    """
+    file = FOLDER / "cells" / name / f"{contest}.json"
+    digest = source_digest(SOURCES)
+    if file.exists():
+        rows: list[Row] = json.loads(file.read_text(encoding="utf-8"))
+        if not stale or all(row["source_digest"] == digest for row in rows):
+            return rows
+    told = {"source_digest": digest, "commit": commit()}
+    rows = [row | told for row in measure()]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_file(file, json.dumps(rows, indent=1).encode())
+    return rows
+
+
+def write_results(name: str, command: str, rows: Sequence[Row]) -> Path:
+    """Writes `results/NAME.json`.
+
+    Args:
+        name: Of the benchmark.
+        command: The command line that writes the file again.
+        rows: What was measured.
+    """
+    content = {
+        "command": command,
+        "commit": commit(),
+        "source_digest": source_digest(SOURCES),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "versions": versions(),
+        "rows": list(rows),
+    }
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    file = FOLDER / f"{name}.json"
+    write_file(file, (json.dumps(content, indent=1) + "\n").encode())
+    return file

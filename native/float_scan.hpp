@@ -1,0 +1,29 @@
+// Brute force over float vectors, at the speed of memory: what a search by codes has to beat.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "ranking.hpp"
+
+namespace lightrec {
+
+// Item vectors, their own copy: blocks of 16 items, the 16 numbers of a dimension side by side.
+class FloatScan {
+ public:
+  // vectors: (num_items, width), row-major, finite.
+  FloatScan(const float* vectors, std::size_t num_items, std::size_t width);
+
+  // The k best rows by inner product. Products are fused and summed in the order of the dimensions, so their
+  // last bits may differ from those of another routine.
+  Ranking top_k(const float* query, std::size_t k) const;
+
+  std::size_t num_items() const { return num_items_; }
+  std::size_t width() const { return width_; }
+
+ private:
+  std::size_t num_items_, width_;
+  std::vector<float> blocks_;
+};
+
+}  // namespace lightrec
