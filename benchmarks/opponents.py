@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.catalogues import Catalogue
-from lightrec.codes.score_table import ScoreTableBuilder
+from lightrec.search.code_search import CodeSearch
 from lightrec.search.codeword_order import neighbourly_labels
 from lightrec.search.faiss_index import to_faiss
 from lightrec.search.filters import Filter
 from lightrec.search.float_scan import FloatScan
-from lightrec.search.post_ranking import post_rank
 from lightrec.search.scan import BoundScan, CompiledScan, PortableScan
 
 TopK = tuple[np.ndarray, np.ndarray]
@@ -84,12 +83,10 @@ def portable(catalogue: Catalogue) -> Opponent:
 
 
 def _by_codes(scan: CompiledScan, catalogue: Catalogue, instruction_set: str) -> Opponent:
-    builder = ScoreTableBuilder(catalogue.item_codes.codebooks)
-
-    def top_k(query: np.ndarray, k: int) -> TopK:
-        return _pair(scan.top_k(builder.build(query[np.newaxis])[0], k))
-
-    return Opponent(top_k, "codes", scan.memory, instruction_set, scan)
+    search = CodeSearch(catalogue.item_codes, scan)
+    return Opponent(
+        lambda query, k: _pair(search.top_k(query, k)), "codes", scan.memory, instruction_set, scan
+    )
 
 
 def from_tables(opponent: Opponent, tables: dict[bytes, np.ndarray]) -> Opponent:
@@ -105,25 +102,24 @@ def from_tables(opponent: Opponent, tables: dict[bytes, np.ndarray]) -> Opponent
 
 def filtered(opponent: Opponent, catalogue: Catalogue, filters: dict[bytes, Filter]) -> Opponent:
     """The same scan with rows excluded, or only some allowed."""
-    scan, builder = opponent.scan, ScoreTableBuilder(catalogue.item_codes.codebooks)
+    scan = opponent.scan
     assert scan is not None
+    search = CodeSearch(catalogue.item_codes, scan)
 
     def top_k(query: np.ndarray, k: int) -> TopK:
-        table = builder.build(query[np.newaxis])[0]
-        return _pair(scan.top_k(table, k, filters[query.tobytes()]))
+        return _pair(search.top_k(query, k, filters[query.tobytes()]))
 
     return Opponent(top_k, "codes", opponent.memory, opponent.instruction_set, scan)
 
 
 def post_ranked(opponent: Opponent, catalogue: Catalogue, candidates: int) -> Opponent:
     """Candidates by codes, ordered by float vectors."""
-    scan, builder = opponent.scan, ScoreTableBuilder(catalogue.item_codes.codebooks)
+    scan = opponent.scan
     assert scan is not None
-    items = np.array(catalogue.items)
+    search, items = CodeSearch(catalogue.item_codes, scan), np.array(catalogue.items)
 
     def top_k(query: np.ndarray, k: int) -> TopK:
-        found = scan.top_k(builder.build(query[np.newaxis])[0], candidates)
-        return _pair(post_rank(found.rows, query, items, k))
+        return _pair(search.top_k(query, k, candidates=candidates, item_vectors=items))
 
     return Opponent(top_k, "float", opponent.memory, opponent.instruction_set, scan)
 

@@ -28,22 +28,26 @@ struct Planes {
   const std::uint8_t* of_book[3];
 };
 
-// The filters for one instruction set. `hits` has room for every block, or for every 64 items or part of
-// them of every run.
+// A filter of runs: all their items. The codewords of book 1 in a run lie in one aligned group of
+// `words_in_run`. `hits` has room for every 32 items or part of them of every run.
+struct RunFilter {
+  std::size_t (*filter)(const Deficits& deficits, const Planes& planes, const Run* runs, std::size_t count,
+                        Hit* hits);
+  std::size_t words_in_run;
+};
+
+// The filters for one instruction set.
 struct BoundFilter {
-  // Blocks [begin, end) of four-book PackedCodes. Padding items of a last block may be among the hits.
+  // Blocks [begin, end) of four-book PackedCodes. Padding items of a last block may be among the hits, for
+  // which there is room for every block.
   std::size_t (*blocks)(const Deficits& deficits, int limit, const std::uint8_t* blocks, std::size_t begin,
                         std::size_t end, Hit* hits);
 
-  // All items of the runs. The codewords of book 1 in a run lie in one group of `words_in_run`, aligned.
-  std::size_t (*runs)(const Deficits& deficits, const Planes& planes, const Run* runs, std::size_t count,
-                      Hit* hits);
+  RunFilter short_runs;  // cheaper for an item, but of fewer neighbouring codewords of book 1
+  RunFilter long_runs;   // of any
 
   // One bit for each of 64 bytes that is at most `limit`; they stand at an address that 64 divides.
   std::uint64_t (*within)(const std::uint8_t* bytes, int limit);
-
-  std::size_t words_in_run;
-  bool exact_sums;  // whether bounds are those of codewords, not of groups of four neighbours
 };
 
 // The filter for an instruction set other than kPortable.

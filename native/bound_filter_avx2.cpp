@@ -69,21 +69,28 @@ std::size_t filter_blocks(const Deficits& deficits, int limit, const std::uint8_
   return static_cast<std::size_t>(next - hits);
 }
 
-LIGHTREC_AVX2
-std::size_t filter_runs(const Deficits& deficits, const Planes& planes, const Run* runs, std::size_t count,
-                        Hit* hits) {
+// Sixteen neighbouring codewords: their own deficits, not a bound.
+struct Table16 {
+  __m256i words;
+};
+
+LIGHTREC_AVX2 inline __m256i look_up(const Table16& table, const std::uint8_t* codes) {
+  return _mm256_shuffle_epi8(table.words, _mm256_and_si256(load32(codes), _mm256_set1_epi8(15)));
+}
+
+// second(run): the table of book 1 for the run.
+template <typename Second>
+LIGHTREC_AVX2 inline std::size_t filter_runs(const Deficits& deficits, const Planes& planes, const Run* runs,
+                                             std::size_t count, Hit* hits, Second second) {
   const Table64 t2 = load(deficits.of_four(2)), t3 = load(deficits.of_four(3));
-  const __m256i low_four_bits = _mm256_set1_epi8(15);
   Hit* next = hits;
   for (const Run* run = runs; run != runs + count; ++run) {
     const __m256i most = _mm256_set1_epi8(static_cast<char>(run->limit));
-    const std::uint8_t* group = deficits.of(1) + (planes.of_book[0][run->begin] & 0xF0U);
-    const __m256i t1 = load16_twice(group);  // sixteen codewords: their own deficits, not a bound
+    const auto t1 = second(*run);
     for (std::uint32_t first = run->begin; first < run->end; first += 32) {
-      const __m256i word = _mm256_and_si256(load32(planes.of_book[0] + first), low_four_bits);
       const __m256i sum = _mm256_adds_epu8(
           _mm256_adds_epu8(look_up(t2, planes.of_book[1] + first), look_up(t3, planes.of_book[2] + first)),
-          _mm256_shuffle_epi8(t1, word));
+          look_up(t1, planes.of_book[0] + first));
       const std::uint32_t left = run->end - first;
       const std::uint32_t present = left < 32 ? (std::uint32_t{1} << left) - 1 : ~std::uint32_t{0};
       const std::uint32_t items = at_most(sum, most) & present;
@@ -94,6 +101,22 @@ std::size_t filter_runs(const Deficits& deficits, const Planes& planes, const Ru
   return static_cast<std::size_t>(next - hits);
 }
 
+LIGHTREC_AVX2
+std::size_t filter_short_runs(const Deficits& deficits, const Planes& planes, const Run* runs,
+                              std::size_t count, Hit* hits) {
+  const std::uint8_t *second = deficits.of(1), *words = planes.of_book[0];
+  return filter_runs(deficits, planes, runs, count, hits, [=](const Run& run) LIGHTREC_AVX2 {
+    return Table16{load16_twice(second + (words[run.begin] & 0xF0U))};
+  });
+}
+
+LIGHTREC_AVX2
+std::size_t filter_long_runs(const Deficits& deficits, const Planes& planes, const Run* runs,
+                             std::size_t count, Hit* hits) {
+  const Table64 t1 = load(deficits.of_four(1));
+  return filter_runs(deficits, planes, runs, count, hits, [=](const Run&) LIGHTREC_AVX2 { return t1; });
+}
+
 LIGHTREC_AVX2 std::uint64_t within(const std::uint8_t* bytes, int limit) {
   const __m256i most = _mm256_set1_epi8(static_cast<char>(limit));
   return at_most(load32(bytes), most) | std::uint64_t{at_most(load32(bytes + 32), most)} << 32;
@@ -101,7 +124,7 @@ LIGHTREC_AVX2 std::uint64_t within(const std::uint8_t* bytes, int limit) {
 
 }  // namespace
 
-const BoundFilter kAvx2Filter = {filter_blocks, filter_runs, within, 16, false};
+const BoundFilter kAvx2Filter = {filter_blocks, {filter_short_runs, 16}, {filter_long_runs, 256}, within};
 
 }  // namespace lightrec
 #endif

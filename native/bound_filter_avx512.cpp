@@ -46,18 +46,24 @@ std::size_t filter_blocks(const Deficits& deficits, int limit, const std::uint8_
   return static_cast<std::size_t>(next - hits);
 }
 
-LIGHTREC_AVX512
-std::size_t filter_runs(const Deficits& deficits, const Planes& planes, const Run* runs, std::size_t count,
-                        Hit* hits) {
-  const Table256 t1 = load(deficits.of(1)), t2 = load(deficits.of(2)), t3 = load(deficits.of(3));
+LIGHTREC_AVX512 inline __m512i look_up(__m512i table, const std::uint8_t* codes) {
+  constexpr __mmask64 kAll = ~std::uint64_t{0};  // GCC 12 warns of the function without a mask
+  return _mm512_maskz_permutexvar_epi8(kAll, _mm512_loadu_si512(codes), table);  // by the low six bits
+}
+
+// second(run): the table of book 1 for the run.
+template <typename Second>
+LIGHTREC_AVX512 inline std::size_t filter_runs(const Deficits& deficits, const Planes& planes, const Run* runs,
+                                               std::size_t count, Hit* hits, Second second) {
+  const Table256 t2 = load(deficits.of(2)), t3 = load(deficits.of(3));
   Hit* next = hits;
   for (const Run* run = runs; run != runs + count; ++run) {
     const __m512i most = _mm512_set1_epi8(static_cast<char>(run->limit));
+    const auto t1 = second(*run);
     for (std::uint32_t first = run->begin; first < run->end; first += 64) {
-      const __m512i sum =
-          _mm512_adds_epu8(_mm512_adds_epu8(look_up(t1, planes.of_book[0] + first),
-                                            look_up(t2, planes.of_book[1] + first)),
-                           look_up(t3, planes.of_book[2] + first));
+      const __m512i sum = _mm512_adds_epu8(
+          _mm512_adds_epu8(look_up(t2, planes.of_book[1] + first), look_up(t3, planes.of_book[2] + first)),
+          look_up(t1, planes.of_book[0] + first));
       const std::uint32_t left = run->end - first;
       const std::uint64_t present = left < 64 ? (std::uint64_t{1} << left) - 1 : ~std::uint64_t{0};
       const std::uint64_t items = _mm512_cmple_epu8_mask(sum, most) & present;
@@ -68,13 +74,29 @@ std::size_t filter_runs(const Deficits& deficits, const Planes& planes, const Ru
   return static_cast<std::size_t>(next - hits);
 }
 
+LIGHTREC_AVX512
+std::size_t filter_short_runs(const Deficits& deficits, const Planes& planes, const Run* runs,
+                              std::size_t count, Hit* hits) {
+  const std::uint8_t *second = deficits.of(1), *words = planes.of_book[0];
+  return filter_runs(deficits, planes, runs, count, hits, [=](const Run& run) LIGHTREC_AVX512 {
+    return _mm512_load_si512(second + (words[run.begin] & 0xC0U));
+  });
+}
+
+LIGHTREC_AVX512
+std::size_t filter_long_runs(const Deficits& deficits, const Planes& planes, const Run* runs,
+                             std::size_t count, Hit* hits) {
+  const Table256 t1 = load(deficits.of(1));
+  return filter_runs(deficits, planes, runs, count, hits, [=](const Run&) LIGHTREC_AVX512 { return t1; });
+}
+
 LIGHTREC_AVX512 std::uint64_t within(const std::uint8_t* bytes, int limit) {
   return _mm512_cmple_epu8_mask(_mm512_load_si512(bytes), _mm512_set1_epi8(static_cast<char>(limit)));
 }
 
 }  // namespace
 
-const BoundFilter kAvx512Filter = {filter_blocks, filter_runs, within, 256, true};
+const BoundFilter kAvx512Filter = {filter_blocks, {filter_short_runs, 64}, {filter_long_runs, 256}, within};
 
 }  // namespace lightrec
 #endif

@@ -18,6 +18,7 @@ constexpr std::size_t kMostItems = 65536;
 constexpr std::size_t kMostRuns = 4096;
 constexpr std::size_t kFewOfSample = 128;
 constexpr std::size_t kItemsPerCell = 128;
+constexpr std::size_t kItemsInShortRun = 200;  // on average
 constexpr std::size_t kPlacesAtOnce = 2048;
 constexpr int kCoarse = 200;  // a bar that leaves fewer steps than this is worth new deficits
 
@@ -94,10 +95,15 @@ PackedCodes packed_sample(const std::uint8_t* codes, std::size_t num_items, cons
           }};
 }
 
+// Short runs are worth while where they hold enough items to fill the registers.
+const RunFilter& run_filter(const BoundFilter& filter, std::size_t num_items) {
+  const bool enough = num_items * filter.short_runs.words_in_run >= 65536 * kItemsInShortRun;
+  return enough ? filter.short_runs : filter.long_runs;
+}
+
 unsigned shift_for(std::size_t num_items, std::size_t words_in_run) {
-  const unsigned most = words_in_run == 256 ? 8 : 4;
   unsigned shift = 0;
-  while (shift < most && (num_items << shift) < 65536 * kItemsPerCell) ++shift;
+  while ((std::size_t{1} << shift) < words_in_run && (num_items << shift) < 65536 * kItemsPerCell) ++shift;
   return shift;
 }
 
@@ -126,6 +132,7 @@ BoundScan::BoundScan(const std::uint8_t* codes, std::size_t num_items, std::size
       codes_(codes),
       labels_(labels),
       filter_(bound_filter(set)),
+      runs_(run_filter(filter_, num_items)),
       sample_(packed_sample(codes, num_items, labels)) {
   const auto label_of = [&](std::size_t row, std::size_t book) {
     return labels_[book][codes_[row * kFourBooks + book]];
@@ -134,11 +141,11 @@ BoundScan::BoundScan(const std::uint8_t* codes, std::size_t num_items, std::size
     blocks_.emplace(num_items, kFourBooks, label_of);
   } else {
     cells_.emplace(num_items, label_of);
-    shift_ = shift_for(num_items, filter_.words_in_run);
+    shift_ = shift_for(num_items, runs_.words_in_run);
   }
 }
 
-Ranking BoundScan::top_k(const float* table, std::size_t k, const RowFilter& filter) const {
+Ranking BoundScan::top_k(const float* table, std::size_t k, const RowFilter& filter, Order order) const {
   k = clamped(k);
   Scratch& memory = scratch();
   KBest& best = memory.best;
@@ -146,7 +153,7 @@ Ranking BoundScan::top_k(const float* table, std::size_t k, const RowFilter& fil
   if (filter.allowed) {
     best.start(k, kNoBar, nullptr);
     score_listed(table, filter, best);
-    Ranking found = best.finish();
+    Ranking found = best.finish(order);
     found.scored = filter.allowed->size();
     return found;
   }
@@ -164,7 +171,7 @@ Ranking BoundScan::top_k(const float* table, std::size_t k, const RowFilter& fil
     }
     const std::size_t available = num_items() - filter.excluded.size();
     if (bar == kNoBar || best.size() >= std::min(k, available)) {
-      Ranking found = best.finish();
+      Ranking found = best.finish(order);
       found.scored = query.scored;
       return found;
     }
@@ -291,7 +298,7 @@ void BoundScan::settle(Query& query, std::size_t before) const {
 
 void BoundScan::scan_cells(Query& query) const {
   const std::size_t num_groups = std::size_t{256} >> shift_;
-  const std::size_t groups_in_run = std::max<std::size_t>(filter_.words_in_run >> shift_, 1);
+  const std::size_t groups_in_run = std::max<std::size_t>(runs_.words_in_run >> shift_, 1);
   alignas(64) std::uint8_t group_bounds[256];
   const auto measure_groups = [&] {
     const std::uint8_t* second = query.deficits.of(1);
@@ -320,7 +327,7 @@ void BoundScan::scan_cells(Query& query) const {
     const std::size_t most = items / 32 + 2 * runs.size() + 1;
     if (hits.size() < most) hits.resize(2 * most);
     const std::size_t count =
-        filter_.runs(query.deficits, planes, runs.data(), runs.size(), hits.data());
+        runs_.filter(query.deficits, planes, runs.data(), runs.size(), hits.data());
     const float step = query.deficits.step();
     score_hits(query, count, true, [&](std::uint32_t place, std::uint32_t word) {
       const float* t = query.entries;

@@ -33,7 +33,7 @@ class BoundScan final : public Scan {
   BoundScan(const std::uint8_t* codes, std::size_t num_items, std::size_t num_codewords, const Labels& labels,
             InstructionSet set, Layout layout);
 
-  Ranking top_k(const float* table, std::size_t k, const RowFilter& filter) const override;
+  Ranking top_k(const float* table, std::size_t k, const RowFilter& filter, Order order) const override;
   std::size_t memory() const override;
 
  private:
@@ -52,6 +52,7 @@ class BoundScan final : public Scan {
   const std::uint8_t* codes_;
   Labels labels_;
   const BoundFilter& filter_;
+  const RunFilter& runs_;
   std::optional<PackedCodes> blocks_;
   std::optional<CellOrder> cells_;
   unsigned shift_ = 0;  // a cell is 2^shift neighbouring second codewords

@@ -160,7 +160,24 @@ void KBest::sort_keys() {
   }
 }
 
-Ranking KBest::finish() {
+Ranking KBest::finish_in_any_order() {
+  if (size_ > k_) {
+    const std::int32_t order = order_with(orders_.data(), size_, k_, k_);
+    drop_below(order);
+    if (size_ > k_) drop_ties(order);
+  }
+  Ranking best;
+  best.rows.resize(size_);
+  best.scores.resize(size_);
+  for (std::size_t i = 0; i < size_; ++i) {
+    best.rows[i] = row(i);
+    best.scores[i] = score_of_order(orders_[i]);
+  }
+  return best;
+}
+
+Ranking KBest::finish(Order wanted) {
+  if (wanted == Order::kAny) return finish_in_any_order();
   if (size_ > k_) {
     const std::int32_t order = order_with(orders_.data(), size_, k_, k_ + k_ / 4);
     drop_below(order);

@@ -61,14 +61,15 @@ class KBest {
   // The order of the item of this rank, from 1; size() >= rank.
   std::int32_t order_with_rank(std::size_t rank) const;
 
-  // The k best, in order (fewer where fewer came).
-  Ranking finish();
+  // The k best (fewer where fewer came).
+  Ranking finish(Order order = Order::kBestFirst);
 
  private:
   std::uint32_t row(std::size_t i) const { return row_of_ == nullptr ? items_[i] : row_of_[items_[i]]; }
   void drop_below(std::int32_t order);
   void drop_ties(std::int32_t order);
   void sort_keys();
+  Ranking finish_in_any_order();
 
   std::size_t k_ = 1, size_ = 0;
   float bar_ = -std::numeric_limits<float>::infinity();

@@ -87,21 +87,26 @@ nb::tuple arrays_of(const Ranking& best) {
   return nb::make_tuple(rows, scores);
 }
 
+RowFilter checked_filter(const Scan& scan, const OptionalRows& exclude, const OptionalRows& allow) {
+  RowFilter filter{Rows{}, checked_allowed(allow, scan.num_items())};
+  if (exclude) {
+    filter.excluded =
+        checked_rows(exclude->data(), exclude->data() + exclude->size(), scan.num_items(), "exclude");
+  }
+  return filter;
+}
+
 nb::tuple scan_top_k(const Scan& scan, const Input<float, 2>& table, std::size_t k, const OptionalRows& exclude,
                      const OptionalRows& allow) {
   require(k >= 1, "k must be at least 1");
   require(table.shape(0) == scan.num_codebooks() && table.shape(1) == scan.num_codewords(),
           "the score table does not have the shape of the codes");
   require_finite_scores(table.data(), table.size(), scan.num_codebooks());
-  RowFilter filter{Rows{}, checked_allowed(allow, scan.num_items())};
-  if (exclude) {
-    filter.excluded =
-        checked_rows(exclude->data(), exclude->data() + exclude->size(), scan.num_items(), "exclude");
-  }
+  const RowFilter filter = checked_filter(scan, exclude, allow);
   Ranking best;
   {
     const nb::gil_scoped_release released;
-    best = scan.top_k(table.data(), k, filter);
+    best = scan.top_k(table.data(), k, filter, Order::kBestFirst);
   }
   return arrays_of(best);
 }
@@ -112,7 +117,7 @@ std::size_t num_scored(const Scan& scan, const Input<float, 2>& table, std::size
           "the score table does not have the shape of the codes");
   require_finite_scores(table.data(), table.size(), scan.num_codebooks());
   const nb::gil_scoped_release released;
-  return scan.top_k(table.data(), k, RowFilter{}).scored;
+  return scan.top_k(table.data(), k, RowFilter{}, Order::kAny).scored;
 }
 
 nb::tuple scan_top_k_batch(const Scan& scan, const Input<float, 3>& tables, std::size_t k,
@@ -136,27 +141,58 @@ nb::tuple scan_top_k_batch(const Scan& scan, const Input<float, 3>& tables, std:
   return nb::make_tuple(rows, scores, counts);
 }
 
-nb::tuple post_rank_rows(const Input<std::int64_t, 1>& rows, const Input<float, 1>& query,
-                         const nb::ndarray<nb::ro, nb::ndim<2>, nb::c_contig, nb::device::cpu>& vectors,
-                         std::size_t k) {
+using AnyVectors = nb::ndarray<nb::ro, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+ItemVectors checked_vectors(const AnyVectors& vectors, const Input<float, 1>& query) {
   constexpr auto kFloat = static_cast<std::uint8_t>(nb::dlpack::dtype_code::Float);
   const nb::dlpack::dtype type = vectors.dtype();
   require(type.code == kFloat && type.lanes == 1 && (type.bits == 32 || type.bits == 16),
           "item vectors must be float32 or float16");
-  require(k >= 1, "k must be at least 1");
   require(query.size() == vectors.shape(1) && query.size() >= 1, "query and item vectors differ in width");
+  require(vectors.shape(0) < std::size_t{1} << 31, "item vectors have fewer than 2^31 rows");
+  return {vectors.data(), vectors.shape(1),
+          type.bits == 32 ? ItemVectors::Type::kFloat32 : ItemVectors::Type::kFloat16};
+}
+
+nb::tuple post_rank_rows(const Input<std::int64_t, 1>& rows, const Input<float, 1>& query,
+                         const AnyVectors& vectors, std::size_t k) {
+  require(k >= 1, "k must be at least 1");
+  const ItemVectors items = checked_vectors(vectors, query);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     require(rows.data()[i] >= 0 && static_cast<std::size_t>(rows.data()[i]) < vectors.shape(0),
             "candidate rows must be rows of items");
   }
-  require(vectors.shape(0) < std::size_t{1} << 31, "item vectors have fewer than 2^31 rows");
   Ranking best;
   {
     const nb::gil_scoped_release released;
-    const ItemVectors items{vectors.data(), vectors.shape(1),
-                            type.bits == 32 ? ItemVectors::Type::kFloat32 : ItemVectors::Type::kFloat16};
     best = post_rank(query.data(), items, rows.data(), rows.size(), k);
   }
+  return arrays_of(best);
+}
+
+// A query by its vector, in one call: score table, scan and, with candidates, post-ranking.
+nb::tuple search(const ScoreTableBuilder& builder, const Scan& scan, const Input<float, 1>& query, std::size_t k,
+                 const OptionalRows& exclude, const OptionalRows& allow, std::size_t candidates,
+                 const std::optional<AnyVectors>& vectors) {
+  require(k >= 1, "k must be at least 1");
+  require(query.size() == builder.width(), "query and codebooks differ in width");
+  require(builder.num_codebooks() == scan.num_codebooks() && builder.num_codewords() == scan.num_codewords(),
+          "the codebooks do not have the shape of the codes");
+  require(vectors.has_value() == (candidates > 0), "candidates and item vectors go together");
+  const RowFilter filter = checked_filter(scan, exclude, allow);
+  std::optional<ItemVectors> items;
+  if (vectors) {
+    items = checked_vectors(*vectors, query);
+    require(vectors->shape(0) == scan.num_items(), "there must be one item vector for each item");
+  }
+  const nb::gil_scoped_release released;
+  thread_local std::vector<float> table;
+  table.resize(builder.num_codebooks() * builder.num_codewords());
+  builder.build(query.data(), 1, table.data());
+  require_finite_scores(table.data(), table.size(), scan.num_codebooks());
+  Ranking best = scan.top_k(table.data(), items ? candidates : k, filter, items ? Order::kAny : Order::kBestFirst);
+  if (items) best = post_rank(query.data(), *items, best.rows.data(), best.rows.size(), k);
+  const nb::gil_scoped_acquire acquired;
   return arrays_of(best);
 }
 
@@ -215,6 +251,9 @@ void bind_search(nb::module_& module) {
           nb::arg("vectors").noconvert())
       .def("top_k", &float_top_k, nb::arg("query").noconvert(), "k"_a);
 
+  module.def("search", &search, "builder"_a, "scan"_a, nb::arg("query").noconvert(), "k"_a,
+             nb::arg("exclude").noconvert() = nb::none(), nb::arg("allow").noconvert() = nb::none(),
+             "candidates"_a = 0, nb::arg("vectors").noconvert() = nb::none());
   module.def("post_rank", &post_rank_rows, nb::arg("rows").noconvert(), nb::arg("query").noconvert(),
              nb::arg("vectors").noconvert(), "k"_a);
   module.def("instruction_set", [] { return name_of(best_instruction_set()); });

@@ -37,7 +37,7 @@ PortableScan::PortableScan(const std::uint8_t* codes, std::size_t num_items, std
       codes_(codes, num_items, num_codebooks),
       sample_(pack_sample(codes, num_items, num_codebooks)) {}
 
-Ranking PortableScan::top_k(const float* table, std::size_t k, const RowFilter& filter) const {
+Ranking PortableScan::top_k(const float* table, std::size_t k, const RowFilter& filter, Order) const {
   return ranking_of(best_of(table, k, filter), filter.allowed ? filter.allowed->size() : num_items());
 }
 

@@ -18,7 +18,7 @@ class PortableScan final : public Scan {
   PortableScan(const std::uint8_t* codes, std::size_t num_items, std::size_t num_codebooks,
                std::size_t num_codewords);
 
-  Ranking top_k(const float* table, std::size_t k, const RowFilter& filter) const override;
+  Ranking top_k(const float* table, std::size_t k, const RowFilter& filter, Order order) const override;
   std::size_t memory() const override { return codes_.memory() + sample_.memory(); }
 
   // Eight queries share a pass over the codes.

@@ -7,7 +7,11 @@
 
 namespace lightrec {
 
-// The best rows of one query, best first: score descending, row ascending.
+// In which order results are wanted: best first, or any, which is cheaper where they are put in order by
+// something else anyway.
+enum class Order { kBestFirst, kAny };
+
+// The best rows of one query. Best first means: score descending, row ascending.
 struct Ranking {
   std::vector<std::int64_t> rows;
   std::vector<float> scores;

@@ -20,7 +20,7 @@ void Scan::top_k_batch(const float* tables, std::size_t num_queries, std::size_t
                        const std::vector<RowFilter>& filters, std::size_t threads,
                        const BatchResult& result) const {
   parallel_for(num_queries, threads, [&](std::size_t query) {
-    result.store(query, top_k(tables + query * table_size(), k, filters[query]));
+    result.store(query, top_k(tables + query * table_size(), k, filters[query], Order::kBestFirst));
   });
 }
 

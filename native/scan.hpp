@@ -26,7 +26,7 @@ class Scan {
   virtual ~Scan() = default;
 
   // The k best rows of one query; table: (num_codebooks, num_codewords), checked by the caller.
-  virtual Ranking top_k(const float* table, std::size_t k, const RowFilter& filter) const = 0;
+  virtual Ranking top_k(const float* table, std::size_t k, const RowFilter& filter, Order order) const = 0;
 
   // The k best rows of each of many queries; `filters` holds one entry for each, and either all or none of
   // them have a list of allowed rows. Results are those of top_k, whatever the threads.

@@ -41,7 +41,7 @@ class ScoreTableBuilder:
             )
         self.num_codebooks, self.num_codewords, self.width = num_codebooks, num_codewords, width
         if KERNELS is not None:
-            self._kernel = KERNELS.ScoreTableBuilder(np.ascontiguousarray(codebooks))
+            self.kernel = KERNELS.ScoreTableBuilder(np.ascontiguousarray(codebooks))
         else:
             self._columns = np.ascontiguousarray(codebooks.transpose(2, 0, 1))  # (D, B, W)
 
@@ -62,7 +62,7 @@ class ScoreTableBuilder:
                 f"queries must be (Q, {self.width}) float32, not {queries.shape} {queries.dtype}"
             )
         if KERNELS is not None:
-            return np.asarray(self._kernel.build(np.ascontiguousarray(queries)))
+            return np.asarray(self.kernel.build(np.ascontiguousarray(queries)))
         factors = queries.T[:, :, None, None]  # (D, Q, 1, 1)
         tables: np.ndarray = factors[0] * self._columns[0]
         product = np.empty_like(tables)

@@ -65,7 +65,7 @@ class CompiledScan:
     """What the compiled scans have in common."""
 
     def __init__(self, kernel: Any, codes: np.ndarray, num_codewords: int) -> None:  # noqa: ANN401
-        self._kernel = kernel
+        self.kernel = kernel
         self._num_items = len(codes)
         self._table_shape = (codes.shape[1], num_codewords)
 
@@ -77,20 +77,20 @@ class CompiledScan:
     @property
     def memory(self) -> int:
         """Bytes that the scan keeps for itself, its own copy of the codes included."""
-        return int(self._kernel.memory())
+        return int(self.kernel.memory())
 
     def num_scored(self, table: np.ndarray, k: int) -> int:
         """How many items' exact scores a query looks at; the others are known not to matter."""
         check_shape(table, self._table_shape)
-        return int(self._kernel.num_scored(np.ascontiguousarray(table), checked_k(k)))
+        return int(self.kernel.num_scored(np.ascontiguousarray(table), checked_k(k)))
 
     def top_k(self, table: np.ndarray, k: int, rows: Filter | None = None) -> TopK:
         """The k best rows of one query; see `Scan.top_k`."""
         check_shape(table, self._table_shape)
         table = np.ascontiguousarray(table)
         if rows is None:
-            return TopK(*self._kernel.top_k(table, checked_k(k)))
-        return TopK(*self._kernel.top_k(table, checked_k(k), rows.exclude, rows.allow))
+            return TopK(*self.kernel.top_k(table, checked_k(k)))
+        return TopK(*self.kernel.top_k(table, checked_k(k), rows.exclude, rows.allow))
 
     def top_k_batch(
         self, tables: np.ndarray, k: int, rows: BatchFilter | None = None, *, threads: int = 0
@@ -100,7 +100,7 @@ class CompiledScan:
         check_batch(rows, len(tables))
         if threads < 0:
             raise ArgumentError(f"threads must not be negative: {threads}")
-        found = self._kernel.top_k_batch(
+        found = self.kernel.top_k_batch(
             np.ascontiguousarray(tables),
             checked_k(k),
             None if rows is None else rows.exclude_indptr,

@@ -1,0 +1,84 @@
+"""The k best items for a query vector: score table, scan and post-ranking together."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lightrec.codes.item_codes import ItemCodes
+from lightrec.codes.score_table import ScoreTableBuilder
+from lightrec.errors import ArgumentError
+from lightrec.native import KERNELS
+from lightrec.search.filters import Filter
+from lightrec.search.post_ranking import post_rank
+from lightrec.search.scan import CompiledScan, Scan, make_scan
+from lightrec.search.top_k import TopK, checked_k
+
+
+class CodeSearch:
+    """Searches item codes by query vectors; compiled, a query is one call. Safe to share.
+
+    The answers are those of `ScoreTableBuilder`, `Scan.top_k` and `post_rank` one after the other.
+
+    Args:
+        item_codes: The catalogue.
+        scan: Searches the codes; the fastest that runs here when None.
+    """
+
+    def __init__(self, item_codes: ItemCodes, scan: Scan | None = None) -> None:
+        self.scan = scan or make_scan(item_codes)
+        self._builder = ScoreTableBuilder(item_codes.codebooks)
+
+    def top_k(
+        self,
+        query: np.ndarray,
+        k: int,
+        rows: Filter | None = None,
+        *,
+        candidates: int = 0,
+        item_vectors: np.ndarray | None = None,
+    ) -> TopK:
+        """The k best rows.
+
+        Args:
+            query: (D,) float32, D the width of the codewords.
+            k: Results wanted, at least 1; fewer are returned where fewer rows are left.
+            rows: Which rows may be returned, all when None.
+            candidates: Recall so many rows by their codes and order them by float vectors, which
+                `scores` then holds; 0 for none.
+            item_vectors: (N, D) float32 or float16, wanted with `candidates`; they may be
+                memory-mapped.
+
+        Raises:
+            ArgumentError: k is less than 1, or an argument does not fit or is not finite.
+        """
+        if query.shape != (self._builder.width,) or query.dtype != np.float32:
+            raise ArgumentError(
+                f"query must be ({self._builder.width},) float32, not {query.shape} {query.dtype}"
+            )
+        if (candidates > 0) != (item_vectors is not None):
+            raise ArgumentError("candidates and item_vectors go together")
+        k, rows = checked_k(k), rows or Filter()
+        vectors_fit = item_vectors is None or _is_plain(item_vectors)
+        if KERNELS is not None and isinstance(self.scan, CompiledScan) and vectors_fit:
+            found = KERNELS.search(
+                self._builder.kernel,
+                self.scan.kernel,
+                np.ascontiguousarray(query),
+                k,
+                rows.exclude,
+                rows.allow,
+                candidates,
+                item_vectors,
+            )
+            return TopK(*found)
+        table = self._builder.build(query[np.newaxis])[0]
+        if item_vectors is None:
+            return self.scan.top_k(table, k, rows)
+        if len(item_vectors) != self.scan.num_items:
+            raise ArgumentError("there must be one item vector for each item")
+        return post_rank(self.scan.top_k(table, candidates, rows).rows, query, item_vectors, k)
+
+
+def _is_plain(vectors: np.ndarray) -> bool:
+    """Whether the compiled kernel can read them where they lie."""
+    return vectors.dtype in (np.float32, np.float16) and vectors.flags.c_contiguous
