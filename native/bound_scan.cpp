@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "instruction_sets.hpp"
 #include "starting_bar.hpp"
 
 namespace lightrec {
@@ -16,6 +17,8 @@ constexpr std::size_t kFirstBlocks = 16;    // while there is no bar, and every 
 constexpr std::size_t kFirstItems = 1024;   // of cells, before the bar is looked at again; then twice as many
 constexpr std::size_t kMostItems = 65536;
 constexpr std::size_t kMostRuns = 4096;
+constexpr std::size_t kBlocksSample = 4096;
+constexpr std::size_t kCellsSample = 1024;
 constexpr std::size_t kFewOfSample = 128;
 constexpr std::size_t kItemsPerCell = 128;
 constexpr std::size_t kItemsInShortRun = 200;  // on average
@@ -88,11 +91,25 @@ LIGHTREC_INLINE float score_of(const float* entries, const std::uint8_t* code) {
          entries[3 * kWords + code[3 * kBlock]];
 }
 
-PackedCodes packed_sample(const std::uint8_t* codes, std::size_t num_items, const Labels& labels) {
-  const std::vector<std::size_t> rows = sample_rows(num_items);
+// Cells find a good bar of themselves, the best ones being read first; blocks depend on the sample.
+PackedCodes packed_sample(const std::uint8_t* codes, std::size_t num_items, const Labels& labels, Layout layout) {
+  const std::vector<std::size_t> rows = sample_rows(num_items, layout == Layout::kCells ? kCellsSample : kBlocksSample);
   return {rows.size(), kFourBooks, [&](std::size_t i, std::size_t book) {
             return labels[book][codes[rows[i] * kFourBooks + book]];
           }};
+}
+
+// The least deficit of each group of 2^shift neighbouring codewords; 255 past the last group.
+LIGHTREC_MULTIVERSIONED
+void bounds_of_groups(const std::uint8_t* deficits, unsigned shift, std::uint8_t* bounds) {
+  const std::size_t size = std::size_t{1} << shift;
+  std::fill_n(bounds, kWords, std::uint8_t{255});
+  for (std::size_t group = 0; group < kWords >> shift; ++group) {
+    std::uint8_t least = 255;
+    const std::uint8_t* first = deficits + (group << shift);
+    for (std::size_t j = 0; j < size; ++j) least = first[j] < least ? first[j] : least;
+    bounds[group] = least;
+  }
 }
 
 // Short runs are worth while where they hold enough items to fill the registers.
@@ -133,7 +150,7 @@ BoundScan::BoundScan(const std::uint8_t* codes, std::size_t num_items, std::size
       labels_(labels),
       filter_(bound_filter(set)),
       runs_(run_filter(filter_, num_items)),
-      sample_(packed_sample(codes, num_items, labels)) {
+      sample_(packed_sample(codes, num_items, labels, layout)) {
   const auto label_of = [&](std::size_t row, std::size_t book) {
     return labels_[book][codes_[row * kFourBooks + book]];
   };
@@ -300,14 +317,7 @@ void BoundScan::scan_cells(Query& query) const {
   const std::size_t num_groups = std::size_t{256} >> shift_;
   const std::size_t groups_in_run = std::max<std::size_t>(runs_.words_in_run >> shift_, 1);
   alignas(64) std::uint8_t group_bounds[256];
-  const auto measure_groups = [&] {
-    const std::uint8_t* second = query.deficits.of(1);
-    std::fill_n(group_bounds, 256, 255);
-    for (std::size_t group = 0; group < num_groups; ++group) {
-      const std::uint8_t* first = second + (group << shift_);
-      group_bounds[group] = *std::min_element(first, first + (std::size_t{1} << shift_));
-    }
-  };
+  const auto measure_groups = [&] { bounds_of_groups(query.deficits.of(1), shift_, group_bounds); };
   measure_groups();
 
   std::uint8_t order[kWords];  // first codewords, best first

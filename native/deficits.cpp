@@ -16,19 +16,29 @@ struct Extremes {
   float largest, smallest;
 };
 
+// Eight floats in the middle of an array.
+using Eight = float __attribute__((vector_size(32), aligned(4), may_alias));
+
+LIGHTREC_INLINE const Eight& eight(const float* values) { return *reinterpret_cast<const Eight*>(values); }
+
 LIGHTREC_MULTIVERSIONED
 Extremes extremes_of(const float* entries) {
-  constexpr std::size_t kLanes = 16;
-  float high[kLanes], low[kLanes];
-  for (std::size_t j = 0; j < kLanes; ++j) high[j] = low[j] = entries[j];
-  for (std::size_t word = kLanes; word < Deficits::kWords; word += kLanes) {
-    for (std::size_t j = 0; j < kLanes; ++j) {
-      const float entry = entries[word + j];
-      high[j] = entry > high[j] ? entry : high[j];
-      low[j] = entry < low[j] ? entry : low[j];
+  Eight high[2] = {eight(entries), eight(entries + 8)}, low[2] = {high[0], high[1]};
+  for (std::size_t word = 16; word < Deficits::kWords; word += 16) {
+    for (std::size_t half = 0; half < 2; ++half) {
+      const Eight& entry = eight(entries + word + 8 * half);
+      high[half] = high[half] > entry ? high[half] : entry;
+      low[half] = low[half] < entry ? low[half] : entry;
     }
   }
-  return {*std::max_element(high, high + kLanes), *std::min_element(low, low + kLanes)};
+  Extremes found{high[0][0], low[0][0]};
+  for (std::size_t half = 0; half < 2; ++half) {
+    for (int j = 0; j < 8; ++j) {
+      found.largest = std::max<float>(found.largest, high[half][j]);
+      found.smallest = std::min<float>(found.smallest, low[half][j]);
+    }
+  }
+  return found;
 }
 
 LIGHTREC_MULTIVERSIONED

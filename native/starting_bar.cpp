@@ -8,14 +8,13 @@
 namespace lightrec {
 namespace {
 
-constexpr std::size_t kLargestSample = 4096;
 constexpr std::size_t kItemsPerSample = 16;  // a sample costs at most this part of the scan
 constexpr std::size_t kSmallestSample = 256;
 
 }  // namespace
 
-std::vector<std::size_t> sample_rows(std::size_t num_items) {
-  const std::size_t size = std::min(kLargestSample, num_items / kItemsPerSample);
+std::vector<std::size_t> sample_rows(std::size_t num_items, std::size_t most) {
+  const std::size_t size = std::min(most, num_items / kItemsPerSample);
   if (size < kSmallestSample) return {};
   std::vector<std::size_t> rows(size);
   std::mt19937_64 random(20190519);         // any fixed seed

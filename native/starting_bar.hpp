@@ -11,8 +11,8 @@ namespace lightrec {
 
 // Rows of a seeded sample of the catalogue, ascending; none where the catalogue is too small to gain by
 // it. Rows are drawn at random because catalogues are often ordered by popularity: the first rows would
-// promise too high a bar.
-std::vector<std::size_t> sample_rows(std::size_t num_items);
+// promise too high a bar. A larger sample, up to `most` rows, gives a better bar and costs more.
+std::vector<std::size_t> sample_rows(std::size_t num_items, std::size_t most = 4096);
 
 // The rank in the sample whose score becomes the bar, so that at least `wanted` of the num_items rows
 // exceed it almost surely; 0 where the sample is too small to say. A scan that ends with fewer rows than
