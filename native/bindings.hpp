@@ -93,8 +93,8 @@ inline std::optional<Rows> checked_allowed(const OptionalRows& allow, std::size_
 // The rows that each query excludes: query q excludes rows[indptr[q]:indptr[q + 1]].
 inline std::vector<RowFilter> checked_filters(std::size_t num_queries, std::size_t num_items,
                                        const std::optional<Input<std::int64_t, 1>>& indptr,
-                                       const OptionalRows& rows, const OptionalRows& allow) {
-  std::vector<RowFilter> filters(num_queries, RowFilter{Rows{}, checked_allowed(allow, num_items)});
+                                       const OptionalRows& rows, const RowFilter& shared) {
+  std::vector<RowFilter> filters(num_queries, shared);
   require(indptr.has_value() == rows.has_value(), "exclude_indptr and exclude_rows go together");
   if (!indptr) return filters;
   const std::int64_t* starts = indptr->data();

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "bound_filter.hpp"
-#include "k_best.hpp"
 #include "cell_order.hpp"
 #include "packed_codes.hpp"
 #include "ranking.hpp"
@@ -38,16 +37,13 @@ class BoundScan final : public Scan {
 
  private:
   struct Query;
+  class CellWalk;
 
-  void score_listed(const float* table, const RowFilter& filter, KBest& best) const;
-  float starting_bar(Query& query, std::size_t wanted) const;
+  Ranking score_listed(const float* table, std::size_t k, Rows rows, const RowFilter& filter, Order order) const;
+  float starting_bar(Query& query, std::size_t k) const;
   void scan_blocks(Query& query) const;
   void scan_cells(Query& query) const;
   void score_blocks(Query& query, const PackedCodes& codes, std::size_t begin, std::size_t end) const;
-  void settle(Query& query, std::size_t before) const;
-  template <typename Score>
-  void score_hits(Query& query, std::size_t num_hits, bool settled, Score score) const;
-  void update_bar(Query& query) const;
 
   const std::uint8_t* codes_;
   Labels labels_;
@@ -55,7 +51,8 @@ class BoundScan final : public Scan {
   const RunFilter& runs_;
   std::optional<PackedCodes> blocks_;
   std::optional<CellOrder> cells_;
-  unsigned shift_ = 0;  // a cell is 2^shift neighbouring second codewords
+  unsigned shift_ = 0;                  // a cell is 2^shift neighbouring second codewords
+  std::vector<std::uint32_t> sampled_;  // the rows of the sample
   PackedCodes sample_;
 };
 

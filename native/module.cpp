@@ -91,7 +91,7 @@ class UserBlock {
               "catalogue rows must be rows of items");
     }
     for (const RowFilter& filter :
-         checked_filters(problem.num_users, fit.num_items(), seen_indptr, seen_rows, std::nullopt)) {
+         checked_filters(problem.num_users, fit.num_items(), seen_indptr, seen_rows, RowFilter{})) {
       seen_.push_back(filter.excluded);
     }
     problem.seen = seen_.data();

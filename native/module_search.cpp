@@ -87,22 +87,31 @@ nb::tuple arrays_of(const Ranking& best) {
   return nb::make_tuple(rows, scores);
 }
 
-RowFilter checked_filter(const Scan& scan, const OptionalRows& exclude, const OptionalRows& allow) {
-  RowFilter filter{Rows{}, checked_allowed(allow, scan.num_items())};
+using OptionalMask = std::optional<Input<std::uint64_t, 1>>;
+
+// What all queries of a call share.
+RowFilter checked_filter(const Scan& scan, const OptionalRows& exclude, const OptionalRows& allow,
+                         const OptionalMask& mask, std::size_t mask_count) {
+  RowFilter filter;
+  filter.allowed = checked_allowed(allow, scan.num_items());
   if (exclude) {
     filter.excluded =
         checked_rows(exclude->data(), exclude->data() + exclude->size(), scan.num_items(), "exclude");
+  }
+  if (mask) {
+    require(mask->size() == (scan.num_items() + 63) / 64, "the mask must have one bit for each item");
+    filter.mask = {mask->data(), mask_count};
   }
   return filter;
 }
 
 nb::tuple scan_top_k(const Scan& scan, const Input<float, 2>& table, std::size_t k, const OptionalRows& exclude,
-                     const OptionalRows& allow) {
+                     const OptionalRows& allow, const OptionalMask& mask, std::size_t mask_count) {
   require(k >= 1, "k must be at least 1");
   require(table.shape(0) == scan.num_codebooks() && table.shape(1) == scan.num_codewords(),
           "the score table does not have the shape of the codes");
   require_finite_scores(table.data(), table.size(), scan.num_codebooks());
-  const RowFilter filter = checked_filter(scan, exclude, allow);
+  const RowFilter filter = checked_filter(scan, exclude, allow, mask, mask_count);
   Ranking best;
   {
     const nb::gil_scoped_release released;
@@ -122,13 +131,15 @@ std::size_t num_scored(const Scan& scan, const Input<float, 2>& table, std::size
 
 nb::tuple scan_top_k_batch(const Scan& scan, const Input<float, 3>& tables, std::size_t k,
                            const std::optional<Input<std::int64_t, 1>>& exclude_indptr,
-                           const OptionalRows& exclude_rows, const OptionalRows& allow, std::size_t threads) {
+                           const OptionalRows& exclude_rows, const OptionalRows& allow, std::size_t threads,
+                           const OptionalMask& mask, std::size_t mask_count) {
   require(k >= 1, "k must be at least 1");
   require(tables.shape(1) == scan.num_codebooks() && tables.shape(2) == scan.num_codewords(),
           "the score tables do not have the shape of the codes");
   require_finite_scores(tables.data(), tables.size(), scan.num_codebooks());
   const std::size_t num_queries = tables.shape(0);
-  const auto filters = checked_filters(num_queries, scan.num_items(), exclude_indptr, exclude_rows, allow);
+  const auto filters = checked_filters(num_queries, scan.num_items(), exclude_indptr, exclude_rows,
+                                       checked_filter(scan, std::nullopt, allow, mask, mask_count));
   const std::size_t width = std::min(k, scan.num_items());
   auto rows = new_array<std::int64_t, 2>({num_queries, width});
   auto scores = new_array<float, 2>({num_queries, width});
@@ -173,13 +184,13 @@ nb::tuple post_rank_rows(const Input<std::int64_t, 1>& rows, const Input<float, 
 // A query by its vector, in one call: score table, scan and, with candidates, post-ranking.
 nb::tuple search(const ScoreTableBuilder& builder, const Scan& scan, const Input<float, 1>& query, std::size_t k,
                  const OptionalRows& exclude, const OptionalRows& allow, std::size_t candidates,
-                 const std::optional<AnyVectors>& vectors) {
+                 const std::optional<AnyVectors>& vectors, const OptionalMask& mask, std::size_t mask_count) {
   require(k >= 1, "k must be at least 1");
   require(query.size() == builder.width(), "query and codebooks differ in width");
   require(builder.num_codebooks() == scan.num_codebooks() && builder.num_codewords() == scan.num_codewords(),
           "the codebooks do not have the shape of the codes");
   require(vectors.has_value() == (candidates > 0), "candidates and item vectors go together");
-  const RowFilter filter = checked_filter(scan, exclude, allow);
+  const RowFilter filter = checked_filter(scan, exclude, allow, mask, mask_count);
   std::optional<ItemVectors> items;
   if (vectors) {
     items = checked_vectors(*vectors, query);
@@ -225,11 +236,12 @@ void bind_search(nb::module_& module) {
 
   nb::class_<Scan>(module, "Scan")
       .def("top_k", &scan_top_k, nb::arg("table").noconvert(), "k"_a,
-           nb::arg("exclude").noconvert() = nb::none(), nb::arg("allow").noconvert() = nb::none())
+           nb::arg("exclude").noconvert() = nb::none(), nb::arg("allow").noconvert() = nb::none(),
+           nb::arg("mask").noconvert() = nb::none(), "mask_count"_a = 0)
       .def("top_k_batch", &scan_top_k_batch, nb::arg("tables").noconvert(), "k"_a,
            nb::arg("exclude_indptr").noconvert() = nb::none(),
            nb::arg("exclude_rows").noconvert() = nb::none(), nb::arg("allow").noconvert() = nb::none(),
-           "threads"_a = 1)
+           "threads"_a = 1, nb::arg("mask").noconvert() = nb::none(), "mask_count"_a = 0)
       .def("num_scored", &num_scored, nb::arg("table").noconvert(), "k"_a)
       .def("memory", &Scan::memory);
   nb::class_<PortableScan, Scan>(module, "PortableScan")
@@ -253,7 +265,8 @@ void bind_search(nb::module_& module) {
 
   module.def("search", &search, "builder"_a, "scan"_a, nb::arg("query").noconvert(), "k"_a,
              nb::arg("exclude").noconvert() = nb::none(), nb::arg("allow").noconvert() = nb::none(),
-             "candidates"_a = 0, nb::arg("vectors").noconvert() = nb::none());
+             "candidates"_a = 0, nb::arg("vectors").noconvert() = nb::none(), nb::arg("mask").noconvert() = nb::none(),
+             "mask_count"_a = 0);
   module.def("post_rank", &post_rank_rows, nb::arg("rows").noconvert(), nb::arg("query").noconvert(),
              nb::arg("vectors").noconvert(), "k"_a);
   module.def("instruction_set", [] { return name_of(best_instruction_set()); });

@@ -1,6 +1,7 @@
 #include "portable_scan.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "eight_queries.hpp"
 #include "parallel.hpp"
@@ -29,6 +30,15 @@ Ranking ranking_of(const TopK& top, std::size_t scored = 0) {
   return best;
 }
 
+// The rows of a mask as a list, less those that are not allowed.
+std::vector<std::int32_t> listed_rows(const RowFilter& filter, std::size_t num_items) {
+  if (!filter.allowed) return filter.mask.rows(num_items);
+  std::vector<std::int32_t> rows;
+  std::copy_if(filter.allowed->begin, filter.allowed->end, std::back_inserter(rows),
+               [&](std::int32_t row) { return filter.mask.contains(static_cast<std::size_t>(row)); });
+  return rows;
+}
+
 }  // namespace
 
 PortableScan::PortableScan(const std::uint8_t* codes, std::size_t num_items, std::size_t num_codebooks,
@@ -42,6 +52,10 @@ Ranking PortableScan::top_k(const float* table, std::size_t k, const RowFilter& 
 }
 
 TopK PortableScan::best_of(const float* table, std::size_t k, const RowFilter& filter) const {
+  if (filter.mask.words != nullptr) {
+    const std::vector<std::int32_t> rows = listed_rows(filter, num_items());
+    return best_of(table, k, RowFilter{filter.excluded, Rows{rows.data(), rows.data() + rows.size()}, {}});
+  }
   const PaddedTable padded(table, num_codebooks(), num_codewords());
   k = clamped(k);
   if (filter.allowed) {
@@ -74,8 +88,16 @@ std::size_t PortableScan::rank_in_sample(std::size_t k, const RowFilter& filter)
 }
 
 void PortableScan::top_k_batch(const float* tables, std::size_t num_queries, std::size_t k,
-                       const std::vector<RowFilter>& filters, std::size_t threads,
+                       const std::vector<RowFilter>& given, std::size_t threads,
                        const BatchResult& result) const {
+  std::vector<RowFilter> filters = given;
+  std::vector<std::int32_t> rows;
+  if (!filters.empty() && filters[0].mask.words != nullptr) {  // one mask for all
+    rows = listed_rows(filters[0], num_items());
+    for (RowFilter& filter : filters) {
+      filter = {filter.excluded, Rows{rows.data(), rows.data() + rows.size()}, {}};
+    }
+  }
   parallel_for((num_queries + kLanes - 1) / kLanes, threads, [&](std::size_t group) {
     const std::size_t first = group * kLanes;
     const std::size_t count = std::min(kLanes, num_queries - first);

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 namespace lightrec {
 
@@ -15,10 +16,31 @@ struct Rows {
   std::size_t size() const { return static_cast<std::size_t>(end - begin); }
 };
 
+// One bit a row, borrowed, not owned; no words stand for every row.
+struct RowMask {
+  const std::uint64_t* words = nullptr;
+  std::size_t count = 0;  // of rows whose bit is set
+
+  bool contains(std::size_t row) const { return words == nullptr || (words[row / 64] >> (row % 64) & 1U) != 0; }
+
+  // The rows whose bit is set, ascending.
+  std::vector<std::int32_t> rows(std::size_t num_rows) const {
+    std::vector<std::int32_t> found;
+    found.reserve(count);
+    for (std::size_t first = 0; first < num_rows; first += 64) {
+      for (std::uint64_t bits = words[first / 64]; bits != 0; bits &= bits - 1) {
+        found.push_back(static_cast<std::int32_t>(first + static_cast<std::size_t>(__builtin_ctzll(bits))));
+      }
+    }
+    return found;
+  }
+};
+
 // What the rows of one search are taken from.
 struct RowFilter {
   Rows excluded;                // never returned
   std::optional<Rows> allowed;  // where given, nothing else is returned
+  RowMask mask;                 // nor anything that it does not hold
 };
 
 // Answers whether rows, asked for in ascending order, are in a list. It walks through the list once, so a

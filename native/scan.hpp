@@ -28,8 +28,8 @@ class Scan {
   // The k best rows of one query; table: (num_codebooks, num_codewords), checked by the caller.
   virtual Ranking top_k(const float* table, std::size_t k, const RowFilter& filter, Order order) const = 0;
 
-  // The k best rows of each of many queries; `filters` holds one entry for each, and either all or none of
-  // them have a list of allowed rows. Results are those of top_k, whatever the threads.
+  // The k best rows of each of many queries; `filters` holds one entry for each, which may differ in the
+  // excluded rows only. Results are those of top_k, whatever the threads.
   virtual void top_k_batch(const float* tables, std::size_t num_queries, std::size_t k,
                            const std::vector<RowFilter>& filters, std::size_t threads,
                            const BatchResult& result) const;

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lightrec.errors import ArgumentError
-from lightrec.search.filters import BatchFilter, Filter
+from lightrec.search.filters import BatchFilter, Filter, RowMask
 
 
 def test_rows_are_sorted_and_made_unique():
@@ -47,3 +47,43 @@ def test_batch_filters_that_do_not_add_up(indptr):
 def test_one_list_for_each_query():
     with pytest.raises(ArgumentError, match="2 lists for 3 queries"):
         BatchFilter.of(10, 3, exclude=[[1], [2]])
+
+
+@pytest.mark.parametrize("num_rows", [0, 1, 63, 64, 65, 1000])
+def test_masks_keep_a_bit_for_each_row(num_rows: int):
+    rng = np.random.default_rng(num_rows)
+    permitted = rng.random(num_rows) < 0.4
+    mask = RowMask(permitted)
+    assert mask.num_rows == num_rows
+    assert len(mask.words) == -(-num_rows // 64)
+    for _ in range(20):
+        np.testing.assert_array_equal(mask.to_bool(), permitted)
+        assert mask.count == permitted.sum()
+        np.testing.assert_array_equal(mask.contains(np.arange(num_rows)), permitted)
+        rows = rng.integers(0, max(num_rows, 1), 30 if num_rows else 0)  # some twice
+        value = bool(rng.random() < 0.5)
+        mask.set(rows, value)
+        permitted[rows] = value
+
+
+@pytest.mark.parametrize("mask", [np.ones(3), np.ones((1, 3), np.bool_), np.ones(3, np.uint8)])
+def test_masks_are_made_of_bools(mask):
+    with pytest.raises(ArgumentError, match="bool"):
+        RowMask(mask)
+
+
+@pytest.mark.parametrize("rows", [[-1], [3], [0.5]])
+def test_masks_refuse_rows_that_are_none(rows):
+    mask = RowMask(np.ones(3, np.bool_))
+    with pytest.raises(ArgumentError, match="rows"):
+        mask.set(rows, False)
+    assert mask.count == 3
+
+
+def test_filters_refuse_masks_of_other_catalogues():
+    mask = RowMask(np.ones(3, np.bool_))
+    with pytest.raises(ArgumentError, match="for 3 rows, not 4 items"):
+        Filter.of(4, mask=mask)
+    with pytest.raises(ArgumentError, match="for 3 rows, not 4 items"):
+        Filter(mask=mask).check(4)
+    assert BatchFilter.of(3, 2, mask=mask).of_query(1).mask is mask

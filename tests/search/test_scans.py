@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.errors import ArgumentError
 from lightrec.native import KERNELS
-from lightrec.search.filters import BatchFilter, Filter
+from lightrec.search.filters import BatchFilter, Filter, RowMask
 from lightrec.search.reference_scan import ReferenceScan
 from lightrec.search.scan import BoundScan, PortableScan, make_scan
 from lightrec.search.top_k import TopK, TopKBatch
@@ -89,7 +89,8 @@ def by_definition(codes: np.ndarray, table: np.ndarray, k: int, rows: Filter) ->
 
     allowed = range(len(codes)) if rows.allow is None else rows.allow.tolist()
     excluded = set() if rows.exclude is None else set(rows.exclude.tolist())
-    kept = [row for row in allowed if row not in excluded]
+    permitted = range(len(codes)) if rows.mask is None else np.flatnonzero(rows.mask.to_bool())
+    kept = [row for row in allowed if row not in excluded and row in set(permitted)]
     return sorted(kept, key=lambda row: (-score(codes[row]), row))[:k]
 
 
@@ -114,7 +115,9 @@ def searches(draw):
 
     exclude = [some_rows() for _ in range(num_queries)] if draw(st.booleans()) else None
     allow = some_rows() if draw(st.booleans()) else None
-    rows = BatchFilter.of(num_items, num_queries, exclude=exclude, allow=allow)
+    permitted = np.isin(np.arange(num_items), some_rows())
+    mask = RowMask(permitted) if draw(st.booleans()) else None
+    rows = BatchFilter.of(num_items, num_queries, exclude=exclude, allow=allow, mask=mask)
     return codes, num_codewords, tables, k, rows
 
 
@@ -167,6 +170,9 @@ def test_large_catalogues(scan_class, num_codebooks, num_codewords, kind, order)
     scan, reference = scan_class(codes, num_codewords), ReferenceScan(codes, num_codewords)
     best = reference.top_k(tables[0], 700).rows
     seen = np.concatenate([best[:600], rng.choice(20_011, 300, replace=False)])
+    half, tenth = (RowMask(rng.random(20_011) < share) for share in (0.5, 0.1))
+    all_but_best = RowMask(~np.isin(np.arange(20_011), best))
+    many = rng.choice(20_011, 9_000, replace=False)
     for k in (1, 10, 100, 500):
         expected = reference.top_k_batch(tables, k)
         assert_same(scan.top_k(tables[0], k), expected.of(0))
@@ -178,8 +184,44 @@ def test_large_catalogues(scan_class, num_codebooks, num_codewords, kind, order)
             Filter.of(20_011, allow=seen),
             Filter.of(20_011, exclude=best[::2], allow=seen),
             Filter.of(20_011, allow=best[:3]),
+            Filter.of(20_011, allow=many, exclude=seen),
+            Filter.of(20_011, mask=half),
+            Filter.of(20_011, mask=tenth, exclude=seen),
+            Filter.of(20_011, mask=half, allow=many),
+            Filter.of(20_011, mask=all_but_best, allow=seen),
+            Filter.of(20_011, mask=all_but_best),
+            Filter.of(20_011, mask=RowMask(np.zeros(20_011, np.bool_))),
         ):
             assert_same(scan.top_k(tables[0], k, rows), reference.top_k(tables[0], k, rows))
+
+
+@pytest.mark.parametrize("scan_class", FAST_SCANS)
+def test_one_first_codeword_for_almost_all(scan_class):
+    """A run of more items than are scored at once, in cells that nearly all pass."""
+    rng = np.random.default_rng(2)
+    codes = rng.integers(0, 256, (150_001, 4), dtype=np.uint8)
+    codes[10:, 0] = 3
+    tables = make_tables(rng, "normal", (3, 4, 256))
+    tables[1, 0, 3] = -1  # the few others come first
+    tables[2] = 0.0  # nothing to prune by
+    scan, reference = scan_class(codes, 256), ReferenceScan(codes, 256)
+    for table in tables:
+        for k in (1, 100, 3_000):
+            assert_same(scan.top_k(table, k), reference.top_k(table, k))
+
+
+@pytest.mark.parametrize("scan_class", SCANS)
+def test_a_mask_may_change_between_searches(scan_class):
+    rng = np.random.default_rng(4)
+    codes = rng.integers(0, 16, (3_000, 4), dtype=np.uint8)
+    table = make_tables(rng, "normal", (4, 16))
+    scan, mask = scan_class(codes, 16), RowMask(np.ones(3_000, np.bool_))
+    all_rows = scan.top_k(table, 50)
+    mask.set(all_rows.rows[:20], False)
+    without = scan.top_k(table, 30, Filter.of(3_000, mask=mask))
+    assert without.rows.tolist() == all_rows.rows[20:].tolist()
+    mask.set(all_rows.rows[:20], True)
+    assert_same(scan.top_k(table, 50, Filter.of(3_000, mask=mask)), all_rows)
 
 
 @pytest.mark.parametrize("scan_class", FAST_SCANS)
@@ -267,6 +309,15 @@ def test_arguments_that_do_not_fit_are_refused(scan_class):
             unchecked = Filter(**{what: np.array(rows, np.int32)})
             with pytest.raises(ArgumentError, match=f"{what} rows"):
                 scan.top_k(table, 1, unchecked)
+    of_others = RowMask(np.ones(4, np.bool_))
+    with pytest.raises(ArgumentError, match="for 4 rows, not 3 items"):
+        scan.top_k(table, 1, Filter(mask=of_others))
+    with pytest.raises(ArgumentError, match="for 4 rows, not 3 items"):
+        scan.top_k_batch(
+            table[None],
+            1,
+            BatchFilter(np.zeros(2, np.int64), np.empty(0, np.int32), mask=of_others),
+        )
 
 
 @pytest.mark.parametrize("scan_class", SCANS)

@@ -10,7 +10,7 @@ from lightrec.errors import ArgumentError
 from lightrec.native import KERNELS
 from lightrec.search.filters import Filter
 from lightrec.search.post_ranking import post_rank
-from lightrec.search.scan import CompiledScan, Scan, make_scan
+from lightrec.search.scan import CompiledScan, Scan, make_scan, mask_arguments
 from lightrec.search.top_k import TopK, checked_k
 
 
@@ -69,6 +69,7 @@ class CodeSearch:
                 rows.allow,
                 candidates,
                 item_vectors,
+                **mask_arguments(rows, self.scan.num_items),
             )
             return TopK(*found)
         table = self._builder.build(query[np.newaxis])[0]

@@ -10,6 +10,72 @@ import numpy as np
 from lightrec.errors import ArgumentError
 
 
+class RowMask:
+    """One bit a row: which rows may be returned, for large parts of a catalogue.
+
+    It may change between searches, and while others search: what they find is right for the mask
+    before or after, row by row.
+
+    Args:
+        mask: (N,) bool.
+
+    Raises:
+        ArgumentError: `mask` is no (N,) array of bool.
+    """
+
+    def __init__(self, mask: np.ndarray) -> None:
+        if mask.ndim != 1 or mask.dtype != np.bool_:
+            raise ArgumentError(f"a mask must be (N,) bool, not {mask.shape} {mask.dtype}")
+        self.num_rows = len(mask)
+        padded = np.zeros(-(-len(mask) // 64) * 64, np.bool_)
+        padded[: len(mask)] = mask
+        self.words = np.packbits(padded, bitorder="little").view("<u8").astype(np.uint64)
+        self.count = int(np.count_nonzero(mask))
+
+    def set(self, rows: np.ndarray | Sequence[int], permitted: bool) -> None:
+        """Lets rows be returned from now on, or no longer.
+
+        Args:
+            rows: Row numbers in any order, repetitions allowed.
+            permitted: Whether they may be returned.
+
+        Raises:
+            ArgumentError: A row is not a whole number from 0 to num_rows - 1.
+        """
+        wanted = _normalised(rows, self.num_rows, "rows")
+        changed = wanted[self.contains(wanted) != permitted]
+        bits = np.uint64(1) << (changed % 64).astype(np.uint64)
+        change = np.bitwise_or if permitted else np.bitwise_xor  # what is cleared was set
+        change.at(self.words, changed // 64, bits)
+        self.count += len(changed) if permitted else -len(changed)
+
+    def contains(self, rows: np.ndarray) -> np.ndarray:
+        """Whether each of some rows may be returned.
+
+        Args:
+            rows: (n,) of any integer type.
+
+        Returns:
+            (n,) bool.
+        """
+        bits: np.ndarray = self.words[rows // 64] >> (rows % 64).astype(np.uint64)
+        return (bits & np.uint64(1)).astype(np.bool_)
+
+    def to_bool(self) -> np.ndarray:
+        """(N,) bool."""
+        little = self.words.astype("<u8").view(np.uint8)
+        return np.unpackbits(little, bitorder="little")[: self.num_rows].astype(np.bool_)
+
+    def check(self, num_items: int) -> None:
+        """Checks that it is for a catalogue of so many items.
+
+        Raises:
+            ArgumentError: It is for another number of rows.
+        """
+        if self.num_rows != num_items:
+            raise ArgumentError(f"the mask is for {self.num_rows} rows, not {num_items} items")
+
+
 @dataclass(frozen=True)
 class Filter:
     """Rows that one query may or may not return; build it with `Filter.of`.
@@ -17,10 +83,12 @@ class Filter:
     Attributes:
         exclude: (n,) int32, ascending without repetition: rows never returned.
         allow: (n,) int32 likewise: nothing else is returned. None allows every row.
+        mask: Nothing is returned that it does not permit. A list suits a few rows, a mask many.
     """
 
     exclude: np.ndarray | None = None
     allow: np.ndarray | None = None
+    mask: RowMask | None = None
 
     @classmethod
     def of(
@@ -29,6 +97,7 @@ class Filter:
         *,
         exclude: np.ndarray | Sequence[int] | None = None,
         allow: np.ndarray | Sequence[int] | None = None,
+        mask: RowMask | None = None,
     ) -> Filter:
         """A filter from row numbers in any order, repetitions allowed.
 
@@ -36,21 +105,29 @@ class Filter:
             num_items: Items of the catalogue.
             exclude: Rows never returned.
             allow: The only rows that may be returned.
+            mask: Nothing is returned that it does not permit.
 
         Raises:
-            ArgumentError: A row is not a whole number from 0 to num_items - 1.
+            ArgumentError: A row is not a whole number from 0 to num_items - 1, or the mask is for
+                another number of rows.
         """
+        if mask is not None:
+            mask.check(num_items)
         return cls(
             exclude=None if exclude is None else _normalised(exclude, num_items, "exclude"),
             allow=None if allow is None else _normalised(allow, num_items, "allow"),
+            mask=mask,
         )
 
     def check(self, num_items: int) -> None:
         """Checks a filter that was not built by `Filter.of`.
 
         Raises:
-            ArgumentError: Rows are not ascending int32 without repetition, or out of range.
+            ArgumentError: Rows are not ascending int32 without repetition, or out of range, or
+                the mask is for another number of rows.
         """
+        if self.mask is not None:
+            self.mask.check(num_items)
         for what, rows in (("exclude", self.exclude), ("allow", self.allow)):
             if rows is None or len(rows) == 0:
                 continue
@@ -72,11 +149,13 @@ class BatchFilter:
         exclude_indptr: (Q + 1,) int64; query q excludes `exclude_rows[indptr[q] : indptr[q + 1]]`.
         exclude_rows: int32, ascending without repetition within a query.
         allow: (n,) int32, ascending without repetition, or None: every row.
+        mask: Nothing is returned that it does not permit.
     """
 
     exclude_indptr: np.ndarray
     exclude_rows: np.ndarray
     allow: np.ndarray | None = None
+    mask: RowMask | None = None
 
     def __post_init__(self) -> None:
         indptr, num_rows = self.exclude_indptr, len(self.exclude_rows)
@@ -94,6 +173,7 @@ class BatchFilter:
         *,
         exclude: Sequence[np.ndarray] | None = None,
         allow: np.ndarray | Sequence[int] | None = None,
+        mask: RowMask | None = None,
     ) -> BatchFilter:
         """Filters from row numbers in any order, repetitions allowed.
 
@@ -102,6 +182,7 @@ class BatchFilter:
             num_queries: Q.
             exclude: For each query the rows it must not return.
             allow: The only rows that any query may return.
+            mask: Nothing is returned that it does not permit.
 
         Raises:
             ArgumentError: A row is out of range, or `exclude` does not hold Q arrays.
@@ -116,6 +197,7 @@ class BatchFilter:
             exclude_indptr=indptr,
             exclude_rows=np.concatenate(lists) if lists else np.empty(0, np.int32),
             allow=None if allow is None else _normalised(allow, num_items, "allow"),
+            mask=mask,
         )
 
     @property
@@ -126,7 +208,7 @@ class BatchFilter:
     def of_query(self, query: int) -> Filter:
         """The filter of one query."""
         begin, end = self.exclude_indptr[query : query + 2]
-        return Filter(exclude=self.exclude_rows[begin:end], allow=self.allow)
+        return Filter(exclude=self.exclude_rows[begin:end], allow=self.allow, mask=self.mask)
 
 
 def _normalised(rows: np.ndarray | Sequence[int], num_items: int, what: str) -> np.ndarray:

@@ -47,6 +47,8 @@ class ReferenceScan:
             kept[rows.allow] = True
         if rows.exclude is not None:
             kept[rows.exclude] = False
+        if rows.mask is not None:
+            kept &= rows.mask.to_bool()
         candidates = np.flatnonzero(kept)
         return best_first(candidates, scores[candidates], k)
 

@@ -90,7 +90,8 @@ class CompiledScan:
         table = np.ascontiguousarray(table)
         if rows is None:
             return TopK(*self.kernel.top_k(table, checked_k(k)))
-        return TopK(*self.kernel.top_k(table, checked_k(k), rows.exclude, rows.allow))
+        mask = mask_arguments(rows, self._num_items)
+        return TopK(*self.kernel.top_k(table, checked_k(k), rows.exclude, rows.allow, **mask))
 
     def top_k_batch(
         self, tables: np.ndarray, k: int, rows: BatchFilter | None = None, *, threads: int = 0
@@ -107,8 +108,17 @@ class CompiledScan:
             None if rows is None else rows.exclude_rows,
             None if rows is None else rows.allow,
             threads or available_cores(),
+            **mask_arguments(rows, self._num_items),
         )
         return TopKBatch(*found)
+
+
+def mask_arguments(rows: Filter | BatchFilter | None, num_items: int) -> dict[str, Any]:
+    """A filter's mask as the kernels take it."""
+    if rows is None or rows.mask is None:
+        return {}
+    rows.mask.check(num_items)
+    return {"mask": rows.mask.words, "mask_count": rows.mask.count}
 
 
 class PortableScan(CompiledScan):

@@ -1,0 +1,133 @@
+// The part of a BoundScan that goes from cell to cell.
+#include <algorithm>
+
+#include "bound_query.hpp"
+#include "instruction_sets.hpp"
+
+namespace lightrec {
+namespace {
+
+constexpr std::size_t kWords = Deficits::kWords;
+constexpr std::size_t kFirstItems = 1024;  // before the bar is looked at again; then twice as many
+constexpr std::size_t kMostItems = 65536;
+constexpr std::size_t kMostRuns = 4096;
+
+// The least deficit of each group of 2^shift neighbouring codewords; 255 past the last group.
+LIGHTREC_MULTIVERSIONED
+void bounds_of_groups(const std::uint8_t* deficits, unsigned shift, std::uint8_t* bounds) {
+  const std::size_t size = std::size_t{1} << shift;
+  std::fill_n(bounds, kWords, std::uint8_t{255});
+  for (std::size_t group = 0; group < kWords >> shift; ++group) {
+    std::uint8_t least = 255;
+    const std::uint8_t* first = deficits + (group << shift);
+    for (std::size_t j = 0; j < size; ++j) least = first[j] < least ? first[j] : least;
+    bounds[group] = least;
+  }
+}
+
+// Codewords by their deficits, least first.
+void sort_words(const std::uint8_t* deficits, std::uint8_t* order) {
+  std::uint16_t starts[kWords + 1] = {};
+  for (std::size_t word = 0; word < kWords; ++word) ++starts[deficits[word] + 1];
+  for (std::size_t i = 0; i < kWords; ++i) starts[i + 1] = static_cast<std::uint16_t>(starts[i + 1] + starts[i]);
+  for (std::size_t word = 0; word < kWords; ++word) {
+    order[starts[deficits[word]]++] = static_cast<std::uint8_t>(word);
+  }
+}
+
+}  // namespace
+
+// Collects runs of neighbouring cells until there are enough to be worth a look at the bar.
+class BoundScan::CellWalk {
+ public:
+  CellWalk(const BoundScan& scan, Query& query)
+      : query_(query),
+        cells_(*scan.cells_),
+        runs_filter_(scan.runs_),
+        shift_(scan.shift_),
+        num_groups_(kWords >> shift_),
+        groups_in_run_(std::max<std::size_t>(runs_filter_.words_in_run >> shift_, 1)),
+        within_(scan.filter_.within) {}
+
+  void walk() {
+    std::uint8_t order[kWords];
+    sort_words(query_.deficits.of(0), order);
+    measure_groups();
+    query_.scratch.runs.clear();
+    for (const std::uint8_t word : order) {
+      visit(word);
+      if (items_ >= target_ || query_.scratch.runs.size() >= kMostRuns) score_runs();
+    }
+    score_runs();
+  }
+
+ private:
+  void measure_groups() { bounds_of_groups(query_.deficits.of(1), shift_, bounds_); }
+
+  // What the other books' deficits may add up to beside this first codeword; negative where it is too far off.
+  int left_beside(std::uint8_t word) const { return query_.limit - query_.deficits.of(0)[word]; }
+
+  // The cells of a first codeword that pass, as runs of neighbours.
+  void visit(std::uint8_t word) {
+    const int left = left_beside(word);
+    if (left < 0) return;
+    for (std::size_t base = 0; base < num_groups_; base += 64) {
+      std::uint64_t passing = within_(bounds_ + base, left);
+      if (num_groups_ < 64) passing &= (std::uint64_t{1} << num_groups_) - 1;
+      while (passing != 0) {
+        const auto begin = static_cast<std::size_t>(__builtin_ctzll(passing));
+        const std::uint64_t gaps = ~(passing >> begin);
+        std::size_t length = gaps == 0 ? 64 - begin : static_cast<std::size_t>(__builtin_ctzll(gaps));
+        length = std::min(length, groups_in_run_ - (base + begin) % groups_in_run_);
+        const std::size_t past = begin + length;
+        passing = past >= 64 ? 0 : passing & (~std::uint64_t{0} << past);
+        add_run(cells_.start(word, (base + begin) << shift_), cells_.start(word, (base + past) << shift_), word);
+      }
+    }
+  }
+
+  // In pieces where it is long, so that memory stays small and the bar is looked at in between.
+  void add_run(std::uint32_t from, std::uint32_t to, std::uint8_t word) {
+    while (from < to) {
+      const int left = left_beside(word);  // anew, because the bar may have risen
+      if (left < 0) return;
+      const auto end = static_cast<std::uint32_t>(std::min<std::size_t>(to, from + kMostItems));
+      query_.scratch.runs.push_back({from, end, word, static_cast<std::uint32_t>(left)});
+      items_ += end - from;
+      from = end;
+      if (items_ >= kMostItems) score_runs();
+    }
+  }
+
+  void score_runs() {
+    std::vector<Run>& runs = query_.scratch.runs;
+    std::vector<Hit>& hits = query_.scratch.hits;
+    const std::size_t most = items_ / 32 + 2 * runs.size() + 1;
+    if (hits.size() < most) hits.resize(2 * most);
+    const Planes planes = cells_.planes();
+    const std::size_t count = runs_filter_.filter(query_.deficits, planes, runs.data(), runs.size(), hits.data());
+    const float step = query_.deficits.step();
+    const float* t = query_.entries;
+    query_.score_hits(count, [&](std::uint32_t place, std::uint32_t word) {
+      const float first_two = t[word] + t[kWords + planes.of_book[0][place]];
+      return (first_two + t[2 * kWords + planes.of_book[1][place]]) + t[3 * kWords + planes.of_book[2][place]];
+    });
+    if (query_.deficits.step() != step) measure_groups();
+    runs.clear();
+    items_ = 0;
+    target_ = std::min(2 * target_, kMostItems);
+  }
+
+  Query& query_;
+  const CellOrder& cells_;
+  const RunFilter& runs_filter_;
+  unsigned shift_;
+  std::size_t num_groups_, groups_in_run_;
+  std::uint64_t (*within_)(const std::uint8_t*, int);
+  alignas(64) std::uint8_t bounds_[kWords];
+  std::size_t items_ = 0, target_ = kFirstItems;
+};
+
+void BoundScan::scan_cells(Query& query) const { CellWalk(*this, query).walk(); }
+
+}  // namespace lightrec
