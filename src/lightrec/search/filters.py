@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 
@@ -31,6 +32,18 @@ class RowMask:
         padded[: len(mask)] = mask
         self.words = np.packbits(padded, bitorder="little").view("<u8").astype(np.uint64)
         self.count = int(np.count_nonzero(mask))
+        self._changing = Lock()
+
+    @classmethod
+    def of_rows(cls, num_rows: int, rows: np.ndarray) -> RowMask:
+        """The mask that permits these rows, integers from 0 to num_rows - 1, and no others."""
+        mask = np.zeros(num_rows, np.bool_)
+        mask[rows] = True
+        return cls(mask)
+
+    def both(self, other: RowMask) -> RowMask:
+        """A new mask of what this one and another, of as many rows, permit."""
+        return RowMask(self.to_bool() & other.to_bool())
 
     def set(self, rows: np.ndarray | Sequence[int], permitted: bool) -> None:
         """Lets rows be returned from now on, or no longer.
@@ -43,11 +56,11 @@ class RowMask:
             ArgumentError: A row is not a whole number from 0 to num_rows - 1.
         """
         wanted = _normalised(rows, self.num_rows, "rows")
-        changed = wanted[self.contains(wanted) != permitted]
-        bits = np.uint64(1) << (changed % 64).astype(np.uint64)
-        change = np.bitwise_or if permitted else np.bitwise_xor  # what is cleared was set
-        change.at(self.words, changed // 64, bits)
-        self.count += len(changed) if permitted else -len(changed)
+        with self._changing:
+            changed = wanted[self.contains(wanted) != permitted]
+            bits = np.uint64(1) << (changed % 64).astype(np.uint64)
+            np.bitwise_xor.at(self.words, changed // 64, bits)
+            self.count += len(changed) if permitted else -len(changed)
 
     def contains(self, rows: np.ndarray) -> np.ndarray:
         """Whether each of some rows may be returned.

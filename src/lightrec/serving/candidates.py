@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 
 from lightrec.artifact.contents import Model
-from lightrec.search.filters import BatchFilter, Filter
+from lightrec.search.filters import BatchFilter, Filter, RowMask
 from lightrec.serving.arguments import id_list, known_rows
 from lightrec.serving.item_conditions import matching_rows
+
+FEW = 256
+"""A list of fewer than this part of the items is searched as a list, a longer one as a mask."""
 
 
 def _no_rows() -> np.ndarray:
@@ -26,14 +29,16 @@ class Candidates:
         allow: (n,) int32 item rows, ascending without repetition; None for all.
         deny: int32 item rows likewise; empty where `allow` is given, which they are then taken out
             of.
+        mask: Nothing is returned that it does not permit; None for no such thing.
     """
 
     allow: np.ndarray | None = None
     deny: np.ndarray = field(default_factory=_no_rows)
+    mask: RowMask | None = None
 
     def without(self, seen: np.ndarray) -> Filter:
         """The filter of one query that must not return `seen` rows, int32, ascending."""
-        return Filter(exclude=self._excluded(seen), allow=self.allow)
+        return Filter(exclude=self._excluded(seen), allow=self.allow, mask=self.mask)
 
     def without_each(self, seen: Sequence[np.ndarray]) -> BatchFilter:
         """The filter of many queries, each of which has rows of its own that it must not return."""
@@ -42,6 +47,7 @@ class Candidates:
             exclude_indptr=np.cumsum([0, *map(len, lists)], dtype=np.int64),
             exclude_rows=np.concatenate([_no_rows(), *lists]),
             allow=self.allow,
+            mask=self.mask,
         )
 
     def _excluded(self, seen: np.ndarray) -> np.ndarray:
@@ -51,9 +57,20 @@ class Candidates:
 
 
 def read_candidates(
-    model: Model, allow: object, deny: object, where: Mapping[str, Any] | None
+    model: Model,
+    allow: object,
+    deny: object,
+    where: Mapping[str, Any] | None,
+    available: RowMask | None = None,
 ) -> Candidates:
     """Reads the filters of a request; see `Recommender.recommend`.
+
+    Args:
+        model: Knows the items.
+        allow: Item ids, or None.
+        deny: Item ids, or None.
+        where: Conditions on the item columns, or None.
+        available: The items that any request may return; None for all.
 
     Raises:
         UnknownIdError: `allow` or `deny` holds an unknown item.
@@ -61,12 +78,17 @@ def read_candidates(
     """
     denied = _no_rows() if deny is None else _rows(model, deny, "deny")
     allowed = None if allow is None else _rows(model, allow, "allow")
+    mask = available
     if where:
         matching = matching_rows(model.item_columns, where)
-        allowed = matching if allowed is None else np.intersect1d(allowed, matching)
+        if allowed is None and len(matching) > model.num_items // FEW:
+            matched = RowMask.of_rows(model.num_items, matching)
+            mask = matched if available is None else matched.both(available)
+        else:
+            allowed = matching if allowed is None else np.intersect1d(allowed, matching)
     if allowed is None:
-        return Candidates(deny=denied)
-    return Candidates(allow=np.setdiff1d(allowed, denied, assume_unique=True))
+        return Candidates(deny=denied, mask=mask)
+    return Candidates(allow=np.setdiff1d(allowed, denied, assume_unique=True), mask=mask)
 
 
 def _rows(model: Model, ids: object, argument: str) -> np.ndarray:

@@ -29,6 +29,8 @@ class PopularityRanking:
             kept[rows.allow] = True
         if rows.exclude is not None:
             kept[rows.exclude] = False
+        if rows.mask is not None:
+            kept &= rows.mask.to_bool()
         best = self._order[kept[self._order]][:k]
         return TopK(best, self.scores[best])
 

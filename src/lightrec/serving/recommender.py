@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from lightrec.artifact.contents import Model
 from lightrec.progress import track
+from lightrec.search.filters import RowMask
 from lightrec.search.scan import Scan
 from lightrec.serving.arguments import Ids, id_list, known_rows, whole_number
 from lightrec.serving.candidates import read_candidates
@@ -36,6 +38,8 @@ class Recommender:
     def __init__(self, model: Model, *, scan: Scan | None = None, threads: int = 0) -> None:
         self.model = model
         self._ranking = Ranking(model, scan, whole_number(threads, "threads", at_least=0))
+        self._changing = Lock()
+        self._available: RowMask | None = None  # every item, until one is set unavailable
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Recommender:
@@ -172,6 +176,25 @@ class Recommender:
             queries, known_rows(self.model.item_ids, id_list(items, "items"), "item")
         )
 
+    def set_available(self, items: Ids, available: bool) -> None:
+        """Takes items out of all answers from now on, or back in: sold out, withdrawn, embargoed.
+
+        Takes a moment whatever the catalogue's size, also while other threads ask. It concerns this
+        object only; the model keeps the items, and `score` still scores them.
+
+        Args:
+            items: An item id or a list of them.
+            available: Whether they may be returned.
+
+        Raises:
+            UnknownIdError: An item id is unknown.
+        """
+        rows = known_rows(self.model.item_ids, id_list(items, "items"), "item")
+        with self._changing:
+            if self._available is None:
+                self._available = RowMask(np.ones(self.model.num_items, np.bool_))
+        self._available.set(rows, available)
+
     def similar_items(
         self,
         item_id: str | int,
@@ -200,7 +223,7 @@ class Recommender:
         (row,) = known_rows(self.model.item_ids, [item_id], "item").tolist()
         k = whole_number(k, "k", at_least=1)
         itself = np.array([row], np.int32)
-        rows = read_candidates(self.model, allow, deny, where).without(itself)
+        rows = read_candidates(self.model, allow, deny, where, self._available).without(itself)
         best = self._similar.top_k(row, k, rows)
         item_ids = self.model.item_ids.series
         return Recommendations(
@@ -226,7 +249,7 @@ class Recommender:
     ) -> Wish:
         return Wish(
             k=whole_number(k, "k", at_least=1),
-            candidates=read_candidates(self.model, allow, deny, where),
+            candidates=read_candidates(self.model, allow, deny, where, self._available),
             exclude_seen=exclude_seen,
             post_ranking=whole_number(post_ranking, "post_ranking", at_least=0),
         )

@@ -55,6 +55,8 @@ class SimilarItems:
         for start in range(0, num_candidates, _ITEMS_AT_ONCE):
             stop = min(start + _ITEMS_AT_ONCE, num_candidates)
             block = np.arange(start, stop) if rows.allow is None else rows.allow[start:stop]
+            if rows.mask is not None:
+                block = block[rows.mask.contains(block)]
             yield np.setdiff1d(block, excluded, assume_unique=True).astype(np.int64)
 
     def _cosines(self, table: np.ndarray, rows: np.ndarray) -> np.ndarray:

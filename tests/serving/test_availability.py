@@ -1,0 +1,63 @@
+"""Items taken out of all answers, and back in, without touching the model."""
+
+import numpy as np
+import pytest
+
+from lightrec.errors import UnknownIdError
+from lightrec.serving import Recommender
+
+
+def found(answers) -> list:
+    return answers.item_ids.to_list()
+
+
+@pytest.mark.parametrize("form", ["identity", "table"])
+def test_unavailable_items_leave_every_kind_of_answer(make_model, form: str) -> None:
+    model = make_model(form)
+    rec, ids = Recommender(model), model.item_ids.series.to_list()
+    user = model.user_ids.series[0]
+    plain = found(rec.recommend(users=user, k=60, exclude_seen=False))
+    gone = [*plain[:7], ids[40]]
+    rec.set_available(gone, False)
+    left = [item for item in plain if item not in gone]
+    assert found(rec.recommend(users=user, k=60, exclude_seen=False)) == left
+    assert found(rec.recommend(users=[user, user], k=60, exclude_seen=False)) == left * 2
+    assert found(rec.recommend(users=user, k=9, exclude_seen=False, allow=plain[:9])) == [
+        item for item in plain[:9] if item not in gone
+    ]
+    denied = rec.recommend(users=user, k=60, exclude_seen=False, deny=left[0])
+    assert found(denied) == left[1:]
+    poetry = [item for item in left if ids.index(item) % 3 == 1]
+    assert found(
+        rec.recommend(users=user, k=60, exclude_seen=False, where={"genre": "poetry"})
+    ) == (poetry)
+    popular = rec.recommend(histories=[[]], k=60)
+    assert sorted(found(popular)) == sorted(left)
+    similar = rec.similar_items(left[0], k=60)
+    assert sorted(found(similar)) == sorted(left[1:])
+
+    rec.set_available(gone, True)
+    assert found(rec.recommend(users=user, k=60, exclude_seen=False)) == plain
+
+
+def test_it_concerns_this_recommender_only(make_model) -> None:
+    model = make_model()
+    first, second = Recommender(model), Recommender(model)
+    best = found(first.recommend(users=model.user_ids.series[0], k=1))
+    first.set_available(best[0], False)
+    assert found(first.recommend(users=model.user_ids.series[0], k=1)) != best
+    assert found(second.recommend(users=model.user_ids.series[0], k=1)) == best
+
+
+def test_post_ranking_recalls_available_items_only(make_model) -> None:
+    model = make_model()
+    rec, user = Recommender(model), np.ones(6, np.float32)
+    plain = found(rec.recommend(vectors=user, k=5, post_ranking=60))
+    rec.set_available(plain[:3], False)
+    assert found(rec.recommend(vectors=user, k=2, post_ranking=57)) == plain[3:]
+
+
+def test_unknown_items_are_named(make_model) -> None:
+    rec = Recommender(make_model())
+    with pytest.raises(UnknownIdError, match="nothing like it"):
+        rec.set_available(["nothing like it"], False)
