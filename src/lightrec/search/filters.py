@@ -213,6 +213,17 @@ class BatchFilter:
             mask=mask,
         )
 
+    def check(self, num_items: int) -> None:
+        """Checks that the filters are for a catalogue of so many items.
+
+        Raises:
+            ArgumentError: As for `Filter.check`; the order within the excluded rows is not checked.
+        """
+        Filter(allow=self.allow, mask=self.mask).check(num_items)
+        rows = self.exclude_rows
+        if len(rows) and not 0 <= rows.min() <= rows.max() < num_items:
+            raise ArgumentError(f"exclude rows must lie in 0..{num_items - 1}")
+
     @property
     def num_queries(self) -> int:
         """Q."""

@@ -193,11 +193,27 @@ class BoundScan(CompiledScan):
         return KERNELS is not None and KERNELS.instruction_set() != "portable"
 
 
+class ScanMaker:
+    """Makes scans of codes that share their codebooks: the fastest that can run here.
+
+    Args:
+        codebooks: (B, W, D) float32.
+    """
+
+    def __init__(self, codebooks: np.ndarray) -> None:
+        self._num_codewords = codebooks.shape[1]
+        bounded = codebooks.shape[0] == 4 and BoundScan.available()
+        self._labels = neighbourly_labels(codebooks) if bounded else None
+
+    def __call__(self, codes: np.ndarray) -> Scan:
+        """A scan of (N, B) uint8 codes."""
+        if KERNELS is None:
+            return ReferenceScan(codes, self._num_codewords)
+        if self._labels is not None:
+            return BoundScan(codes, self._num_codewords, self._labels)
+        return PortableScan(codes, self._num_codewords)
+
+
 def make_scan(item_codes: ItemCodes) -> Scan:
     """The fastest scan that can run here: compiled, or numpy where there are no kernels."""
-    if KERNELS is None:
-        return ReferenceScan(item_codes.codes, item_codes.num_codewords)
-    if item_codes.codes.shape[1] == 4 and BoundScan.available():
-        labels = neighbourly_labels(item_codes.codebooks)
-        return BoundScan(item_codes.codes, item_codes.num_codewords, labels)
-    return PortableScan(item_codes.codes, item_codes.num_codewords)
+    return ScanMaker(item_codes.codebooks)(item_codes.codes)
