@@ -48,6 +48,9 @@ struct Scratch {
   KBest best;
 };
 
+// The calling thread's.
+Scratch& scratch();
+
 // Sets the bits of rows for as long as it lives.
 class MarkedRows {
  public:

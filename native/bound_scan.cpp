@@ -19,11 +19,6 @@ constexpr std::size_t kItemsPerCell = 128;
 constexpr std::size_t kItemsInShortRun = 200;  // on average
 constexpr int kCoarse = 200;  // a bar that leaves fewer steps than this is worth new deficits
 
-Scratch& scratch() {
-  thread_local Scratch mine;
-  return mine;
-}
-
 // The score of an item of packed codes.
 LIGHTREC_INLINE float score_of(const float* entries, const std::uint8_t* code) {
   return ((entries[code[0]] + entries[kWords + code[kBlock]]) + entries[2 * kWords + code[2 * kBlock]]) +
@@ -56,6 +51,11 @@ bool are_few(std::size_t count, std::size_t k, std::size_t num_items) {
 }
 
 }  // namespace
+
+Scratch& scratch() {
+  thread_local Scratch mine;
+  return mine;
+}
 
 BoundScan::BoundScan(const std::uint8_t* codes, std::size_t num_items, std::size_t num_codewords,
                      const Labels& labels, InstructionSet set, Layout layout)
@@ -104,7 +104,7 @@ Ranking BoundScan::top_k(const float* table, std::size_t k, const RowFilter& fil
     query.deficits.quantise(bar);
     query.limit = Deficits::kLimit;
     if (cells_) {
-      scan_cells(query);
+      scan_cells(query, nullptr, 0);
     } else {
       scan_blocks(query);
     }

@@ -34,6 +34,11 @@ class BoundScan final : public Scan {
 
   Ranking top_k(const float* table, std::size_t k, const RowFilter& filter, Order order) const override;
   std::size_t memory() const override;
+  Layout layout() const { return cells_ ? Layout::kCells : Layout::kFlat; }
+
+  // The k best rows among those whose first codeword is one of the `nprobe` with the largest entries in the
+  // table (of equal entries the first): the inverted file of the paper, section 3.1. For kCells only.
+  Ranking probe(const float* table, std::size_t k, std::size_t nprobe, const RowFilter& filter) const;
 
  private:
   struct Query;
@@ -42,7 +47,7 @@ class BoundScan final : public Scan {
   Ranking score_listed(const float* table, std::size_t k, Rows rows, const RowFilter& filter, Order order) const;
   float starting_bar(Query& query, std::size_t k) const;
   void scan_blocks(Query& query) const;
-  void scan_cells(Query& query) const;
+  void scan_cells(Query& query, const std::uint8_t* words, std::size_t count) const;
   void score_blocks(Query& query, const PackedCodes& codes, std::size_t begin, std::size_t end) const;
 
   const std::uint8_t* codes_;

@@ -1,5 +1,6 @@
 // The part of a BoundScan that goes from cell to cell.
 #include <algorithm>
+#include <numeric>
 
 #include "bound_query.hpp"
 #include "instruction_sets.hpp"
@@ -49,13 +50,12 @@ class BoundScan::CellWalk {
         groups_in_run_(std::max<std::size_t>(runs_filter_.words_in_run >> shift_, 1)),
         within_(scan.filter_.within) {}
 
-  void walk() {
-    std::uint8_t order[kWords];
-    sort_words(query_.deficits.of(0), order);
+  // Visits first codewords in the order given, which should be that of their promise.
+  void walk(const std::uint8_t* words, std::size_t count) {
     measure_groups();
     query_.scratch.runs.clear();
-    for (const std::uint8_t word : order) {
-      visit(word);
+    for (std::size_t i = 0; i < count; ++i) {
+      visit(words[i]);
       if (items_ >= target_ || query_.scratch.runs.size() >= kMostRuns) score_runs();
     }
     score_runs();
@@ -128,6 +128,34 @@ class BoundScan::CellWalk {
   std::size_t items_ = 0, target_ = kFirstItems;
 };
 
-void BoundScan::scan_cells(Query& query) const { CellWalk(*this, query).walk(); }
+void BoundScan::scan_cells(Query& query, const std::uint8_t* words, std::size_t count) const {
+  if (words != nullptr) return CellWalk(*this, query).walk(words, count);
+  std::uint8_t order[kWords];
+  sort_words(query.deficits.of(0), order);
+  CellWalk(*this, query).walk(order, kWords);
+}
+
+Ranking BoundScan::probe(const float* table, std::size_t k, std::size_t nprobe, const RowFilter& filter) const {
+  k = clamped(k);
+  const std::size_t count = std::min(nprobe, num_codewords());
+  std::vector<std::uint16_t> words(num_codewords());
+  std::iota(words.begin(), words.end(), std::uint16_t{0});
+  std::partial_sort(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(count), words.end(),
+                    [&](std::uint16_t a, std::uint16_t b) {
+                      return table[a] > table[b] || (table[a] == table[b] && a < b);
+                    });
+  std::uint8_t labels[kWords];
+  for (std::size_t i = 0; i < count; ++i) labels[i] = labels_[0][words[i]];
+
+  const LabelledTable labelled(table, num_codewords(), labels_);
+  const PermittedRows permitted(scratch(), num_items(), filter);
+  Query query(labelled, scratch(), permitted);
+  query.best.start(k, kNoBar, cells_->rows());
+  query.deficits.quantise(kNoBar);
+  scan_cells(query, labels, count);
+  Ranking found = query.best.finish(Order::kBestFirst);
+  found.scored = query.scored;
+  return found;
+}
 
 }  // namespace lightrec

@@ -100,17 +100,22 @@ RowFilter checked_filter(const Scan& scan, const OptionalRows& exclude, const Op
   }
   if (mask) {
     require(mask->size() == (scan.num_items() + 63) / 64, "the mask must have one bit for each item");
-    filter.mask = {mask->data(), mask_count};
+    filter.mask.words = mask->data();
+    filter.mask.count = mask_count;
   }
   return filter;
+}
+
+void require_table_of(const Scan& scan, const Input<float, 2>& table) {
+  require(table.shape(0) == scan.num_codebooks() && table.shape(1) == scan.num_codewords(),
+          "the score table does not have the shape of the codes");
+  require_finite_scores(table.data(), table.size(), scan.num_codebooks());
 }
 
 nb::tuple scan_top_k(const Scan& scan, const Input<float, 2>& table, std::size_t k, const OptionalRows& exclude,
                      const OptionalRows& allow, const OptionalMask& mask, std::size_t mask_count) {
   require(k >= 1, "k must be at least 1");
-  require(table.shape(0) == scan.num_codebooks() && table.shape(1) == scan.num_codewords(),
-          "the score table does not have the shape of the codes");
-  require_finite_scores(table.data(), table.size(), scan.num_codebooks());
+  require_table_of(scan, table);
   const RowFilter filter = checked_filter(scan, exclude, allow, mask, mask_count);
   Ranking best;
   {
@@ -120,11 +125,25 @@ nb::tuple scan_top_k(const Scan& scan, const Input<float, 2>& table, std::size_t
   return arrays_of(best);
 }
 
+nb::tuple scan_probe(const BoundScan& scan, const Input<float, 2>& table, std::size_t k, std::size_t nprobe,
+                     const OptionalRows& exclude, const OptionalRows& allow, const OptionalMask& mask,
+                     std::size_t mask_count) {
+  require(k >= 1, "k must be at least 1");
+  require(nprobe >= 1, "nprobe must be at least 1");
+  require(scan.layout() == Layout::kCells, "only a scan in cells can be probed");
+  require_table_of(scan, table);
+  const RowFilter filter = checked_filter(scan, exclude, allow, mask, mask_count);
+  Ranking best;
+  {
+    const nb::gil_scoped_release released;
+    best = scan.probe(table.data(), k, nprobe, filter);
+  }
+  return arrays_of(best);
+}
+
 std::size_t num_scored(const Scan& scan, const Input<float, 2>& table, std::size_t k) {
   require(k >= 1, "k must be at least 1");
-  require(table.shape(0) == scan.num_codebooks() && table.shape(1) == scan.num_codewords(),
-          "the score table does not have the shape of the codes");
-  require_finite_scores(table.data(), table.size(), scan.num_codebooks());
+  require_table_of(scan, table);
   const nb::gil_scoped_release released;
   return scan.top_k(table.data(), k, RowFilter{}, Order::kAny).scored;
 }
@@ -248,7 +267,10 @@ void bind_search(nb::module_& module) {
       .def("__init__", &init_portable_scan, nb::arg("codes").noconvert(), "num_codewords"_a);
   nb::class_<BoundScan, Scan>(module, "BoundScan")
       .def("__init__", &init_bound_scan, nb::arg("codes").noconvert(), "num_codewords"_a,
-           nb::arg("labels").noconvert(), "instruction_set"_a, "cells"_a, nb::keep_alive<1, 2>());  // borrows codes
+           nb::arg("labels").noconvert(), "instruction_set"_a, "cells"_a, nb::keep_alive<1, 2>())  // borrows codes
+      .def("probe", &scan_probe, nb::arg("table").noconvert(), "k"_a, "nprobe"_a,
+           nb::arg("exclude").noconvert() = nb::none(), nb::arg("allow").noconvert() = nb::none(),
+           nb::arg("mask").noconvert() = nb::none(), "mask_count"_a = 0);
 
   nb::class_<FloatScan>(module, "FloatScan")
       .def(

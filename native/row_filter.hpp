@@ -16,24 +16,27 @@ struct Rows {
   std::size_t size() const { return static_cast<std::size_t>(end - begin); }
 };
 
-// One bit a row, borrowed, not owned; no words stand for every row.
+// One bit a row, borrowed, not owned; no words stand for every row. Others may set bits meanwhile.
 struct RowMask {
   const std::uint64_t* words = nullptr;
   std::size_t count = 0;  // of rows whose bit is set
 
-  bool contains(std::size_t row) const { return words == nullptr || (words[row / 64] >> (row % 64) & 1U) != 0; }
+  bool contains(std::size_t row) const { return words == nullptr || (word(row / 64) >> (row % 64) & 1U) != 0; }
 
   // The rows whose bit is set, ascending.
   std::vector<std::int32_t> rows(std::size_t num_rows) const {
     std::vector<std::int32_t> found;
     found.reserve(count);
     for (std::size_t first = 0; first < num_rows; first += 64) {
-      for (std::uint64_t bits = words[first / 64]; bits != 0; bits &= bits - 1) {
+      for (std::uint64_t bits = word(first / 64); bits != 0; bits &= bits - 1) {
         found.push_back(static_cast<std::int32_t>(first + static_cast<std::size_t>(__builtin_ctzll(bits))));
       }
     }
     return found;
   }
+
+ private:
+  std::uint64_t word(std::size_t place) const { return __atomic_load_n(words + place, __ATOMIC_RELAXED); }
 };
 
 // What the rows of one search are taken from.

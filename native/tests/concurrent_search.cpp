@@ -1,0 +1,218 @@
+// Several threads search the same scans at once and find what one thread finds. Built with
+// LIGHTREC_SANITIZE=thread (`make sanitize`), so that ThreadSanitizer watches them; 0 when all is well.
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <limits>
+#include <memory>
+#include <numeric>
+#include <optional>
+#include <random>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "bound_scan.hpp"
+#include "instruction_sets.hpp"
+#include "portable_scan.hpp"
+#include "scan.hpp"
+
+namespace lightrec {
+namespace {
+
+constexpr std::size_t kThreads = 4;         // that search at the same time
+constexpr std::size_t kThreadsOfBatch = 3;  // that each of them has for a batch
+constexpr std::size_t kQueries = 11;        // one group of eight that share a pass, and some more
+
+using Random = std::mt19937_64;
+
+std::vector<std::uint8_t> random_codes(std::size_t num_items, std::size_t num_codewords, Random& random) {
+  std::vector<std::uint8_t> codes(num_items * kFourBooks);
+  // Popular codewords, as quantisers make them: cells of very different sizes.
+  std::geometric_distribution<std::size_t> word(0.02);
+  for (std::uint8_t& code : codes) code = static_cast<std::uint8_t>(word(random) % num_codewords);
+  return codes;
+}
+
+std::vector<float> random_tables(std::size_t num_codewords, Random& random) {
+  std::vector<float> tables(kQueries * kFourBooks * num_codewords);
+  std::normal_distribution<float> entry;
+  for (float& value : tables) value = entry(random);
+  return tables;
+}
+
+Labels random_labels(Random& random) {
+  Labels labels;
+  for (auto& book : labels) {
+    std::iota(book.begin(), book.end(), std::uint8_t{0});
+    std::shuffle(book.begin(), book.end(), random);
+  }
+  return labels;
+}
+
+// About one row in `every`, ascending.
+std::vector<std::int32_t> random_rows(std::size_t num_items, std::size_t every, Random& random) {
+  std::vector<std::int32_t> rows;
+  for (std::size_t row = 0; row < num_items; ++row) {
+    if (random() % every == 0) rows.push_back(static_cast<std::int32_t>(row));
+  }
+  return rows;
+}
+
+Rows borrow(const std::vector<std::int32_t>& rows) { return {rows.data(), rows.data() + rows.size()}; }
+
+struct NamedScan {
+  std::string name;
+  std::unique_ptr<Scan> scan;
+};
+
+// A scan of every kind that this processor can run.
+std::vector<NamedScan> every_scan(const std::vector<std::uint8_t>& codes, std::size_t num_codewords,
+                                  const Labels& labels) {
+  const std::size_t num_items = codes.size() / kFourBooks;
+  std::vector<NamedScan> scans;
+  scans.push_back(
+      {"portable", std::make_unique<PortableScan>(codes.data(), num_items, kFourBooks, num_codewords)});
+  for (const InstructionSet set : {InstructionSet::kAvx2, InstructionSet::kAvx512Vbmi}) {
+    if (set > best_instruction_set()) continue;
+    for (const Layout layout : {Layout::kFlat, Layout::kCells}) {
+      const std::string name = std::string(set == InstructionSet::kAvx2 ? "avx2" : "avx512vbmi") +
+                               (layout == Layout::kFlat ? ", flat" : ", cells");
+      scans.push_back(
+          {name, std::make_unique<BoundScan>(codes.data(), num_items, num_codewords, labels, set, layout)});
+    }
+  }
+  return scans;
+}
+
+// All queries under one filter, with the answers that one thread finds.
+struct Task {
+  std::string name;
+  const Scan* scan;
+  const float* tables;
+  std::size_t k;
+  std::vector<RowFilter> filters;  // of each query
+  std::vector<Ranking> expected;   // likewise
+};
+
+std::vector<Ranking> answers(const Task& task) {
+  const std::size_t table_size = task.scan->num_codebooks() * task.scan->num_codewords();
+  std::vector<Ranking> found;
+  for (std::size_t q = 0; q < kQueries; ++q) {
+    found.push_back(task.scan->top_k(task.tables + q * table_size, task.k, task.filters[q], Order::kBestFirst));
+  }
+  return found;
+}
+
+std::vector<Ranking> answers_of_batch(const Task& task) {
+  std::vector<std::int64_t> rows(kQueries * task.k), counts(kQueries);
+  std::vector<float> scores(kQueries * task.k);
+  task.scan->top_k_batch(task.tables, kQueries, task.k, task.filters, kThreadsOfBatch,
+                         BatchResult{rows.data(), scores.data(), counts.data(), task.k});
+  std::vector<Ranking> found(kQueries);
+  for (std::size_t q = 0; q < kQueries; ++q) {
+    const auto begin = static_cast<std::ptrdiff_t>(q * task.k);
+    const auto end = begin + static_cast<std::ptrdiff_t>(counts[q]);
+    found[q].rows.assign(rows.begin() + begin, rows.begin() + end);
+    found[q].scores.assign(scores.begin() + begin, scores.begin() + end);
+  }
+  return found;
+}
+
+bool equal(const std::vector<Ranking>& some, const std::vector<Ranking>& others) {
+  return std::equal(some.begin(), some.end(), others.begin(), others.end(), [](const Ranking& a, const Ranking& b) {
+    return a.rows == b.rows && a.scores == b.scores;
+  });
+}
+
+// Counts what differs and says so; from several threads.
+class Differences {
+ public:
+  void expect(bool same, const std::string& what) {
+    if (same) return;
+    ++count_;
+    std::fprintf(stderr, "differs: %s\n", what.c_str());
+  }
+  bool any() const { return count_ > 0; }
+
+ private:
+  std::atomic<std::size_t> count_{0};
+};
+
+// Every thread does every task, each in another order, all from the same moment on.
+void search_at_once(const std::vector<Task>& tasks, Differences& differences) {
+  std::atomic<bool> started{false};
+  std::vector<std::thread> threads;
+  for (std::size_t t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      std::vector<std::size_t> order(tasks.size());
+      std::iota(order.begin(), order.end(), std::size_t{0});
+      std::shuffle(order.begin(), order.end(), Random(t));
+      while (!started) std::this_thread::yield();
+      for (const std::size_t index : order) {
+        const Task& task = tasks[index];
+        differences.expect(equal(answers(task), task.expected), task.name + ", one by one");
+        differences.expect(equal(answers_of_batch(task), task.expected), task.name + ", in a batch");
+      }
+    });
+  }
+  started = true;
+  for (std::thread& thread : threads) thread.join();
+}
+
+void check_catalogue(std::size_t num_items, std::size_t num_codewords, Differences& differences) {
+  Random random(num_items);
+  const std::vector<std::uint8_t> codes = random_codes(num_items, num_codewords, random);
+  const std::vector<float> tables = random_tables(num_codewords, random);
+  const std::vector<NamedScan> scans = every_scan(codes, num_codewords, random_labels(random));
+  const std::vector<std::int32_t> many = random_rows(num_items, 2, random);
+  const std::vector<std::int32_t> few = random_rows(num_items, num_items / 40, random);
+  std::vector<std::vector<std::int32_t>> excluded;
+  for (std::size_t q = 0; q < kQueries; ++q) excluded.push_back(random_rows(num_items, 20 + 100 * q, random));
+
+  struct Condition {
+    std::string name;
+    bool excludes;
+    std::optional<Rows> allowed;
+  };
+  const std::vector<Condition> conditions = {{"all rows", false, std::nullopt},
+                                             {"excluded rows", true, std::nullopt},
+                                             {"many allowed", false, borrow(many)},
+                                             {"many allowed, some excluded", true, borrow(many)},
+                                             {"few allowed, some excluded", true, borrow(few)}};
+  std::vector<Task> tasks;
+  for (const Condition& condition : conditions) {
+    for (const std::size_t k : {std::size_t{1}, std::size_t{10}, std::size_t{200}}) {
+      std::vector<Ranking> of_first_scan;
+      for (const NamedScan& named : scans) {
+        Task task{std::to_string(num_items) + " items, " + named.name + ", " + condition.name + ", k " +
+                      std::to_string(k),
+                  named.scan.get(), tables.data(), k, {}, {}};
+        for (std::size_t q = 0; q < kQueries; ++q) {
+          task.filters.push_back({condition.excludes ? borrow(excluded[q]) : Rows{}, condition.allowed, {}});
+        }
+        task.expected = answers(task);
+        if (of_first_scan.empty()) of_first_scan = task.expected;
+        differences.expect(equal(task.expected, of_first_scan), task.name + ", in one thread");
+        tasks.push_back(std::move(task));
+      }
+    }
+  }
+  search_at_once(tasks, differences);
+  std::printf("%zu items, %zu codewords: %zu scans, %zu threads, %zu searches each\n", num_items, num_codewords,
+              scans.size(), kThreads, 2 * kQueries * tasks.size());
+}
+
+}  // namespace
+}  // namespace lightrec
+
+int main() {
+  lightrec::Differences differences;
+  lightrec::check_catalogue(1000, 256, differences);   // no sample to guess a bar from
+  lightrec::check_catalogue(30011, 200, differences);  // long runs of cells; tables are padded
+  lightrec::check_catalogue(250007, 256, differences); // short runs
+  return differences.any() ? 1 : 0;
+}
