@@ -11,7 +11,6 @@ import numpy as np
 
 from benchmarks.catalogues import Catalogue
 from lightrec.search.code_search import CodeSearch
-from lightrec.search.codeword_order import neighbourly_labels
 from lightrec.search.faiss_index import to_faiss
 from lightrec.search.filters import Filter
 from lightrec.search.float_scan import FloatScan
@@ -69,7 +68,7 @@ def lightrec(catalogue: Catalogue, instruction_set: str, layout: str | None = No
     scan = BoundScan(
         codes.codes,
         codes.num_codewords,
-        neighbourly_labels(codes.codebooks),
+        BoundScan.labels(codes.codebooks),
         instruction_set=instruction_set,
         layout=layout,
     )

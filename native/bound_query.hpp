@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -10,6 +11,7 @@
 #include "bound_filter.hpp"
 #include "bound_scan.hpp"
 #include "deficits.hpp"
+#include "instruction_sets.hpp"
 #include "k_best.hpp"
 #include "packed_codes.hpp"
 #include "row_filter.hpp"
@@ -18,25 +20,72 @@ namespace lightrec {
 
 inline constexpr float kNoBar = -std::numeric_limits<float>::infinity();
 
-// (4, 256) entries by label; labels without a codeword get the least entry of their codebook.
+// A score table as the filters and the exact scores read it: (4, 256) entries by label. Of eight codebooks two
+// share a byte: its entry is the sum of theirs, good enough for a bound; their own stand beside it, because an
+// exact score is summed up one by one.
 class LabelledTable {
  public:
-  LabelledTable(const float* table, std::size_t num_codewords, const Labels& labels) {
-    for (std::size_t book = 0; book < kFourBooks; ++book) {
-      const float* source = table + book * num_codewords;
-      float* target = entries_ + book * Deficits::kWords;
-      if (num_codewords < Deficits::kWords) {
-        std::fill_n(target, Deficits::kWords, *std::min_element(source, source + num_codewords));
+  LabelledTable(const float* table, std::size_t num_codebooks, std::size_t num_codewords, const Labels& labels)
+      : paired_(num_codebooks == 2 * kFourBooks) {
+    for (std::size_t byte = 0; byte < kFourBooks; ++byte) {
+      if (paired_) {
+        fill_pair(table + 2 * byte * num_codewords, num_codewords, labels[byte].data(), byte * kWords);
+      } else {
+        fill(table + byte * num_codewords, num_codewords, labels[byte].data(), byte * kWords);
       }
-      const std::uint8_t* label = labels[book].data();
-      for (std::size_t word = 0; word < num_codewords; ++word) target[label[word]] = source[word];
     }
   }
 
+  bool paired() const { return paired_; }
   const float* entries() const { return entries_; }
+  float magnitude() const { return magnitude_; }
+
+  // The score of the item with these labels.
+  template <bool kPaired>
+  LIGHTREC_INLINE float score(std::size_t a, std::size_t b, std::size_t c, std::size_t d) const {
+    b += kWords;
+    c += 2 * kWords;
+    d += 3 * kWords;
+    if constexpr (kPaired) {
+      const float first_four = ((lows_[a] + highs_[a]) + lows_[b]) + highs_[b];
+      return (((first_four + lows_[c]) + highs_[c]) + lows_[d]) + highs_[d];
+    } else {
+      return ((entries_[a] + entries_[b]) + entries_[c]) + entries_[d];
+    }
+  }
 
  private:
-  alignas(64) float entries_[kFourBooks * Deficits::kWords];
+  static constexpr std::size_t kWords = Deficits::kWords, kNibble = 16;
+
+  // Labels without a codeword get the least entry of their codebook.
+  void fill(const float* source, std::size_t num_codewords, const std::uint8_t* label, std::size_t first) {
+    if (num_codewords < kWords) {
+      std::fill_n(entries_ + first, kWords, *std::min_element(source, source + num_codewords));
+    }
+    for (std::size_t word = 0; word < num_codewords; ++word) entries_[first + label[word]] = source[word];
+  }
+
+  void fill_pair(const float* source, std::size_t num_codewords, const std::uint8_t* label, std::size_t first) {
+    float books[2][kNibble];
+    for (float* book : {books[0], books[1]}) {
+      std::copy_n(source, num_codewords, book);
+      std::fill(book + num_codewords, book + kNibble, *std::min_element(source, source + num_codewords));
+      const auto [least, largest] = std::minmax_element(book, book + kNibble);
+      magnitude_ += std::max(std::fabs(*least), std::fabs(*largest));
+      source += num_codewords;
+    }
+    for (std::size_t byte = 0; byte < kWords; ++byte) {
+      const std::size_t place = first + label[byte];
+      lows_[place] = books[0][byte % kNibble];
+      highs_[place] = books[1][byte / kNibble];
+      entries_[place] = lows_[place] + highs_[place];
+    }
+  }
+
+  bool paired_;
+  float magnitude_ = 0.0F;
+  alignas(64) float entries_[kFourBooks * kWords];
+  float lows_[kFourBooks * kWords], highs_[kFourBooks * kWords];  // set where books share a byte
 };
 
 // What a query needs for a while; kept by its thread, so that queries do not allocate.
@@ -98,8 +147,12 @@ class PermittedRows {
 };
 
 struct BoundScan::Query {
-  Query(const LabelledTable& table, Scratch& memory, const PermittedRows& rows)
-      : entries(table.entries()), deficits(table.entries()), permitted(rows), scratch(memory), best(memory.best) {}
+  Query(const LabelledTable& labelled, Scratch& memory, const PermittedRows& rows)
+      : table(labelled),
+        deficits(labelled.entries(), labelled.magnitude()),
+        permitted(rows),
+        scratch(memory),
+        best(memory.best) {}
 
   // Scores what passed the filter and keeps what reaches the bar. score(place, word): exact.
   template <typename Score>
@@ -110,7 +163,7 @@ struct BoundScan::Query {
 
   void raise_bar();
 
-  const float* entries;
+  const LabelledTable& table;
   Deficits deficits;
   int limit = Deficits::kLimit;
   std::size_t scored = 0;

@@ -9,7 +9,6 @@
 namespace lightrec {
 namespace {
 
-constexpr std::size_t kWords = Deficits::kWords;
 constexpr std::size_t kBlocksAtOnce = 512;  // between two looks at the bar
 constexpr std::size_t kFirstBlocks = 16;    // while there is no bar, and every item passes
 constexpr std::size_t kBlocksSample = 4096;
@@ -20,9 +19,15 @@ constexpr std::size_t kItemsInShortRun = 200;  // on average
 constexpr int kCoarse = 200;  // a bar that leaves fewer steps than this is worth new deficits
 
 // The score of an item of packed codes.
-LIGHTREC_INLINE float score_of(const float* entries, const std::uint8_t* code) {
-  return ((entries[code[0]] + entries[kWords + code[kBlock]]) + entries[2 * kWords + code[2 * kBlock]]) +
-         entries[3 * kWords + code[3 * kBlock]];
+template <bool kPaired>
+LIGHTREC_INLINE float score_of(const LabelledTable& table, const std::uint8_t* code) {
+  return table.score<kPaired>(code[0], code[kBlock], code[2 * kBlock], code[3 * kBlock]);
+}
+
+// One of the four bytes of an item: the code of a codebook, or those of two codebooks of sixteen codewords.
+std::uint8_t byte_of(const std::uint8_t* code, std::size_t num_codebooks, std::size_t place) {
+  if (num_codebooks == kFourBooks) return code[place];
+  return static_cast<std::uint8_t>(code[2 * place] | code[2 * place + 1] << 4);
 }
 
 // Cells find a good bar of themselves, the best ones being read first; blocks depend on the sample.
@@ -57,19 +62,19 @@ Scratch& scratch() {
   return mine;
 }
 
-BoundScan::BoundScan(const std::uint8_t* codes, std::size_t num_items, std::size_t num_codewords,
-                     const Labels& labels, InstructionSet set, Layout layout)
-    : Scan(num_items, kFourBooks, num_codewords),
+BoundScan::BoundScan(const std::uint8_t* codes, std::size_t num_items, std::size_t num_codebooks,
+                     std::size_t num_codewords, const Labels& labels, InstructionSet set, Layout layout)
+    : Scan(num_items, num_codebooks, num_codewords),
       codes_(codes),
       labels_(labels),
       filter_(bound_filter(set)),
       runs_(run_filter(filter_, num_items)),
       sampled_(rows_of_sample(num_items, layout)),
-      sample_(sampled_.size(), kFourBooks, [&](std::size_t i, std::size_t book) {
-        return labels[book][codes[sampled_[i] * kFourBooks + book]];
+      sample_(sampled_.size(), kFourBooks, [&](std::size_t i, std::size_t place) {
+        return labels[place][byte_of(codes + sampled_[i] * num_codebooks, num_codebooks, place)];
       }) {
-  const auto label_of = [&](std::size_t row, std::size_t book) {
-    return labels_[book][codes_[row * kFourBooks + book]];
+  const auto label_of = [&](std::size_t row, std::size_t place) {
+    return labels_[place][byte_of(codes_ + row * num_codebooks, num_codebooks, place)];
   };
   if (layout == Layout::kFlat) {
     blocks_.emplace(num_items, kFourBooks, label_of);
@@ -94,7 +99,7 @@ Ranking BoundScan::top_k(const float* table, std::size_t k, const RowFilter& fil
     const std::vector<std::int32_t> rows = filter.mask.rows(num_items());
     return score_listed(table, k, Rows{rows.data(), rows.data() + rows.size()}, filter, order);
   }
-  const LabelledTable labelled(table, num_codewords(), labels_);
+  const LabelledTable labelled(table, num_codebooks(), num_codewords(), labels_);
   const PermittedRows permitted(memory, num_items(), filter);
   Query query(labelled, memory, permitted);
   float bar = starting_bar(query, k);
@@ -126,9 +131,9 @@ Ranking BoundScan::score_listed(const float* table, std::size_t k, Rows rows, co
   std::size_t count = 0;
   for (const std::int32_t* next = rows.begin; next != rows.end; ++next) {
     const auto row = static_cast<std::size_t>(*next);
-    const std::uint8_t* code = codes_ + row * kFourBooks;
+    const std::uint8_t* code = codes_ + row * num_codebooks();
     float score = table[code[0]];
-    for (std::size_t b = 1; b < kFourBooks; ++b) score += table[b * num_codewords() + code[b]];
+    for (std::size_t b = 1; b < num_codebooks(); ++b) score += table[b * num_codewords() + code[b]];
     room.orders[count] = KBest::order_of(score);
     room.items[count] = static_cast<std::uint32_t>(row);
     count += !excluded.contains(row) && filter.mask.contains(row) ? 1U : 0U;
@@ -148,7 +153,10 @@ float BoundScan::starting_bar(Query& query, std::size_t k) const {
   std::int32_t orders[kFewOfSample];
   std::size_t count = 0;
   for (std::size_t i = 0; i < few; ++i) {
-    orders[count] = KBest::order_of(score_of(query.entries, sample_.item(i * stride)));
+    const std::uint8_t* code = sample_.item(i * stride);
+    const float score =
+        query.table.paired() ? score_of<true>(query.table, code) : score_of<false>(query.table, code);
+    orders[count] = KBest::order_of(score);
     count += query.permitted.all() || query.permitted.contains(sampled_[i * stride]) ? 1U : 0U;
   }
   // As many of the sample, and of all items, as of the few are taken to be permitted.
@@ -182,9 +190,15 @@ void BoundScan::score_blocks(Query& query, const PackedCodes& codes, std::size_t
   if (tail != 0 && num_hits > 0 && hits[num_hits - 1].first == codes.num_items() - tail) {
     hits[num_hits - 1].items &= (std::uint64_t{1} << tail) - 1;  // the padding of the last block
   }
-  query.score_hits(num_hits, [&](std::uint32_t place, std::uint32_t) {
-    return score_of(query.entries, codes.item(place));
-  });
+  if (query.table.paired()) {
+    query.score_hits(num_hits, [&](std::uint32_t place, std::uint32_t) {
+      return score_of<true>(query.table, codes.item(place));
+    });
+  } else {
+    query.score_hits(num_hits, [&](std::uint32_t place, std::uint32_t) {
+      return score_of<false>(query.table, codes.item(place));
+    });
+  }
 }
 
 void BoundScan::Query::settle(std::size_t first) {

@@ -21,16 +21,17 @@ namespace lightrec {
 // every query. Cells: seven bytes an item, and whole cells are skipped when their own bound fails.
 enum class Layout { kFlat, kCells };
 
-// Which number each codeword has in the filters, so that neighbours are alike: (4, 256), a permutation of
-// 0 .. 255 in every book.
+// Which number each value of a byte has in the filters, so that neighbours are alike: (4, 256), a permutation
+// of 0 .. 255 for every byte.
 using Labels = std::array<std::array<std::uint8_t, 256>, kFourBooks>;
 
-// Catalogues of four codebooks; safe to use from several threads.
+// Catalogues of four bytes an item: four codebooks, or eight of sixteen codewords, of which two share a byte
+// (the first the low half). Safe to use from several threads.
 class BoundScan final : public Scan {
  public:
-  // codes: (num_items, 4), row-major, borrowed for the life of the scan.
-  BoundScan(const std::uint8_t* codes, std::size_t num_items, std::size_t num_codewords, const Labels& labels,
-            InstructionSet set, Layout layout);
+  // codes: (num_items, num_codebooks), row-major, borrowed for the life of the scan.
+  BoundScan(const std::uint8_t* codes, std::size_t num_items, std::size_t num_codebooks,
+            std::size_t num_codewords, const Labels& labels, InstructionSet set, Layout layout);
 
   Ranking top_k(const float* table, std::size_t k, const RowFilter& filter, Order order) const override;
   std::size_t memory() const override;

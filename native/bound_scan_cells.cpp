@@ -107,15 +107,24 @@ class BoundScan::CellWalk {
     const Planes planes = cells_.planes();
     const std::size_t count = runs_filter_.filter(query_.deficits, planes, runs.data(), runs.size(), hits.data());
     const float step = query_.deficits.step();
-    const float* t = query_.entries;
-    query_.score_hits(count, [&](std::uint32_t place, std::uint32_t word) {
-      const float first_two = t[word] + t[kWords + planes.of_book[0][place]];
-      return (first_two + t[2 * kWords + planes.of_book[1][place]]) + t[3 * kWords + planes.of_book[2][place]];
-    });
+    if (query_.table.paired()) {
+      score_hits<true>(count, planes);
+    } else {
+      score_hits<false>(count, planes);
+    }
     if (query_.deficits.step() != step) measure_groups();
     runs.clear();
     items_ = 0;
     target_ = std::min(2 * target_, kMostItems);
+  }
+
+  template <bool kPaired>
+  void score_hits(std::size_t count, const Planes& planes) {
+    const LabelledTable& table = query_.table;
+    query_.score_hits(count, [&](std::uint32_t place, std::uint32_t word) {
+      return table.score<kPaired>(word, planes.of_book[0][place], planes.of_book[1][place],
+                                  planes.of_book[2][place]);
+    });
   }
 
   Query& query_;
@@ -147,7 +156,7 @@ Ranking BoundScan::probe(const float* table, std::size_t k, std::size_t nprobe, 
   std::uint8_t labels[kWords];
   for (std::size_t i = 0; i < count; ++i) labels[i] = labels_[0][words[i]];
 
-  const LabelledTable labelled(table, num_codewords(), labels_);
+  const LabelledTable labelled(table, num_codebooks(), num_codewords(), labels_);
   const PermittedRows permitted(scratch(), num_items(), filter);
   Query query(labelled, scratch(), permitted);
   query.best.start(k, kNoBar, cells_->rows());

@@ -51,7 +51,7 @@ void measure(const float* entries, float largest, float steps_per_unit, std::uin
 
 }  // namespace
 
-Deficits::Deficits(const float* entries) : entries_(entries) {
+Deficits::Deficits(const float* entries, float magnitude) : magnitude_(magnitude), entries_(entries) {
   for (std::size_t book = 0; book < kFourBooks; ++book) {
     const Extremes found = extremes_of(entries + book * kWords);
     largest_[book] = found.largest;

@@ -15,15 +15,16 @@ inline constexpr std::size_t kFourBooks = 4;  // codebooks of the catalogues tha
 // pass without reaching it lie within four steps of the bar, about, and their exact scores tell.
 //
 // The limit is 251 and not 250 because sums and differences of floats are rounded: the range is widened by
-// 1e-6 of the largest magnitudes, five times what the roundings of a score and of a bar can amount to, and
-// one step covers the roundings of the deficits themselves.
+// 1e-6 of the largest magnitudes, twice what the roundings of a score of eight numbers can amount to (five
+// times for four), and one step covers the roundings of the deficits themselves.
 class alignas(64) Deficits {
  public:
   static constexpr int kLimit = 251;
   static constexpr std::size_t kWords = 256;
 
-  // entries: (4, 256), borrowed. Every entry counts, so those past the last codeword must be low.
-  explicit Deficits(const float* entries);
+  // entries: (4, 256), borrowed. Every entry counts, so those past the last codeword must be low. magnitude:
+  // what the magnitudes of the numbers add up to that a score is the sum of, where these are not the entries.
+  explicit Deficits(const float* entries, float magnitude = 0.0F);
 
   // Measures the deficits for a bar; -infinity makes them all zero, and every item passes.
   void quantise(float bar);

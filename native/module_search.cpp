@@ -74,8 +74,9 @@ void init_portable_scan(PortableScan* self, const Input<std::uint8_t, 2>& codes,
 void init_bound_scan(BoundScan* self, const Input<std::uint8_t, 2>& codes, std::size_t num_codewords,
                      const Input<std::uint8_t, 2>& labels, const std::string& set, bool cells) {
   require_catalogue(codes, num_codewords);
-  require(codes.shape(1) == kFourBooks, "a scan by bounds needs four codebooks");
-  new (self) BoundScan(codes.data(), codes.shape(0), num_codewords, checked_labels(labels), instruction_set(set),
+  require(codes.shape(1) == kFourBooks || (codes.shape(1) == 2 * kFourBooks && num_codewords <= 16),
+          "a scan by bounds needs four codebooks, or eight of at most 16 codewords");
+  new (self) BoundScan(codes.data(), codes.shape(0), codes.shape(1), num_codewords, checked_labels(labels), instruction_set(set),
                        cells ? Layout::kCells : Layout::kFlat);
 }
 
@@ -130,7 +131,8 @@ nb::tuple scan_probe(const BoundScan& scan, const Input<float, 2>& table, std::s
                      std::size_t mask_count) {
   require(k >= 1, "k must be at least 1");
   require(nprobe >= 1, "nprobe must be at least 1");
-  require(scan.layout() == Layout::kCells, "only a scan in cells can be probed");
+  require(scan.layout() == Layout::kCells && scan.num_codebooks() == kFourBooks,
+          "only a scan of four codebooks in cells can be probed");
   require_table_of(scan, table);
   const RowFilter filter = checked_filter(scan, exclude, allow, mask, mask_count);
   Ranking best;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -15,6 +15,7 @@ from lightrec.codes.item_codes import ItemCodes
 from lightrec.interactions import History, IdMap
 
 NUM_USERS, NUM_ITEMS, WIDTH = 20, 60, 4
+TEACHER_WIDTH = 7  # where a map leads to the codewords
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,38 @@ def make_model(*, seed=0, history=True, users=NUM_USERS, items=NUM_ITEMS) -> Mod
 def model() -> Model:
     """What `model_folder` holds."""
     return make_model()
+
+
+@pytest.fixture
+def in_form(model):
+    """The model with half-precision users of a form, and float items as wide as its teacher.
+
+    `mapped` stands for fitted users whose codebooks left the teacher's space.
+    """
+
+    def call(form: str) -> Model:
+        rng = np.random.default_rng(1)
+        codes, num_users = model.item_codes, model.num_users
+        layers = {
+            "mapped": (TEACHER_WIDTH, codes.width),
+            "linear": (TEACHER_WIDTH, codes.width),
+            "mlp": (TEACHER_WIDTH, 5, codes.width),
+        }
+        sizes = layers.get(form, ())
+        weights = {
+            f"{layer}.weight": rng.standard_normal(
+                (sizes[layer + 1], sizes[layer]), dtype=np.float32
+            )
+            for layer in range(len(sizes) - 1)
+        }
+        shape = (codes.num_codebooks, codes.num_codewords) if form == "table" else (codes.width,)
+        values = rng.standard_normal((num_users, *shape), dtype=np.float32).astype(np.float16)
+        users = Users("fitted" if form == "mapped" else form, values, weights or None)
+        width = TEACHER_WIDTH if weights else codes.width
+        float_items = rng.standard_normal((model.num_items, width), dtype=np.float32)
+        return replace(model, users=users, float_items=float_items.astype(np.float16))
+
+    return call
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ COMMANDS = [
     "score",
     "similar",
     "inspect",
+    "bench",
     "experiment",
     "report",
 ]

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from lightrec._version import __version__
+from lightrec.cli.bench import bench
 from lightrec.cli.compress import compress
 from lightrec.cli.demo import demo
 from lightrec.cli.evaluate import evaluate
@@ -43,6 +44,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     score,
     similar,
     inspect,
+    bench,
     experiment,
     report,
 )

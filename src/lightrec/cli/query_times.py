@@ -42,9 +42,7 @@ def query_times(model: Model, *, k: int = 100, num_queries: int = 200) -> dict[s
         tables = half_precision(item_codes.score_tables(vectors.astype(np.float32)))
 
     def by_floats(number: int) -> object:
-        scores = items @ vectors[number % len(vectors)].astype(np.float32)
-        best = np.argpartition(scores, len(scores) - k)[len(scores) - k :]
-        return best[np.argsort(-scores[best])]
+        return numpy_top_k(items, vectors[number % len(vectors)].astype(np.float32), k)
 
     def by_vector(number: int) -> object:
         user = vectors[number % len(vectors)].astype(np.float32)
@@ -67,3 +65,17 @@ def query_times(model: Model, *, k: int = 100, num_queries: int = 200) -> dict[s
             if number >= 0:
                 taken[name].append(1e6 * (time.perf_counter() - start))
     return {name: float(np.median(times)) for name, times in taken.items()}
+
+
+def numpy_top_k(items: np.ndarray, query: np.ndarray, k: int) -> np.ndarray:
+    """Brute force: the rows of the k best items by inner product, best first.
+
+    Args:
+        items: (N, D) float32.
+        query: (D,) float32.
+        k: Items wanted, 1 to N.
+    """
+    scores = items @ query
+    best = np.argpartition(scores, len(scores) - k)[len(scores) - k :]
+    rows: np.ndarray = best[np.argsort(-scores[best])]
+    return rows

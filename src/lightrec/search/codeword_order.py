@@ -11,6 +11,23 @@ import numpy as np
 POWER_STEPS = 6  # of the search for the direction of largest spread; it need not be exact
 
 
+def paired_codebooks(codebooks: np.ndarray) -> np.ndarray:
+    """Codebooks of the bytes that two small codebooks share: all sums of their codewords.
+
+    Args:
+        codebooks: (8, W, D) float, W at most 16.
+
+    Returns:
+        (4, 256, D); the byte of codewords i and j, of an even codebook and the next, is i + 16 j.
+        Bytes that stand for no codeword are zero vectors.
+    """
+    pairs, num_codewords, width = len(codebooks) // 2, codebooks.shape[1], codebooks.shape[2]
+    sums = np.zeros((pairs, 16, 16, width), codebooks.dtype)
+    low, high = codebooks[0::2, np.newaxis, :], codebooks[1::2, :, np.newaxis]
+    sums[:, :num_codewords, :num_codewords] = high + low
+    return sums.reshape(pairs, 256, width)
+
+
 def neighbourly_labels(codebooks: np.ndarray) -> np.ndarray:
     """A number for every codeword, so that codewords of near numbers are near each other.
 

@@ -12,7 +12,6 @@ import numpy as np
 
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.errors import ArgumentError
-from lightrec.search.codeword_order import neighbourly_labels
 from lightrec.search.filters import Filter
 from lightrec.search.reference_scan import ReferenceScan
 from lightrec.search.scan import BoundScan, mask_arguments
@@ -39,7 +38,7 @@ class InvertedFile:
         self.nprobe = self._checked(min(NPROBE, self._num_codewords) if nprobe is None else nprobe)
         self._bounds: BoundScan | None = None
         if item_codes.num_codebooks == 4 and BoundScan.available():
-            labels = neighbourly_labels(item_codes.codebooks)
+            labels = BoundScan.labels(item_codes.codebooks)
             self._bounds = BoundScan(self._codes, self._num_codewords, labels, layout="cells")
         else:
             self._reference = ReferenceScan(self._codes, self._num_codewords)

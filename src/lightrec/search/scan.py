@@ -9,7 +9,7 @@ import numpy as np
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.errors import ArgumentError
 from lightrec.native import KERNELS, available_cores
-from lightrec.search.codeword_order import neighbourly_labels
+from lightrec.search.codeword_order import neighbourly_labels, paired_codebooks
 from lightrec.search.filters import BatchFilter, Filter
 from lightrec.search.reference_scan import ReferenceScan, check_batch, check_codes
 from lightrec.search.score_table import check_shape
@@ -150,10 +150,11 @@ class BoundScan(CompiledScan):
     skips whole cells whose bound fails. Either borrows the codes given, for lists of allowed rows.
 
     Args:
-        codes: (N, 4) uint8, every code below num_codewords; N below 2^31.
+        codes: (N, 4) uint8, or (N, 8) where W is at most 16 and two codes make a byte; every code
+            below num_codewords; N below 2^31.
         num_codewords: W, 1 to 256.
-        labels: (4, 256) uint8 from `lightrec.search.codeword_order`; any permutations answer the
-            same, good ones faster. The codewords' own order when None.
+        labels: (4, 256) uint8 from `BoundScan.labels`; any permutations answer the same, good ones
+            faster. The codewords' own order when None.
         instruction_set: `avx2` or `avx512vbmi`; the best that the processor has when None.
         layout: `flat` or `cells`; by the number of items when None.
 
@@ -192,6 +193,20 @@ class BoundScan(CompiledScan):
         """Whether the kernels are installed and the processor has what they need."""
         return KERNELS is not None and KERNELS.instruction_set() != "portable"
 
+    @staticmethod
+    def fits(num_codebooks: int, num_codewords: int) -> bool:
+        """Whether items of this shape have four bytes."""
+        return num_codebooks == 4 or (num_codebooks == 8 and num_codewords <= 16)
+
+    @staticmethod
+    def labels(codebooks: np.ndarray) -> np.ndarray:
+        """(4, 256) uint8, numbers under which near codewords are neighbours.
+
+        Args:
+            codebooks: (B, W, D) float32 of a shape that `fits`.
+        """
+        return neighbourly_labels(codebooks if len(codebooks) == 4 else paired_codebooks(codebooks))
+
 
 class ScanMaker:
     """Makes scans of codes that share their codebooks: the fastest that can run here.
@@ -202,8 +217,8 @@ class ScanMaker:
 
     def __init__(self, codebooks: np.ndarray) -> None:
         self._num_codewords = codebooks.shape[1]
-        bounded = codebooks.shape[0] == 4 and BoundScan.available()
-        self._labels = neighbourly_labels(codebooks) if bounded else None
+        bounded = BoundScan.available() and BoundScan.fits(*codebooks.shape[:2])
+        self._labels = BoundScan.labels(codebooks) if bounded else None
 
     def __call__(self, codes: np.ndarray) -> Scan:
         """A scan of (N, B) uint8 codes."""
