@@ -175,21 +175,29 @@ nb::tuple scan_top_k_batch(const Scan& scan, const Input<float, 3>& tables, std:
 
 using AnyVectors = nb::ndarray<nb::ro, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
-ItemVectors checked_vectors(const AnyVectors& vectors, const Input<float, 1>& query) {
+using Scales = std::optional<Input<float, 1>>;
+
+ItemVectors checked_vectors(const AnyVectors& vectors, const Scales& scales, const Input<float, 1>& query) {
   constexpr auto kFloat = static_cast<std::uint8_t>(nb::dlpack::dtype_code::Float);
+  constexpr auto kInteger = static_cast<std::uint8_t>(nb::dlpack::dtype_code::Int);
   const nb::dlpack::dtype type = vectors.dtype();
-  require(type.code == kFloat && type.lanes == 1 && (type.bits == 32 || type.bits == 16),
-          "item vectors must be float32 or float16");
+  const bool bytes = type.code == kInteger && type.bits == 8;
+  require(type.lanes == 1 && (bytes || (type.code == kFloat && (type.bits == 32 || type.bits == 16))),
+          "item vectors must be float32, float16 or int8");
   require(query.size() == vectors.shape(1) && query.size() >= 1, "query and item vectors differ in width");
   require(vectors.shape(0) < std::size_t{1} << 31, "item vectors have fewer than 2^31 rows");
-  return {vectors.data(), vectors.shape(1),
-          type.bits == 32 ? ItemVectors::Type::kFloat32 : ItemVectors::Type::kFloat16};
+  require(bytes == scales.has_value() && (!scales || scales->size() == vectors.shape(0)),
+          "item vectors of int8, and no others, need one scale a row");
+  const auto kind = bytes              ? ItemVectors::Type::kInt8
+                    : type.bits == 32 ? ItemVectors::Type::kFloat32
+                                      : ItemVectors::Type::kFloat16;
+  return {vectors.data(), vectors.shape(1), kind, scales ? scales->data() : nullptr};
 }
 
 nb::tuple post_rank_rows(const Input<std::int64_t, 1>& rows, const Input<float, 1>& query,
-                         const AnyVectors& vectors, std::size_t k) {
+                         const AnyVectors& vectors, std::size_t k, const Scales& scales) {
   require(k >= 1, "k must be at least 1");
-  const ItemVectors items = checked_vectors(vectors, query);
+  const ItemVectors items = checked_vectors(vectors, scales, query);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     require(rows.data()[i] >= 0 && static_cast<std::size_t>(rows.data()[i]) < vectors.shape(0),
             "candidate rows must be rows of items");
@@ -205,7 +213,8 @@ nb::tuple post_rank_rows(const Input<std::int64_t, 1>& rows, const Input<float, 
 // A query by its vector, in one call: score table, scan and, with candidates, post-ranking.
 nb::tuple search(const ScoreTableBuilder& builder, const Scan& scan, const Input<float, 1>& query, std::size_t k,
                  const OptionalRows& exclude, const OptionalRows& allow, std::size_t candidates,
-                 const std::optional<AnyVectors>& vectors, const OptionalMask& mask, std::size_t mask_count) {
+                 const std::optional<AnyVectors>& vectors, const OptionalMask& mask, std::size_t mask_count,
+                 const Scales& scales) {
   require(k >= 1, "k must be at least 1");
   require(query.size() == builder.width(), "query and codebooks differ in width");
   require(builder.num_codebooks() == scan.num_codebooks() && builder.num_codewords() == scan.num_codewords(),
@@ -214,7 +223,7 @@ nb::tuple search(const ScoreTableBuilder& builder, const Scan& scan, const Input
   const RowFilter filter = checked_filter(scan, exclude, allow, mask, mask_count);
   std::optional<ItemVectors> items;
   if (vectors) {
-    items = checked_vectors(*vectors, query);
+    items = checked_vectors(*vectors, scales, query);
     require(vectors->shape(0) == scan.num_items(), "there must be one item vector for each item");
   }
   const nb::gil_scoped_release released;
@@ -290,9 +299,9 @@ void bind_search(nb::module_& module) {
   module.def("search", &search, "builder"_a, "scan"_a, nb::arg("query").noconvert(), "k"_a,
              nb::arg("exclude").noconvert() = nb::none(), nb::arg("allow").noconvert() = nb::none(),
              "candidates"_a = 0, nb::arg("vectors").noconvert() = nb::none(), nb::arg("mask").noconvert() = nb::none(),
-             "mask_count"_a = 0);
+             "mask_count"_a = 0, nb::arg("scales").noconvert() = nb::none());
   module.def("post_rank", &post_rank_rows, nb::arg("rows").noconvert(), nb::arg("query").noconvert(),
-             nb::arg("vectors").noconvert(), "k"_a);
+             nb::arg("vectors").noconvert(), "k"_a, nb::arg("scales").noconvert() = nb::none());
   module.def("instruction_set", [] { return name_of(best_instruction_set()); });
 }
 

@@ -52,6 +52,11 @@ void widen_portable(const std::uint16_t* halves, std::size_t count, float* float
   for (std::size_t i = 0; i < count; ++i) floats[i] = widened(halves[i]);
 }
 
+LIGHTREC_MULTIVERSIONED
+void widen_bytes(const std::int8_t* bytes, std::size_t count, float* floats) {
+  for (std::size_t i = 0; i < count; ++i) floats[i] = static_cast<float>(bytes[i]);
+}
+
 using Widen = void (*)(const std::uint16_t*, std::size_t, float*);
 
 #if LIGHTREC_X86
@@ -86,22 +91,23 @@ class RowReader {
       widen_(reinterpret_cast<const std::uint16_t*>(start), vectors_.width, copy_.data());
       return copy_.data();
     }
+    if (vectors_.type == ItemVectors::Type::kInt8) {
+      widen_bytes(reinterpret_cast<const std::int8_t*>(start), vectors_.width, copy_.data());
+      return copy_.data();
+    }
     if (vectors_.width % kLanes == 0) return reinterpret_cast<const float*>(start);
-    std::memcpy(copy_.data(), start, bytes_per_row());
+    std::memcpy(copy_.data(), start, vectors_.bytes_per_row());
     return copy_.data();
   }
 
   void prefetch(std::int64_t index) const {
     const char* start = address(index);
-    for (std::size_t byte = 0; byte < bytes_per_row(); byte += 64) __builtin_prefetch(start + byte);
+    for (std::size_t byte = 0; byte < vectors_.bytes_per_row(); byte += 64) __builtin_prefetch(start + byte);
   }
 
  private:
-  std::size_t bytes_per_row() const {
-    return vectors_.width * (vectors_.type == ItemVectors::Type::kFloat16 ? 2 : 4);
-  }
   const char* address(std::int64_t index) const {
-    return static_cast<const char*>(vectors_.values) + static_cast<std::size_t>(index) * bytes_per_row();
+    return static_cast<const char*>(vectors_.values) + static_cast<std::size_t>(index) * vectors_.bytes_per_row();
   }
 
   const ItemVectors& vectors_;
@@ -123,7 +129,8 @@ Ranking post_rank(const float* query, const ItemVectors& vectors, const std::int
   for (std::size_t i = 0; i < std::min(kAhead, count); ++i) reader.prefetch(rows[i]);
   for (std::size_t i = 0; i < count; ++i) {
     if (i + kAhead < count) reader.prefetch(rows[i + kAhead]);
-    const float score = inner_product(padded.data(), reader.row(rows[i]), padded_width);
+    float score = inner_product(padded.data(), reader.row(rows[i]), padded_width);
+    if (vectors.scales != nullptr) score *= vectors.scales[rows[i]];
     if (!std::isfinite(score)) {
       throw ArgumentError("the score of item row " + std::to_string(rows[i]) +
                           " by float vectors is not finite");

@@ -10,14 +10,20 @@ namespace lightrec {
 
 // A matrix of item vectors, row-major; it may lie in a mapped file.
 struct ItemVectors {
-  enum class Type { kFloat32, kFloat16 };
+  enum class Type { kFloat32, kFloat16, kInt8 };
 
   const void* values;
   std::size_t width;
   Type type;
+  const float* scales = nullptr;  // of kInt8: what a row's integers are to be multiplied by
+
+  std::size_t bytes_per_row() const {
+    return width * (type == Type::kFloat32 ? sizeof(float) : type == Type::kFloat16 ? 2U : 1U);
+  }
 };
 
-// The k best of some rows by their inner products with the query, float16 widened first. Sixteen partial
+// The k best of some rows by their inner products with the query; float16 and int8 are widened first, and a
+// row's scale multiplies the product. Sixteen partial
 // sums take turns over the dimensions and are then halved: the same bits for every instruction set, and
 // whatever the other candidates.
 Ranking post_rank(const float* query, const ItemVectors& vectors, const std::int64_t* rows, std::size_t count,

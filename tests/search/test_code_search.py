@@ -9,7 +9,7 @@ from lightrec.errors import ArgumentError
 from lightrec.native import KERNELS
 from lightrec.search.code_search import CodeSearch
 from lightrec.search.filters import Filter
-from lightrec.search.post_ranking import post_rank
+from lightrec.search.post_ranking import ScaledVectors, post_rank
 from lightrec.search.reference_scan import ReferenceScan
 from lightrec.search.scan import BoundScan, PortableScan
 
@@ -34,11 +34,12 @@ def arm(request, monkeypatch):
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("num_items", [1, 70, 9000])
-@pytest.mark.parametrize("float_type", [np.float32, np.float16, np.float64])
+@pytest.mark.parametrize("float_type", [np.float32, np.float16, np.float64, np.int8])
 def test_answers_as_its_parts_do(arm, shape, num_items: int, float_type) -> None:
     codes = catalogue(shape, num_items)
     rng = np.random.default_rng(1)
-    vectors = rng.normal(size=(num_items, shape[2])).astype(float_type)
+    vectors = rng.normal(size=(num_items, shape[2])).astype(np.float32)
+    vectors = ScaledVectors.of(vectors) if float_type is np.int8 else vectors.astype(float_type)
     search, scan = CodeSearch(codes), ReferenceScan(codes.codes, shape[1])
     builder = ScoreTableBuilder(codes.codebooks)
     filters = [

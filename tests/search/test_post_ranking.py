@@ -6,7 +6,7 @@ import pytest
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.errors import ArgumentError
 from lightrec.search.filters import Filter
-from lightrec.search.post_ranking import inner_products, post_rank
+from lightrec.search.post_ranking import ScaledVectors, inner_products, post_rank
 from lightrec.search.scan import make_scan
 from lightrec.search.top_k import best_first
 
@@ -105,3 +105,43 @@ def test_rows_out_of_range_are_refused(world) -> None:
 def test_no_candidates_give_nothing(world) -> None:
     _, vectors, query, _ = world
     assert len(post_rank(np.empty(0, np.int64), query, vectors, 3)) == 0
+
+
+@pytest.mark.parametrize("width", [1, 7, 16, 33, 100])
+def test_bytes_score_the_same_bits_with_and_without_the_kernel(width: int, monkeypatch) -> None:
+    rng = np.random.default_rng(width)
+    vectors = (rng.normal(size=(300, width)) * 10.0 ** rng.integers(-7, 3, (300, 1))).astype("f4")
+    vectors[5] = 0
+    scaled = ScaledVectors.of(vectors)
+    assert scaled.values.dtype == np.int8
+    assert np.abs(scaled.values).max() == 127
+    restored = scaled.values * scaled.scales[:, np.newaxis]
+    np.testing.assert_allclose(restored, vectors, atol=np.abs(vectors).max(1).max() / 253)
+    assert (np.abs(restored - vectors) <= np.abs(vectors).max(1, keepdims=True) / 253).all()
+    query, rows = rng.normal(size=width).astype(np.float32), rng.permutation(300)[:170]
+    found = post_rank(rows, query, scaled, 60)
+    monkeypatch.setattr("lightrec.search.post_ranking.KERNELS", None)
+    expected = post_rank(rows, query, scaled, 60)
+    np.testing.assert_array_equal(found.rows, expected.rows)
+    np.testing.assert_array_equal(found.scores, expected.scores)
+    exact = restored[found.rows].astype(float) @ query
+    np.testing.assert_allclose(found.scores, exact, rtol=1e-4, atol=1e-5 * np.abs(exact).max())
+
+
+@pytest.mark.parametrize(
+    ("values", "scales"),
+    [
+        (np.zeros((3, 2)), np.zeros(3, np.float32)),
+        (np.zeros(3, np.int8), np.zeros(3, np.float32)),
+        (np.zeros((3, 2), np.int8), np.zeros(2, np.float32)),
+        (np.zeros((3, 2), np.int8), np.zeros(3)),
+    ],
+)
+def test_bytes_need_a_scale_a_row(values, scales) -> None:
+    with pytest.raises(ArgumentError, match="must be"):
+        ScaledVectors(values, scales)
+
+
+def test_vectors_that_are_not_finite_are_not_scaled() -> None:
+    with pytest.raises(ArgumentError, match="item vector 1 is not finite"):
+        ScaledVectors.of(np.array([[0.0], [np.inf]], np.float32))

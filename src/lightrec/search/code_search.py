@@ -9,7 +9,7 @@ from lightrec.codes.score_table import ScoreTableBuilder
 from lightrec.errors import ArgumentError
 from lightrec.native import KERNELS
 from lightrec.search.filters import Filter
-from lightrec.search.post_ranking import post_rank
+from lightrec.search.post_ranking import ItemVectors, plain_vectors, post_rank
 from lightrec.search.scan import CompiledScan, Scan, make_scan, mask_arguments
 from lightrec.search.top_k import TopK, checked_k
 
@@ -35,7 +35,7 @@ class CodeSearch:
         rows: Filter | None = None,
         *,
         candidates: int = 0,
-        item_vectors: np.ndarray | None = None,
+        item_vectors: ItemVectors | None = None,
     ) -> TopK:
         """The k best rows.
 
@@ -45,8 +45,7 @@ class CodeSearch:
             rows: Which rows may be returned, all when None.
             candidates: Recall so many rows by their codes and order them by float vectors, which
                 `scores` then holds; 0 for none.
-            item_vectors: (N, D) float32 or float16, wanted with `candidates`; they may be
-                memory-mapped.
+            item_vectors: (N, D), wanted with `candidates`, as `post_rank` takes them.
 
         Raises:
             ArgumentError: k is less than 1, or an argument does not fit or is not finite.
@@ -58,8 +57,8 @@ class CodeSearch:
         if (candidates > 0) != (item_vectors is not None):
             raise ArgumentError("candidates and item_vectors go together")
         k, rows = checked_k(k), rows or Filter()
-        vectors_fit = item_vectors is None or _is_plain(item_vectors)
-        if KERNELS is not None and isinstance(self.scan, CompiledScan) and vectors_fit:
+        plain = (None, None) if item_vectors is None else plain_vectors(item_vectors)
+        if KERNELS is not None and isinstance(self.scan, CompiledScan) and plain is not None:
             found = KERNELS.search(
                 self._builder.kernel,
                 self.scan.kernel,
@@ -68,18 +67,14 @@ class CodeSearch:
                 rows.exclude,
                 rows.allow,
                 candidates,
-                item_vectors,
+                plain[0],
+                scales=plain[1],
                 **mask_arguments(rows, self.scan.num_items),
             )
             return TopK(*found)
         table = self._builder.build(query[np.newaxis])[0]
         if item_vectors is None:
             return self.scan.top_k(table, k, rows)
-        if len(item_vectors) != self.scan.num_items:
+        if item_vectors.shape[0] != self.scan.num_items:
             raise ArgumentError("there must be one item vector for each item")
         return post_rank(self.scan.top_k(table, candidates, rows).rows, query, item_vectors, k)
-
-
-def _is_plain(vectors: np.ndarray) -> bool:
-    """Whether the compiled kernel can read them where they lie."""
-    return vectors.dtype in (np.float32, np.float16) and vectors.flags.c_contiguous

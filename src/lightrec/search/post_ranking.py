@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from lightrec.errors import ArgumentError
@@ -11,14 +13,65 @@ from lightrec.search.top_k import TopK, best_first, checked_k
 LANES = 16  # partial sums of an inner product, which take turns over the dimensions
 
 
-def post_rank(candidates: np.ndarray, query: np.ndarray, item_vectors: np.ndarray, k: int) -> TopK:
+@dataclass(frozen=True)
+class ScaledVectors:
+    """Item vectors in a byte a number: row i is `scales[i] * values[i]`.
+
+    Attributes:
+        values: (N, D) int8; may be memory-mapped.
+        scales: (N,) float32.
+    """
+
+    values: np.ndarray
+    scales: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 2 or self.values.dtype != np.int8:
+            raise ArgumentError(
+                f"values must be (N, D) int8, not {self.values.shape} {self.values.dtype}"
+            )
+        if self.scales.shape != self.values.shape[:1] or self.scales.dtype != np.float32:
+            raise ArgumentError(
+                f"scales must be ({len(self.values)},) float32, not {self.scales.shape} "
+                f"{self.scales.dtype}"
+            )
+
+    @classmethod
+    def of(cls, vectors: np.ndarray) -> ScaledVectors:
+        """Rounds each row to 127 steps either way of its largest number.
+
+        Args:
+            vectors: (N, D) float, finite.
+
+        Raises:
+            ArgumentError: A row is not finite.
+        """
+        largest = np.abs(vectors).max(axis=1, initial=0.0).astype(np.float32)
+        if not np.isfinite(largest).all():
+            row = int(np.flatnonzero(~np.isfinite(largest))[0])
+            raise ArgumentError(f"item vector {row} is not finite")
+        steps = np.where(largest > 0, largest, 1.0)[:, np.newaxis]
+        values = np.rint(vectors / steps * np.float32(127)).astype(np.int8)
+        return cls(values, largest / np.float32(127))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, D)."""
+        return self.values.shape
+
+
+ItemVectors = np.ndarray | ScaledVectors
+"""Item vectors for post-ranking: (N, D) of any float dtype, or of bytes with a scale a row."""
+
+
+def post_rank(candidates: np.ndarray, query: np.ndarray, item_vectors: ItemVectors, k: int) -> TopK:
     """Orders candidate rows by the inner products of query and item vectors.
 
     Args:
         candidates: (n,) int64 item rows, in any order, none twice.
         query: (D,) float32.
-        item_vectors: (N, D) of any float dtype; float16 is widened first. It may be memory-mapped:
-            only the candidates' rows are read.
+        item_vectors: (N, D); float16 and bytes are widened first. They may be memory-mapped: only
+            the candidates' rows are read.
         k: Results wanted, at least 1.
 
     Returns:
@@ -28,23 +81,35 @@ def post_rank(candidates: np.ndarray, query: np.ndarray, item_vectors: np.ndarra
     Raises:
         ArgumentError: The widths differ, a row is none of the items', or a score is not finite.
     """
-    if query.ndim != 1 or item_vectors.ndim != 2 or item_vectors.shape[1] != len(query):
-        raise ArgumentError(
-            f"query {query.shape} and item vectors {item_vectors.shape} do not belong together"
-        )
+    shape = item_vectors.shape
+    if query.ndim != 1 or len(shape) != 2 or shape[1] != len(query):
+        raise ArgumentError(f"query {query.shape} and item vectors {shape} do not belong together")
     k = checked_k(k)
     candidates = np.ascontiguousarray(candidates, np.int64)
     query = np.ascontiguousarray(query, np.float32)
-    compiled = item_vectors.dtype in (np.float32, np.float16) and item_vectors.flags.c_contiguous
-    if KERNELS is not None and compiled and len(query):
-        return TopK(*KERNELS.post_rank(candidates, query, item_vectors, k))
-    if len(candidates) and not 0 <= candidates.min() <= candidates.max() < len(item_vectors):
+    plain = plain_vectors(item_vectors)
+    if KERNELS is not None and plain is not None and len(query):
+        return TopK(*KERNELS.post_rank(candidates, query, plain[0], k, plain[1]))
+    if len(candidates) and not 0 <= candidates.min() <= candidates.max() < shape[0]:
         raise ArgumentError("candidate rows must be rows of items")
-    scores = inner_products(item_vectors[candidates].astype(np.float32), query)
+    if isinstance(item_vectors, ScaledVectors):
+        rows = item_vectors.values[candidates].astype(np.float32)
+        scores = inner_products(rows, query) * item_vectors.scales[candidates]
+    else:
+        scores = inner_products(item_vectors[candidates].astype(np.float32), query)
     if not np.isfinite(scores).all():
         row = candidates[np.flatnonzero(~np.isfinite(scores))[0]]
         raise ArgumentError(f"the score of item row {row} by float vectors is not finite")
     return best_first(candidates, scores, k)
+
+
+def plain_vectors(vectors: ItemVectors) -> tuple[np.ndarray, np.ndarray | None] | None:
+    """Values and scales as the compiled kernels read them; None where they cannot."""
+    if isinstance(vectors, ScaledVectors):
+        fits = vectors.values.flags.c_contiguous
+        return (vectors.values, np.ascontiguousarray(vectors.scales)) if fits else None
+    fits = vectors.dtype in (np.float32, np.float16) and vectors.flags.c_contiguous
+    return (vectors, None) if fits else None
 
 
 def inner_products(vectors: np.ndarray, query: np.ndarray) -> np.ndarray:
