@@ -15,7 +15,8 @@ from lightrec.search.reference_scan import ReferenceScan, check_batch, check_cod
 from lightrec.search.score_table import check_shape
 from lightrec.search.top_k import TopK, TopKBatch, checked_k
 
-FEWEST_IN_CELLS = 50_000  # below, there are too few items in a cell to be worth skipping
+FEWEST_IN_CELLS = {"avx2": 12_000, "avx512vbmi": 32_000}
+"""Items from which on cells are worth skipping; later where reading all of them is cheaper."""
 
 
 class Scan(Protocol):
@@ -178,7 +179,8 @@ class BoundScan(CompiledScan):
         if labels is None:
             labels = np.tile(np.arange(256, dtype=np.uint8), (4, 1))
         self.instruction_set: str = instruction_set or KERNELS.instruction_set()
-        self.layout = layout or ("flat" if len(codes) < FEWEST_IN_CELLS else "cells")
+        fewest = FEWEST_IN_CELLS.get(self.instruction_set, 0)
+        self.layout = layout or ("flat" if len(codes) < fewest else "cells")
         kernel = KERNELS.BoundScan(
             np.ascontiguousarray(codes),
             num_codewords,

@@ -1,0 +1,155 @@
+"""Compares every compiled scan with the definition, bit by bit, in random searches.
+
+    python -m benchmarks.exactness                           # a million answers
+    python -m benchmarks.exactness --seconds 60              # as many as a minute allows
+    python -m benchmarks.exactness --seed 0 --catalogue 17   # one catalogue; writes nothing
+
+A query is one answer of one scan, compared with that of `ReferenceScan`: rows, their order, the
+bits of the scores, and how many there are. Catalogues, tables and filters are random, drawn by
+`benchmarks.adversaries`. All scans, calls and values of k share what the reference answers for a
+table and a filter: its ranking for a smaller k is the beginning of that for a larger one.
+
+Rows go to `benchmarks/results/exactness.json`, one for each kind of scan. Finished chunks of
+catalogues are kept as long as codes, scans and kernels stay what they are: an interrupted run goes
+on where it stopped. After a change of these programs, delete `benchmarks/results/cells/exactness`.
+Ends with status 1 if there was any difference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import time
+from collections.abc import Iterable
+
+import numpy as np
+
+from benchmarks.adversaries import Searches, searches
+from benchmarks.comparison import Tally, compare
+from benchmarks.results import Row, measured_once, write_results
+from lightrec.native import KERNELS
+from lightrec.search.code_search import CodeSearch
+from lightrec.search.scan import BoundScan, PortableScan
+
+NAME = "exactness"
+CATALOGUES = 20  # in a chunk: what an interruption loses
+INSTRUCTION_SETS = ("avx2", "avx512vbmi")  # a processor that has one has those before it
+
+logger = logging.getLogger("lightrec")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Reads the command line and compares."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--queries", type=int, default=1_000_000, help="answers to compare")
+    parser.add_argument("--seconds", type=float, default=np.inf, help="stop after so many")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--catalogue", type=int, help="only this one, and write nothing")
+    asked = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    if KERNELS is None:
+        raise SystemExit("there are no compiled scans here")
+    if asked.catalogue is None:
+        rows = in_chunks(asked.seed, asked.queries, asked.seconds)
+    else:
+        rows = summed(compared(asked.seed, [asked.catalogue]))
+    found = [difference for row in rows for difference in row.pop("found")]
+    if asked.catalogue is None:
+        write_results(NAME, f"python -m benchmarks.exactness --seed {asked.seed}", rows)
+    for row in rows:
+        logger.warning("%s", row)
+    for difference in found:
+        logger.error("DIFFERENCE %s", json.dumps(difference))
+    if any(row["differences"] for row in rows):
+        raise SystemExit(1)
+
+
+def in_chunks(seed: int, queries: int, seconds: float) -> list[Row]:
+    """Compares until there are so many queries, or the time is over; at least one chunk.
+
+    Returns:
+        One row for each kind of scan, with `found`: differences, as far as they are told.
+    """
+    assert KERNELS is not None
+    begun = time.perf_counter()
+    rows: list[Row] = []
+    chunk, done = 0, 0
+    while chunk == 0 or (done < queries and time.perf_counter() - begun < seconds):
+        catalogues = range(chunk * CATALOGUES, (chunk + 1) * CATALOGUES)
+        rows = summed(
+            rows
+            + measured_once(
+                NAME,
+                f"{KERNELS.instruction_set()}-{seed}-{chunk:05}",
+                lambda catalogues=catalogues: summed(compared(seed, catalogues)),
+                stale=True,  # what older kernels answered says nothing about these
+            )
+        )
+        done, wrong = (sum(row[what] for row in rows) for what in ("queries", "differences"))
+        chunk += 1
+        logger.warning(
+            "%d catalogues, %d of %d queries, %d differences, %.0f seconds",
+            chunk * CATALOGUES,
+            done,
+            queries,
+            wrong,
+            time.perf_counter() - begun,
+        )
+    return rows
+
+
+def summed(rows: Iterable[Row]) -> list[Row]:
+    """One row for each kind of scan."""
+    kinds: dict[tuple[str, str, str], Row] = {}
+    for row in rows:
+        kind = row["engine"], row["isa"], row["layout"]
+        named = {key: row[key] for key in ("system", "engine", "isa", "layout")}
+        total = kinds.setdefault(kind, named | {"queries": 0, "differences": 0, "found": []})
+        for counted in ("queries", "differences", "found"):
+            total[counted] = total[counted] + row[counted]
+    return list(kinds.values())
+
+
+def compared(seed: int, catalogues: Iterable[int]) -> list[Row]:
+    """A row for every scan of every catalogue."""
+    rows: list[Row] = []
+    for catalogue in catalogues:
+        told = {"seed": seed, "catalogue": catalogue}
+        try:
+            given = searches(seed, catalogue)
+            tallies = compiled_scans(given)
+            compare(given, tallies, told)
+        except Exception:
+            logger.error("stopped at %s", told)  # whatever happened, it can be seen again
+            raise
+        rows += [tally.row() for tally in tallies]
+    return rows
+
+
+def compiled_scans(given: Searches) -> list[Tally]:
+    """All compiled scans that can search a catalogue here."""
+    assert KERNELS is not None
+    codes, words = given.item_codes.codes, given.item_codes.num_codewords
+    scans = [("portable", "flat", PortableScan(codes, words))]
+    if BoundScan.available() and BoundScan.fits(codes.shape[1], words):
+        best = INSTRUCTION_SETS.index(KERNELS.instruction_set())
+        scans += [
+            (
+                isa,
+                layout,
+                BoundScan(codes, words, given.labels, instruction_set=isa, layout=layout),
+            )
+            for isa in INSTRUCTION_SETS[: best + 1]
+            for layout in ("flat", "cells")
+        ]
+    return [
+        Tally(type(scan).__name__, isa, layout, scan, CodeSearch(given.item_codes, scan))
+        for isa, layout, scan in scans
+    ]
+
+
+if __name__ == "__main__":
+    main()
