@@ -4,6 +4,10 @@
 
 #include "instruction_sets.hpp"
 
+#if LIGHTREC_X86
+#include <immintrin.h>
+#endif
+
 namespace lightrec {
 namespace {
 
@@ -21,6 +25,33 @@ void fill_panel(const float* panel, const float* query, std::size_t width, float
   for (std::size_t j = 0; j < kPanel; ++j) sums[j] = total[j];
 }
 
+using FillPanel = void (*)(const float*, const float*, std::size_t, float*);
+
+#if LIGHTREC_X86
+// The same sums, sixteen to a register; products and sums rounded one by one as above.
+LIGHTREC_AVX512
+void fill_panel_avx512(const float* panel, const float* query, std::size_t width, float* sums) {
+  __m512 total[4];
+  const __m512 first = _mm512_set1_ps(query[0]);
+  for (std::size_t j = 0; j < 4; ++j) total[j] = _mm512_mul_ps(first, _mm512_loadu_ps(panel + 16 * j));
+  for (std::size_t d = 1; d < width; ++d) {
+    const __m512 q = _mm512_set1_ps(query[d]);
+    const float* column = panel + d * kPanel;
+    for (std::size_t j = 0; j < 4; ++j) {
+      total[j] = _mm512_add_ps(total[j], _mm512_mul_ps(q, _mm512_loadu_ps(column + 16 * j)));
+    }
+  }
+  for (std::size_t j = 0; j < 4; ++j) _mm512_storeu_ps(sums + 16 * j, total[j]);
+}
+#endif
+
+FillPanel best_fill_panel() {
+#if LIGHTREC_X86
+  if (best_instruction_set() == InstructionSet::kAvx512Vbmi) return fill_panel_avx512;
+#endif
+  return fill_panel;
+}
+
 }  // namespace
 
 ScoreTableBuilder::ScoreTableBuilder(const float* codebooks, std::size_t num_codebooks,
@@ -36,6 +67,7 @@ ScoreTableBuilder::ScoreTableBuilder(const float* codebooks, std::size_t num_cod
 }
 
 void ScoreTableBuilder::build(const float* queries, std::size_t num_queries, float* tables) const {
+  static const FillPanel fill = best_fill_panel();
   const std::size_t total = num_codebooks_ * num_codewords_;
   // Panels outside, queries inside: a panel stays in the first-level cache for the whole batch.
   for (std::size_t first = 0; first < total; first += kPanel) {
@@ -45,10 +77,10 @@ void ScoreTableBuilder::build(const float* queries, std::size_t num_queries, flo
       const float* query = queries + q * width_;
       float* row = tables + q * total + first;
       if (count == kPanel) {
-        fill_panel(panel, query, width_, row);
+        fill(panel, query, width_, row);
       } else {
         float sums[kPanel];
-        fill_panel(panel, query, width_, sums);
+        fill(panel, query, width_, sums);
         std::copy_n(sums, count, row);
       }
     }

@@ -29,16 +29,20 @@ constexpr std::size_t kQueries = 11;        // one group of eight that share a p
 
 using Random = std::mt19937_64;
 
-std::vector<std::uint8_t> random_codes(std::size_t num_items, std::size_t num_codewords, Random& random) {
-  std::vector<std::uint8_t> codes(num_items * kFourBooks);
+struct Shape {
+  std::size_t num_items, num_codebooks, num_codewords;
+};
+
+std::vector<std::uint8_t> random_codes(const Shape& shape, Random& random) {
+  std::vector<std::uint8_t> codes(shape.num_items * shape.num_codebooks);
   // Popular codewords, as quantisers make them: cells of very different sizes.
   std::geometric_distribution<std::size_t> word(0.02);
-  for (std::uint8_t& code : codes) code = static_cast<std::uint8_t>(word(random) % num_codewords);
+  for (std::uint8_t& code : codes) code = static_cast<std::uint8_t>(word(random) % shape.num_codewords);
   return codes;
 }
 
-std::vector<float> random_tables(std::size_t num_codewords, Random& random) {
-  std::vector<float> tables(kQueries * kFourBooks * num_codewords);
+std::vector<float> random_tables(const Shape& shape, Random& random) {
+  std::vector<float> tables(kQueries * shape.num_codebooks * shape.num_codewords);
   std::normal_distribution<float> entry;
   for (float& value : tables) value = entry(random);
   return tables;
@@ -70,19 +74,16 @@ struct NamedScan {
 };
 
 // A scan of every kind that this processor can run.
-std::vector<NamedScan> every_scan(const std::vector<std::uint8_t>& codes, std::size_t num_codewords,
-                                  const Labels& labels) {
-  const std::size_t num_items = codes.size() / kFourBooks;
+std::vector<NamedScan> every_scan(const std::uint8_t* codes, const Shape& shape, const Labels& labels) {
+  const auto [items, books, words] = shape;
   std::vector<NamedScan> scans;
-  scans.push_back(
-      {"portable", std::make_unique<PortableScan>(codes.data(), num_items, kFourBooks, num_codewords)});
+  scans.push_back({"portable", std::make_unique<PortableScan>(codes, items, books, words)});
   for (const InstructionSet set : {InstructionSet::kAvx2, InstructionSet::kAvx512Vbmi}) {
     if (set > best_instruction_set()) continue;
     for (const Layout layout : {Layout::kFlat, Layout::kCells}) {
       const std::string name = std::string(set == InstructionSet::kAvx2 ? "avx2" : "avx512vbmi") +
                                (layout == Layout::kFlat ? ", flat" : ", cells");
-      scans.push_back(
-          {name, std::make_unique<BoundScan>(codes.data(), num_items, num_codewords, labels, set, layout)});
+      scans.push_back({name, std::make_unique<BoundScan>(codes, items, books, words, labels, set, layout)});
     }
   }
   return scans;
@@ -102,7 +103,8 @@ std::vector<Ranking> answers(const Task& task) {
   const std::size_t table_size = task.scan->num_codebooks() * task.scan->num_codewords();
   std::vector<Ranking> found;
   for (std::size_t q = 0; q < kQueries; ++q) {
-    found.push_back(task.scan->top_k(task.tables + q * table_size, task.k, task.filters[q], Order::kBestFirst));
+    const float* table = task.tables + q * table_size;
+    found.push_back(task.scan->top_k(table, task.k, task.filters[q], Order::kBestFirst));
   }
   return found;
 }
@@ -123,9 +125,10 @@ std::vector<Ranking> answers_of_batch(const Task& task) {
 }
 
 bool equal(const std::vector<Ranking>& some, const std::vector<Ranking>& others) {
-  return std::equal(some.begin(), some.end(), others.begin(), others.end(), [](const Ranking& a, const Ranking& b) {
+  const auto same = [](const Ranking& a, const Ranking& b) {
     return a.rows == b.rows && a.scores == b.scores;
-  });
+  };
+  return std::equal(some.begin(), some.end(), others.begin(), others.end(), same);
 }
 
 // Counts what differs and says so; from several threads.
@@ -163,11 +166,12 @@ void search_at_once(const std::vector<Task>& tasks, Differences& differences) {
   for (std::thread& thread : threads) thread.join();
 }
 
-void check_catalogue(std::size_t num_items, std::size_t num_codewords, Differences& differences) {
+void check_catalogue(const Shape& shape, const std::vector<std::size_t>& ks, Differences& differences) {
+  const std::size_t num_items = shape.num_items;
   Random random(num_items);
-  const std::vector<std::uint8_t> codes = random_codes(num_items, num_codewords, random);
-  const std::vector<float> tables = random_tables(num_codewords, random);
-  const std::vector<NamedScan> scans = every_scan(codes, num_codewords, random_labels(random));
+  const std::vector<std::uint8_t> codes = random_codes(shape, random);
+  const std::vector<float> tables = random_tables(shape, random);
+  const std::vector<NamedScan> scans = every_scan(codes.data(), shape, random_labels(random));
   const std::vector<std::int32_t> many = random_rows(num_items, 2, random);
   const std::vector<std::int32_t> few = random_rows(num_items, num_items / 40, random);
   std::vector<std::vector<std::int32_t>> excluded;
@@ -185,7 +189,7 @@ void check_catalogue(std::size_t num_items, std::size_t num_codewords, Differenc
                                              {"few allowed, some excluded", true, borrow(few)}};
   std::vector<Task> tasks;
   for (const Condition& condition : conditions) {
-    for (const std::size_t k : {std::size_t{1}, std::size_t{10}, std::size_t{200}}) {
+    for (const std::size_t k : ks) {
       std::vector<Ranking> of_first_scan;
       for (const NamedScan& named : scans) {
         Task task{std::to_string(num_items) + " items, " + named.name + ", " + condition.name + ", k " +
@@ -202,8 +206,8 @@ void check_catalogue(std::size_t num_items, std::size_t num_codewords, Differenc
     }
   }
   search_at_once(tasks, differences);
-  std::printf("%zu items, %zu codewords: %zu scans, %zu threads, %zu searches each\n", num_items, num_codewords,
-              scans.size(), kThreads, 2 * kQueries * tasks.size());
+  std::printf("%zu items, %zu codebooks of %zu: %zu scans, %zu threads, %zu searches each\n", num_items,
+              shape.num_codebooks, shape.num_codewords, scans.size(), kThreads, 2 * kQueries * tasks.size());
 }
 
 }  // namespace
@@ -211,8 +215,9 @@ void check_catalogue(std::size_t num_items, std::size_t num_codewords, Differenc
 
 int main() {
   lightrec::Differences differences;
-  lightrec::check_catalogue(1000, 256, differences);   // no sample to guess a bar from
-  lightrec::check_catalogue(30011, 200, differences);  // long runs of cells; tables are padded
-  lightrec::check_catalogue(250007, 256, differences); // short runs
+  lightrec::check_catalogue({1000, 4, 256}, {1, 10, 200}, differences);   // no sample to guess a bar from
+  lightrec::check_catalogue({30011, 4, 200}, {1, 10, 200}, differences);  // long runs of cells; padded tables
+  lightrec::check_catalogue({30012, 8, 16}, {10}, differences);           // two codes share a byte
+  lightrec::check_catalogue({210007, 4, 256}, {10}, differences);         // short runs
   return differences.any() ? 1 : 0;
 }
