@@ -1,5 +1,6 @@
 # make demo     the offline demonstration, from a bare machine
 # make test     every test, with the compiled kernels; what depends on them also without
+# make sanitize tests of the kernels with memory, arithmetic and threads watched; needs g++
 # make lint     style, types, import rules
 #
 # The first use creates .venv and installs into it what constraints.txt pins. PYTHON names the interpreter.
@@ -20,12 +21,19 @@ ifneq ($(wildcard ../shared/data),)
 export LIGHTREC_DATA ?= $(abspath ../shared/data)
 endif
 
-INSTALLS_AGAIN := pyproject.toml constraints.txt CMakeLists.txt $(wildcard native/*)
+INSTALLS_AGAIN := pyproject.toml constraints.txt CMakeLists.txt $(wildcard native/*.[ch]pp)
+
+# Tests that give the kernels arrays of every size and kind, good and bad.
+SANITIZED_TESTS := tests/codes tests/search tests/training/test_row_adam.py \
+  tests/test_native.py::test_kernels_refuse_what_does_not_fit
+SANITIZE := $(CURDIR)/build/sanitize
+WITH_CMAKE := PATH="$(CURDIR)/$(BIN):$$PATH"
+gcc_library = $(shell g++ -print-file-name=$(1))
 
 # Tests whose answers come from the kernels, or from numpy where there are none.
 KERNEL_TESTS := tests/codes tests/search tests/test_native.py
 
-.PHONY: demo test lint install-dev clean
+.PHONY: demo test sanitize lint install-dev clean
 
 demo: .venv/.installed-train
 	$(BIN)/lightrec demo
@@ -33,6 +41,21 @@ demo: .venv/.installed-train
 test: .venv/.installed-dev
 	LIGHTREC_NO_NATIVE=1 $(BIN)/python -m pytest $(KERNEL_TESTS)
 	$(BIN)/python -m pytest
+
+# Python itself is not built with sanitizers, so their runtimes have to be there before it starts, and
+# libstdc++ with them, whose exceptions they watch. Python leaks on purpose.
+sanitize: .venv/.installed-dev
+	$(WITH_CMAKE) && { command -v cmake && command -v ninja; } > /dev/null || $(BIN)/pip install --quiet cmake ninja
+	$(WITH_CMAKE) cmake -S . -B $(SANITIZE)/module -G Ninja -DCMAKE_CXX_COMPILER=g++ \
+	  -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python '-DLIGHTREC_SANITIZE=address;undefined'
+	$(WITH_CMAKE) cmake --build $(SANITIZE)/module
+	$(WITH_CMAKE) cmake -S . -B $(SANITIZE)/threads -G Ninja -DCMAKE_CXX_COMPILER=g++ -DLIGHTREC_SANITIZE=thread
+	$(WITH_CMAKE) cmake --build $(SANITIZE)/threads
+	LD_PRELOAD=$(call gcc_library,libasan.so):$(call gcc_library,libubsan.so):$(call gcc_library,libstdc++.so) \
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	PYTHONPATH=tests/sanitize LIGHTREC_SANITIZED_MODULE=$(SANITIZE)/module \
+	  $(BIN)/python -m pytest --capture=sys -p sanitized_kernels $(SANITIZED_TESTS)
+	$(SANITIZE)/threads/concurrent_search
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check
