@@ -69,9 +69,9 @@ class BoundScan::CellWalk {
 
   // The cells of a first codeword that pass, as runs of neighbours.
   void visit(std::uint8_t word) {
-    const int left = left_beside(word);
-    if (left < 0) return;
     for (std::size_t base = 0; base < num_groups_; base += 64) {
+      const int left = left_beside(word);  // anew, because runs may have been scored, and the bounds be others
+      if (left < 0) return;
       std::uint64_t passing = within_(bounds_ + base, left);
       if (num_groups_ < 64) passing &= (std::uint64_t{1} << num_groups_) - 1;
       while (passing != 0) {

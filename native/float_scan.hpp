@@ -14,8 +14,8 @@ class FloatScan {
   // vectors: (num_items, width), row-major, finite.
   FloatScan(const float* vectors, std::size_t num_items, std::size_t width);
 
-  // The k best rows by inner product. Products are fused and summed in the order of the dimensions, so their
-  // last bits may differ from those of another routine.
+  // The k best rows by inner product. Sums run in whatever order is fast, so their last bits may differ
+  // from those of another routine.
   Ranking top_k(const float* query, std::size_t k) const;
 
   std::size_t num_items() const { return num_items_; }

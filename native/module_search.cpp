@@ -101,6 +101,8 @@ RowFilter checked_filter(const Scan& scan, const OptionalRows& exclude, const Op
   }
   if (mask) {
     require(mask->size() == (scan.num_items() + 63) / 64, "the mask must have one bit for each item");
+    const std::size_t tail = scan.num_items() % 64;
+    require(tail == 0 || mask->data()[mask->size() - 1] >> tail == 0, "the mask has bits past the last item");
     filter.mask.words = mask->data();
     filter.mask.count = mask_count;
   }

@@ -210,6 +210,31 @@ def test_one_first_codeword_for_almost_all(scan_class):
             assert_same(scan.top_k(table, k), reference.top_k(table, k))
 
 
+@pytest.mark.parametrize("layout", ["avx2", "avx512vbmi"])
+def test_new_deficits_amid_a_first_codeword(layout: str) -> None:
+    """From four million items on a first codeword has more cells than are looked at in one go.
+
+    The bar rises between the two looks, deficits are measured anew, and the best item comes after.
+    """
+    if HERE == "portable" or SETS.index(layout) > SETS.index(HERE):
+        pytest.skip(f"this processor or installation has no {layout}")
+    rng = np.random.default_rng(0)
+    bulk, near = np.zeros((4_200_000, 4), np.uint8), np.zeros((2_000, 4), np.uint8)
+    bulk[:, 0], bulk[:, 2] = 2, np.where(rng.random(len(bulk)) < 0.01, 10, 11)
+    near[:, 2] = np.where(np.arange(2_000) < 60, 12, 11)
+    long = np.zeros((70_000, 4), np.uint8)
+    long[:, 0], long[:, 2] = 1, np.where(np.arange(70_000) < 60, 13, 11)
+    best = np.array([[1, 200, 0, 0]], np.uint8)
+    table = np.zeros((4, 256), np.float32)
+    table[0, 2:], table[1, 128:] = -100, -180
+    table[2, 10:14] = -150, -400, -212, -190
+    codes = np.concatenate([bulk, near, long, best])
+    scan = BoundScan(codes, 256, instruction_set=layout, layout="cells")
+    found = scan.top_k(table, 10)
+    assert found.rows[0] == len(codes) - 1
+    assert_same(found, PortableScan(codes, 256).top_k(table, 10))
+
+
 @pytest.mark.parametrize("scan_class", SCANS)
 def test_a_mask_may_change_between_searches(scan_class):
     rng = np.random.default_rng(4)
