@@ -159,6 +159,14 @@ def test_rows_that_were_never_given_out(rows) -> None:
         scan.top_k_batch(table[np.newaxis], 1, outside)
 
 
+def test_a_search_keeps_the_state_that_it_began_with() -> None:
+    scan = scan_of(codes_of(np.random.default_rng(0), 100))
+    before = scan._state
+    scan.remove([3])
+    assert before.parts[0].live.count == 100
+    assert scan._state.parts[0].live.count == scan.num_live == 99
+
+
 def test_readers_see_one_state_after_another() -> None:
     """While a writer adds, removes and compacts, no answer is torn.
 
@@ -175,6 +183,7 @@ def test_readers_see_one_state_after_another() -> None:
     table[0], table[1], table[2, :4] = np.arange(W) * 64, np.arange(W) * 4, np.arange(4)
     scan = scan_of(codes[:start])
     wrong: list[list[int]] = []
+    reads: list[int] = []
     done = threading.Event()
 
     def read() -> None:
@@ -184,6 +193,7 @@ def test_readers_see_one_state_after_another() -> None:
             if best != list(range(best[0], best[0] - k, -1)) or best[0] < newest:
                 wrong.append(best)
             newest = best[0]
+            reads.append(newest)
 
     readers = [threading.Thread(target=read) for _ in range(3)]
     for reader in readers:
@@ -198,4 +208,5 @@ def test_readers_see_one_state_after_another() -> None:
     for reader in readers:
         reader.join()
     assert wrong == []
+    assert len(set(reads)) > 1
     assert scan.top_k(table, 1).rows.tolist() == [total - 1]

@@ -166,8 +166,14 @@ class ChangingScan:
             state = self._state
             wanted = Filter.of(state.num_rows, exclude=rows).exclude
             assert wanted is not None
+            parts = []
             for part in state.parts:
-                part.live.set(part.find(wanted)[1], False)
+                live = (
+                    part.live.copy()
+                )  # a search that has begun keeps the state that it began with
+                live.set(part.find(wanted)[1], False)
+                parts.append(replace(part, live=live))
+            self._state = _State(tuple(parts), state.num_rows)
 
     def compact(self) -> None:
         """Makes one scan of what is left, as fast and as small as one made anew.

@@ -41,6 +41,10 @@ class RowMask:
         mask[rows] = True
         return cls(mask)
 
+    def copy(self) -> RowMask:
+        """A mask of its own with the same rows."""
+        return RowMask(self.to_bool())
+
     def both(self, other: RowMask) -> RowMask:
         """A new mask of what this one and another, of as many rows, permit."""
         return RowMask(self.to_bool() & other.to_bool())
