@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 RIDGE = 1e-4  # of the mean diagonal: the least-squares system is singular (a shift between books)
-CONJUGATE_GRADIENT_STEPS = 15  # the system is all but singular: more change no ranking
+CONJUGATE_GRADIENT_STEPS = 15  # the system is all but singular: it never quite converges
 CLOSE_ENOUGH = 1e-9  # of the first residual, squared in the preconditioner's norm
 BATCH = 4_096  # items decoded at once: their rows stay in the processor's cache
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
+from torch.autograd.function import once_differentiable
 
 from lightrec.training.user_batches import UserBatch
 
@@ -101,6 +102,7 @@ class _SampledSoftmax(torch.autograd.Function):
         return (F.softplus(gaps) * pair_weights).sum() / n
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # noqa: ANN401
         items, item_lengths, free, free_lengths, liked, liked_lengths, *rest = ctx.saved_tensors
         users, user_lengths, rivals, sums, scale, slopes = rest
