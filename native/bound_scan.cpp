@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "bound_query.hpp"
+#include "score_table.hpp"
 #include "starting_bar.hpp"
 
 namespace lightrec {
@@ -95,7 +96,7 @@ Ranking BoundScan::top_k(const float* table, std::size_t k, const RowFilter& fil
   if (filter.allowed && are_few(filter.allowed->size(), k, num_items())) {
     return score_listed(table, k, *filter.allowed, filter, order);
   }
-  if (filter.mask.words != nullptr && !filter.allowed && are_few(filter.mask.count, k, num_items())) {
+  if (filter.mask.words != nullptr && are_few(filter.mask.count, k, num_items())) {
     const std::vector<std::int32_t> rows = filter.mask.rows(num_items());
     return score_listed(table, k, Rows{rows.data(), rows.data() + rows.size()}, filter, order);
   }
@@ -126,17 +127,18 @@ Ranking BoundScan::score_listed(const float* table, std::size_t k, Rows rows, co
                                 Order order) const {
   KBest& best = scratch().best;
   best.start(k, kNoBar, nullptr);
-  RowCursor excluded(filter.excluded);
+  const PaddedTable padded(table, num_codebooks(), num_codewords());
+  RowCursor excluded(filter.excluded), allowed(filter.allowed.value_or(rows));
   const KBest::Room room = best.room(rows.size());
   std::size_t count = 0;
   for (const std::int32_t* next = rows.begin; next != rows.end; ++next) {
     const auto row = static_cast<std::size_t>(*next);
     const std::uint8_t* code = codes_ + row * num_codebooks();
-    float score = table[code[0]];
-    for (std::size_t b = 1; b < num_codebooks(); ++b) score += table[b * num_codewords() + code[b]];
+    float score = padded.entries()[code[0]];
+    for (std::size_t b = 1; b < num_codebooks(); ++b) score += padded.entries()[b * kMaxCodewords + code[b]];
     room.orders[count] = KBest::order_of(score);
     room.items[count] = static_cast<std::uint32_t>(row);
-    count += !excluded.contains(row) && filter.mask.contains(row) ? 1U : 0U;
+    count += !excluded.contains(row) && allowed.contains(row) && filter.mask.contains(row) ? 1U : 0U;
   }
   best.keep(count);
   Ranking found = best.finish(order);

@@ -29,7 +29,8 @@ using Labels = std::array<std::array<std::uint8_t, 256>, kFourBooks>;
 // (the first the low half). Safe to use from several threads.
 class BoundScan final : public Scan {
  public:
-  // codes: (num_items, num_codebooks), row-major, borrowed for the life of the scan.
+  // codes: (num_items, num_codebooks), row-major, borrowed for the life of the scan, which reads them for lists
+  // of rows.
   BoundScan(const std::uint8_t* codes, std::size_t num_items, std::size_t num_codebooks,
             std::size_t num_codewords, const Labels& labels, InstructionSet set, Layout layout);
 

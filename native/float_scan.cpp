@@ -1,6 +1,7 @@
 #include "float_scan.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 
@@ -119,7 +120,12 @@ FloatScan::FloatScan(const float* vectors, std::size_t num_items, std::size_t wi
     : num_items_(num_items), width_(width), blocks_((num_items + kLanes - 1) / kLanes * kLanes * width) {
   for (std::size_t row = 0; row < num_items; ++row) {
     float* target = blocks_.data() + row / kLanes * kLanes * width + row % kLanes;
-    for (std::size_t d = 0; d < width; ++d) target[d * kLanes] = vectors[row * width + d];
+    double sum = 0.0;
+    for (std::size_t d = 0; d < width; ++d) {
+      target[d * kLanes] = vectors[row * width + d];
+      sum += std::fabs(vectors[row * width + d]);
+    }
+    largest_row_ = std::max(largest_row_, sum);
   }
 }
 

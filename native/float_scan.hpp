@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <limits>
 #include <vector>
 
 #include "ranking.hpp"
@@ -18,11 +19,15 @@ class FloatScan {
   // from those of another routine.
   Ranking top_k(const float* query, std::size_t k) const;
 
+  // Whether the scores of a query with numbers of this magnitude are finite.
+  bool can_score(float largest) const { return largest * largest_row_ <= std::numeric_limits<float>::max() / 2; }
+
   std::size_t num_items() const { return num_items_; }
   std::size_t width() const { return width_; }
 
  private:
   std::size_t num_items_, width_;
+  double largest_row_ = 0.0;  // the largest sum of a row's magnitudes
   std::vector<float> blocks_;
 };
 

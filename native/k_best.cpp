@@ -9,6 +9,7 @@ namespace lightrec {
 namespace {
 
 constexpr std::size_t kTooManyTies = 512;  // equal scores at the bar that are carried along
+constexpr std::size_t kMostKept = std::size_t{1} << 20;  // items whose memory waits for the next query
 
 LIGHTREC_MULTIVERSIONED
 std::size_t count_from(const std::int32_t* orders, std::size_t size, std::int32_t least) {
@@ -160,7 +161,7 @@ void KBest::sort_keys() {
   }
 }
 
-Ranking KBest::finish_in_any_order() {
+Ranking KBest::in_any_order() {
   if (size_ > k_) {
     const std::int32_t order = order_with(orders_.data(), size_, k_, k_);
     drop_below(order);
@@ -176,8 +177,7 @@ Ranking KBest::finish_in_any_order() {
   return best;
 }
 
-Ranking KBest::finish(Order wanted) {
-  if (wanted == Order::kAny) return finish_in_any_order();
+Ranking KBest::best_first() {
   if (size_ > k_) {
     const std::int32_t order = order_with(orders_.data(), size_, k_, k_ + k_ / 4);
     drop_below(order);
@@ -198,6 +198,18 @@ Ranking KBest::finish(Order wanted) {
   for (std::size_t i = 0; i < found; ++i) {
     best.rows[i] = static_cast<std::uint32_t>(keys_[i]);
     best.scores[i] = score_of_order(static_cast<std::int32_t>(top - static_cast<std::uint32_t>(keys_[i] >> 32)));
+  }
+  return best;
+}
+
+Ranking KBest::finish(Order wanted) {
+  Ranking best = wanted == Order::kAny ? in_any_order() : best_first();
+  if (orders_.size() > kMostKept) {
+    std::vector<std::int32_t>().swap(orders_);
+    std::vector<std::uint32_t>().swap(items_);
+    std::vector<std::uint64_t>().swap(keys_);
+    std::vector<std::uint64_t>().swap(sorted_);
+    size_ = 0;
   }
   return best;
 }

@@ -61,7 +61,7 @@ class KBest {
   // The order of the item of this rank, from 1; size() >= rank.
   std::int32_t order_with_rank(std::size_t rank) const;
 
-  // The k best (fewer where fewer came).
+  // The k best (fewer where fewer came). Gives back the memory of an unusually large k.
   Ranking finish(Order order = Order::kBestFirst);
 
  private:
@@ -69,7 +69,8 @@ class KBest {
   void drop_below(std::int32_t order);
   void drop_ties(std::int32_t order);
   void sort_keys();
-  Ranking finish_in_any_order();
+  Ranking in_any_order();
+  Ranking best_first();
 
   std::size_t k_ = 1, size_ = 0;
   float bar_ = -std::numeric_limits<float>::infinity();

@@ -23,9 +23,8 @@ struct ItemVectors {
 };
 
 // The k best of some rows by their inner products with the query; float16 and int8 are widened first, and a
-// row's scale multiplies the product. Sixteen partial
-// sums take turns over the dimensions and are then halved: the same bits for every instruction set, and
-// whatever the other candidates.
+// row's scale multiplies the product. Sixteen partial sums take turns over the dimensions and are then halved:
+// the same bits for every instruction set, and whatever the other candidates.
 Ranking post_rank(const float* query, const ItemVectors& vectors, const std::int64_t* rows, std::size_t count,
                   std::size_t k);
 

@@ -150,13 +150,33 @@ def test_rows_that_were_never_given_out(rows) -> None:
     for wrong in (
         Filter(exclude=np.array([3], np.int32)),
         Filter(allow=np.array([3], np.int32)),
-        Filter(mask=RowMask(np.ones(4, np.bool_))),
+        Filter(mask=RowMask(np.ones(2, np.bool_))),
     ):
         with pytest.raises(ArgumentError):
             scan.top_k(table, 1, wrong)
     outside = BatchFilter(np.array([0, 1]), np.array([3], np.int32))
     with pytest.raises(ArgumentError, match="exclude"):
         scan.top_k_batch(table[np.newaxis], 1, outside)
+
+
+def test_a_mask_is_extended_before_items_are_added(arm) -> None:
+    rng = np.random.default_rng(3)
+    codes = codes_of(rng, 200)
+    scan, permitted = scan_of(codes), rng.random(100) < 0.5
+    mask = RowMask(permitted).extended(200, True)
+    right = Filter(mask=RowMask(np.append(permitted, np.ones(100, np.bool_))))
+    table = tables_of(rng, 1)[0]
+    grown = scan_of(codes[:100])
+    for added in (codes[:0], codes[100:130], codes[130:]):
+        grown.add(added)
+        part = ReferenceScan(codes[: grown.num_items], W)
+        expected = part.top_k(table, 200, Filter(mask=mask.part(0, grown.num_items)))
+        found = grown.top_k(table, 200, Filter(mask=mask))
+        assert found.rows.tolist() == expected.rows.tolist()
+        batch = BatchFilter.of(200, 1, mask=mask)
+        found = grown.top_k_batch(table[np.newaxis], 200, batch).of(0)
+        assert found.rows.tolist() == expected.rows.tolist()
+    assert found.rows.tolist() == scan.top_k(table, 200, right).rows.tolist()
 
 
 def test_a_search_keeps_the_state_that_it_began_with() -> None:

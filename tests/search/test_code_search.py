@@ -93,8 +93,27 @@ def test_candidates_are_chosen_among_ties_by_row(k: int) -> None:
             {"k": 1, "candidates": 3, "item_vectors": np.zeros((70, 15), np.float32)},
         ),
         (np.zeros(16, np.float32), {"k": 1, "rows": Filter(exclude=np.array([70], np.int32))}),
+        *(
+            (
+                np.zeros(16, np.float32),
+                {"k": k, "candidates": few, "item_vectors": np.zeros((70, 16), np.float32)},
+            )
+            for k, few in [(2, 1), (100, 69), (1, -1), (1, 1.5)]
+        ),
     ],
 )
 def test_refuses_what_does_not_fit(arm, query, arguments: dict) -> None:
     with pytest.raises(ArgumentError):
         CodeSearch(catalogue((4, 256, 16), 70)).top_k(query, **arguments)
+
+
+def test_the_scan_is_of_the_catalogue() -> None:
+    codes = catalogue((4, 256, 16), 70)
+    with pytest.raises(ArgumentError, match="69 items, the catalogue 70"):
+        CodeSearch(codes, ReferenceScan(codes.codes[:69], 256))
+
+
+def test_more_results_than_any_scan_holds(arm) -> None:
+    codes = catalogue((4, 256, 16), 70)
+    found = CodeSearch(codes).top_k(np.ones(16, np.float32), 1 << 80)
+    assert sorted(found.rows.tolist()) == list(range(70))

@@ -80,6 +80,33 @@ def test_masks_refuse_rows_that_are_none(rows):
     assert mask.count == 3
 
 
+@pytest.mark.parametrize("row", [-1, 3])
+def test_masks_know_nothing_of_other_rows(row):
+    with pytest.raises(ArgumentError, match=r"0\.\.2"):
+        RowMask(np.ones(3, np.bool_)).contains(np.array([0, row]))
+
+
+@pytest.mark.parametrize("num_rows", [0, 1, 64, 65, 300])
+def test_masks_made_of_masks(num_rows: int):
+    rng = np.random.default_rng(num_rows)
+    one, other = rng.random((2, num_rows)) < 0.5
+    for begin in range(0, num_rows + 1, 13):
+        for end in range(begin, num_rows + 1, 17):
+            part = RowMask(one).part(begin, end)
+            np.testing.assert_array_equal(part.to_bool(), one[begin:end])
+            np.testing.assert_array_equal(part.words, RowMask(one[begin:end]).words)
+            assert part.count == one[begin:end].sum()
+    both = RowMask(one).both(RowMask(other))
+    np.testing.assert_array_equal(both.to_bool(), one & other)
+    assert both.count == (one & other).sum()
+    more = RowMask(one).extended(num_rows + 70, True)
+    assert more.to_bool().tolist() == one.tolist() + 70 * [True]
+    with pytest.raises(ArgumentError, match="shrink"):
+        more.extended(num_rows, True)
+    with pytest.raises(ArgumentError, match="rows"):
+        more.both(RowMask(one))
+
+
 def test_filters_refuse_masks_of_other_catalogues():
     mask = RowMask(np.ones(3, np.bool_))
     with pytest.raises(ArgumentError, match="for 3 rows, not 4 items"):

@@ -64,3 +64,11 @@ def test_refuses_other_shapes_and_types(arm, vectors) -> None:
 def test_refuses_queries_that_do_not_fit(arm, query, k: int) -> None:
     with pytest.raises(ArgumentError):
         FloatScan(np.ones((4, 2), np.float32)).top_k(query, k)
+
+
+@pytest.mark.parametrize("vectors", [[[1e30, 1e30]], [[1e30, -1e30]]])
+def test_refuses_scores_that_could_be_infinite(arm, vectors: list[list[float]]) -> None:
+    scan = FloatScan(np.array(vectors, np.float32))
+    with pytest.raises(ArgumentError, match="too large"):
+        scan.top_k(np.full(2, 3e30, np.float32), 1)
+    assert len(scan.top_k(np.full(2, 3.0, np.float32), 1)) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -247,6 +249,53 @@ def test_a_mask_may_change_between_searches(scan_class):
     assert without.rows.tolist() == all_rows.rows[20:].tolist()
     mask.set(all_rows.rows[:20], True)
     assert_same(scan.top_k(table, 50, Filter.of(3_000, mask=mask)), all_rows)
+
+
+@pytest.mark.parametrize("scan_class", SCANS)
+def test_few_rows_of_a_mask_among_many_allowed(scan_class):
+    rng = np.random.default_rng(4)
+    codes = rng.integers(0, 256, (9_000, 4)).astype(np.uint8)
+    table = rng.integers(-9, 9, (4, 256)).astype(np.float32)
+    rows = Filter.of(
+        9_000,
+        exclude=np.arange(0, 9_000, 5),
+        allow=np.arange(0, 9_000, 2),
+        mask=RowMask.of_rows(9_000, rng.choice(9_000, 40, replace=False)),
+    )
+    right = ReferenceScan(codes, 256).top_k(table, 30, rows)
+    found = scan_class(codes, 256).top_k(table, 30, rows)
+    assert found.rows.tolist() == right.rows.tolist()
+
+
+@pytest.mark.parametrize("scan_class", SCANS)
+def test_a_mask_that_changes_while_others_search(scan_class):
+    """Some of the best rows are switched on and off; the others do not come and go with them."""
+    rng = np.random.default_rng(6)
+    codes = rng.integers(0, 256, (20_000, 4)).astype(np.uint8)
+    table = rng.normal(size=(4, 256)).astype(np.float32)
+    scan, mask = scan_class(codes, 256), RowMask(np.ones(20_000, np.bool_))
+    whole = ReferenceScan(codes, 256).top_k(table, 300)
+    switched, steady = whole.rows[::3], np.setdiff1d(whole.rows, whole.rows[::3])
+    done, torn = threading.Event(), []
+
+    def read() -> None:
+        while not done.is_set():
+            best = scan.top_k(table, 200, Filter(mask=mask))
+            places = np.flatnonzero(np.isin(whole.rows, best.rows))
+            due = np.intersect1d(steady, whole.rows[: places.max()])
+            if len(best) != 200 or len(places) != 200 or not np.isin(due, best.rows).all():
+                torn.append(best)
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for step in range(300):
+        mask.set(switched, step % 2 == 1)
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert not torn
+    assert mask.count == 20_000
 
 
 @pytest.mark.parametrize("scan_class", FAST_SCANS)

@@ -49,6 +49,16 @@ def test_it_concerns_this_recommender_only(make_model) -> None:
     assert found(second.recommend(users=model.user_ids.series[0], k=1)) == best
 
 
+def test_later_blocks_of_all_users_know_of_it(make_model) -> None:
+    model = make_model()
+    rec = Recommender(model)
+    blocks = rec.recommend_all(k=60, exclude_seen=False, users_per_block=1)
+    assert len(found(next(blocks))) == 60
+    gone = model.item_ids.series[7]
+    rec.set_available(gone, False)
+    assert gone not in found(next(blocks))
+
+
 def test_post_ranking_recalls_available_items_only(make_model) -> None:
     model = make_model()
     rec, user = Recommender(model), np.ones(6, np.float32)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from io import BufferedReader
 
 from lightrec.artifact.manifest import (
+    CODES,
     FLOAT_ITEMS,
     MANIFEST,
     MAX_MANIFEST_BYTES,
@@ -39,7 +40,7 @@ class Generation:
     files: Mapping[str, BufferedReader]
 
     def content(self, name: str) -> Bytes:
-        """A file's content, checked against the manifest; float items are memory-mapped."""
+        """A file's content, checked against the manifest; items in either form are memory-mapped."""
         listed, file = self.manifest.files[name], self.files[name]
         length = os.fstat(file.fileno()).st_size
         if length != listed.num_bytes:
@@ -47,7 +48,7 @@ class Generation:
                 f"{name}: has {length:,} bytes, the manifest says {listed.num_bytes:,}"
             )
         content: Bytes
-        if name == FLOAT_ITEMS and length:
+        if name in (CODES, FLOAT_ITEMS) and length:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             content = memoryview(mmap.mmap(file.fileno(), length, access=mmap.ACCESS_READ))
         else:

@@ -40,7 +40,7 @@ def load_model(path: FilePath) -> Model:
         path: The folder. Files in it that are no part of a model are ignored.
 
     Returns:
-        The model; its arrays are read-only, and `float_items` is memory-mapped.
+        The model; its arrays are read-only, and items in either form are memory-mapped.
 
     Raises:
         ArtifactError: There is no model, a newer release wrote it, or a file of it is missing,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lightrec.cli.query_times import numpy_top_k
+from lightrec.cli.turns import Way, take_turns
 from lightrec.native import KERNELS
 from lightrec.search.code_search import CodeSearch
 from lightrec.search.filters import Filter
@@ -46,6 +46,18 @@ class Search:
 
     top_k: Callable[[int, int], object]
     num_queries: int
+
+    def for_the_best(self, k: int) -> Way:
+        """The search as it is timed; a slow one with fewer queries."""
+        warm_up = [query % self.num_queries for query in range(_WARM_UP)]
+        for query in warm_up:
+            self.top_k(query, k)
+        start = time.perf_counter()
+        for query in warm_up:
+            self.top_k(query, k)
+        seconds = (time.perf_counter() - start) / len(warm_up)
+        affordable = max(_FEWEST_QUERIES, int(_SECONDS_A_PASS / max(seconds, 1e-9)))
+        return Way(lambda query: self.top_k(query, k), min(self.num_queries, affordable))
 
 
 @dataclass(frozen=True)
@@ -160,35 +172,21 @@ class Searches:
     def times(self, k: int) -> list[SearchTime]:
         """Times every search for the k best, one query after the other.
 
-        They take turns pass by pass, so that all meet the same disturbances, and each finds in the
-        caches what its own queries left there.
-
         Args:
             k: Items wanted, 1 to the number of items.
         """
-        fastest = {name: np.full(_affordable(way, k), np.inf) for name, way in self.ways.items()}
-        collecting = gc.isenabled()
-        gc.disable()
-        try:
-            for _ in range(_PASSES):
-                for name, way in self.ways.items():
-                    taken = _one_pass(way, k, len(fastest[name]))
-                    np.minimum(fastest[name], taken, out=fastest[name])
-        finally:
-            if collecting:
-                gc.enable()
-        percentiles = {name: np.percentile(times, [50, 95]) for name, times in fastest.items()}
-        floats = percentiles.get(NUMPY)
+        times = take_turns({name: way.for_the_best(k) for name, way in self.ways.items()}, _PASSES)
+        floats = times.get(NUMPY)
         return [
             SearchTime(
                 search=name,
                 k=k,
-                queries=len(fastest[name]),
-                median_microseconds=float(median),
-                p95_microseconds=float(p95),
-                times_faster_than_numpy=None if floats is None else float(floats[0] / median),
+                queries=len(taken.fastest),
+                median_microseconds=taken.median,
+                p95_microseconds=taken.p95,
+                times_faster_than_numpy=None if floats is None else floats.median / taken.median,
             )
-            for name, (median, p95) in percentiles.items()
+            for name, taken in times.items()
         ]
 
 
@@ -235,25 +233,3 @@ def _post_ranking(search: CodeSearch, vectors: np.ndarray, float_items: np.ndarr
         return post_rank(recalled.rows, unmapped[query], float_items, k)
 
     return Search(two_calls, len(vectors))
-
-
-def _affordable(way: Search, k: int) -> int:
-    """Warms the search up; how many of its queries fit into a pass."""
-    warm_up = [query % way.num_queries for query in range(_WARM_UP)]
-    for query in warm_up:
-        way.top_k(query, k)
-    start = time.perf_counter()
-    for query in warm_up:
-        way.top_k(query, k)
-    seconds = (time.perf_counter() - start) / len(warm_up)
-    return min(way.num_queries, max(_FEWEST_QUERIES, int(_SECONDS_A_PASS / max(seconds, 1e-9))))
-
-
-def _one_pass(way: Search, k: int, num_queries: int) -> list[float]:
-    """Microseconds of each query."""
-    taken = []
-    for query in range(num_queries):
-        start = time.perf_counter()
-        way.top_k(query, k)
-        taken.append(1e6 * (time.perf_counter() - start))
-    return taken

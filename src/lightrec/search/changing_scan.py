@@ -61,9 +61,13 @@ class _Part:
 
     def mask(self, wanted: RowMask | None) -> RowMask | None:
         """The live items that a mask of all rows permits; None where that is every item."""
-        if wanted is not None:
-            return RowMask(wanted.contains(self.all_rows())).both(self.live)
-        return None if self.live.count == len(self.codes) else self.live
+        if wanted is None:
+            return None if self.live.count == len(self.codes) else self.live
+        if self.rows is None:
+            here = wanted.part(self.first, self.first + len(self.codes))
+        else:
+            here = RowMask(wanted.contains(self.rows))
+        return here.both(self.live)
 
     def places(self, rows: np.ndarray | None) -> np.ndarray | None:
         """Places of the rows that are here; None stays None."""
@@ -98,7 +102,8 @@ class ChangingScan:
 
     Every item has a row number for good: those given at the start count from 0, those added later
     go on from there, and the numbers of removed items are not used again. The answers are those of
-    a scan made anew from all items but the removed ones, at a moment during the search.
+    a scan made anew from all items but the removed ones, at a moment during the search. A mask may
+    be for more rows than there are: extend it (`RowMask.extended`), then add.
 
     Args:
         item_codes: The items at the start; their codebooks are those of all later ones.
@@ -168,9 +173,7 @@ class ChangingScan:
             assert wanted is not None
             parts = []
             for part in state.parts:
-                live = (
-                    part.live.copy()
-                )  # a search that has begun keeps the state that it began with
+                live = part.live.copy()  # a search that has begun keeps the state it began with
                 live.set(part.find(wanted)[1], False)
                 parts.append(replace(part, live=live))
             self._state = _State(tuple(parts), state.num_rows)
@@ -197,6 +200,7 @@ class ChangingScan:
     def top_k(self, table: np.ndarray, k: int, rows: Filter | None = None) -> TopK:
         """The k best rows of one query; see `lightrec.search.scan.Scan.top_k`."""
         state, k, rows = self._state, checked_k(k), rows or Filter()
+        rows = replace(rows, mask=_mask_of(rows.mask, state.num_rows))
         rows.check(state.num_rows)
         found = []
         for part in state.parts:
@@ -211,6 +215,7 @@ class ChangingScan:
         state, k = self._state, checked_k(k)
         if rows is None:
             rows = BatchFilter.of(state.num_rows, len(tables))
+        rows = replace(rows, mask=_mask_of(rows.mask, state.num_rows))
         rows.check(state.num_rows)
         batches = [
             part.scan.top_k_batch(tables, k, part.batch_filter(rows), threads=threads)
@@ -236,6 +241,11 @@ class ChangingScan:
 
     def _part(self, codes: np.ndarray, first: int) -> _Part:
         return _Part(codes, self._make(codes), RowMask(np.ones(len(codes), np.bool_)), first)
+
+
+def _mask_of(mask: RowMask | None, num_rows: int) -> RowMask | None:
+    """A mask of the rows that there are."""
+    return mask if mask is None or mask.num_rows <= num_rows else mask.part(0, num_rows)
 
 
 def _better(one: TopK, other: TopK, k: int) -> TopK:

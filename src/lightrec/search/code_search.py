@@ -22,10 +22,17 @@ class CodeSearch:
     Args:
         item_codes: The catalogue.
         scan: Searches the codes; the fastest that runs here when None.
+
+    Raises:
+        ArgumentError: The scan is of another number of items.
     """
 
     def __init__(self, item_codes: ItemCodes, scan: Scan | None = None) -> None:
         self.scan = scan or make_scan(item_codes)
+        if self.scan.num_items != item_codes.num_items:
+            raise ArgumentError(
+                f"the scan has {self.scan.num_items} items, the catalogue {item_codes.num_items}"
+            )
         self._builder = ScoreTableBuilder(item_codes.codebooks)
 
     def top_k(
@@ -43,8 +50,8 @@ class CodeSearch:
             query: (D,) float32, D the width of the codewords.
             k: Results wanted, at least 1; fewer are returned where fewer rows are left.
             rows: Which rows may be returned, all when None.
-            candidates: Recall so many rows by their codes and order them by float vectors, which
-                `scores` then holds; 0 for none.
+            candidates: Recall so many rows, at least k, by their codes and order them by float
+                vectors, whose inner products are the scores then; 0 for none.
             item_vectors: (N, D), wanted with `candidates`, as `post_rank` takes them.
 
         Raises:
@@ -54,9 +61,13 @@ class CodeSearch:
             raise ArgumentError(
                 f"query must be ({self._builder.width},) float32, not {query.shape} {query.dtype}"
             )
-        if (candidates > 0) != (item_vectors is not None):
-            raise ArgumentError("candidates and item_vectors go together")
         k, rows = checked_k(k), rows or Filter()
+        if (candidates != 0) != (item_vectors is not None):
+            raise ArgumentError("candidates and item_vectors go together")
+        if item_vectors is not None:
+            candidates = checked_k(candidates, "candidates")
+            if candidates < min(k, self.scan.num_items):
+                raise ArgumentError(f"candidates must be at least k: {candidates} < {k}")
         plain = (None, None) if item_vectors is None else plain_vectors(item_vectors)
         if KERNELS is not None and isinstance(self.scan, CompiledScan) and plain is not None:
             found = KERNELS.search(

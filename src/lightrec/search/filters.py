@@ -41,13 +41,53 @@ class RowMask:
         mask[rows] = True
         return cls(mask)
 
+    @classmethod
+    def _of_words(cls, num_rows: int, words: np.ndarray) -> RowMask:
+        """The mask of (ceil(N / 64),) uint64, which it keeps; bits past the last row are 0."""
+        made = cls(np.empty(0, np.bool_))
+        made.num_rows, made.words = num_rows, words
+        made.count = int(np.bitwise_count(words).sum())
+        return made
+
     def copy(self) -> RowMask:
         """A mask of its own with the same rows."""
-        return RowMask(self.to_bool())
+        return RowMask._of_words(self.num_rows, self.words.copy())
 
     def both(self, other: RowMask) -> RowMask:
-        """A new mask of what this one and another, of as many rows, permit."""
-        return RowMask(self.to_bool() & other.to_bool())
+        """A new mask of what this one and another permit.
+
+        Raises:
+            ArgumentError: The other one is for another number of rows.
+        """
+        other.check(self.num_rows)
+        return RowMask._of_words(self.num_rows, self.words & other.words)
+
+    def part(self, begin: int, end: int) -> RowMask:
+        """A new mask of the rows from `begin` up to `end`, which count from 0 in it."""
+        first, shift = begin // 64, np.uint64(begin % 64)
+        num_words = -(-(end - begin) // 64)
+        words = np.zeros(num_words + 1, np.uint64)
+        here = self.words[first : first + num_words + 1]
+        words[: len(here)] = here
+        if shift:
+            words[:-1] = words[:-1] >> shift | words[1:] << (np.uint64(64) - shift)
+        if tail := (end - begin) % 64:
+            words[num_words - 1] &= (np.uint64(1) << np.uint64(tail)) - np.uint64(1)
+        return RowMask._of_words(end - begin, words[:-1])
+
+    def extended(self, num_rows: int, permitted: bool) -> RowMask:
+        """A new mask of num_rows rows, for a catalogue that has grown.
+
+        Args:
+            num_rows: At least as many as now.
+            permitted: Whether the rows that come on top may be returned.
+
+        Raises:
+            ArgumentError: There would be fewer rows than now.
+        """
+        if num_rows < self.num_rows:
+            raise ArgumentError(f"a mask of {self.num_rows} rows does not shrink to {num_rows}")
+        return RowMask(np.append(self.to_bool(), np.full(num_rows - self.num_rows, permitted)))
 
     def set(self, rows: np.ndarray | Sequence[int], permitted: bool) -> None:
         """Lets rows be returned from now on, or no longer.
@@ -61,7 +101,7 @@ class RowMask:
         """
         wanted = _normalised(rows, self.num_rows, "rows")
         with self._changing:
-            changed = wanted[self.contains(wanted) != permitted]
+            changed = wanted[self._bits(wanted) != permitted]
             bits = np.uint64(1) << (changed % 64).astype(np.uint64)
             np.bitwise_xor.at(self.words, changed // 64, bits)
             self.count += len(changed) if permitted else -len(changed)
@@ -74,7 +114,15 @@ class RowMask:
 
         Returns:
             (n,) bool.
+
+        Raises:
+            ArgumentError: A row lies outside 0 .. num_rows - 1.
         """
+        if len(rows) and not 0 <= rows.min() <= rows.max() < self.num_rows:
+            raise ArgumentError(f"rows must lie in 0..{self.num_rows - 1}")
+        return self._bits(rows)
+
+    def _bits(self, rows: np.ndarray) -> np.ndarray:
         bits: np.ndarray = self.words[rows // 64] >> (rows % 64).astype(np.uint64)
         return (bits & np.uint64(1)).astype(np.bool_)
 
@@ -83,14 +131,14 @@ class RowMask:
         little = self.words.astype("<u8").view(np.uint8)
         return np.unpackbits(little, bitorder="little")[: self.num_rows].astype(np.bool_)
 
-    def check(self, num_items: int) -> None:
+    def check(self, num_rows: int) -> None:
         """Checks that it is for a catalogue of so many items.
 
         Raises:
             ArgumentError: It is for another number of rows.
         """
-        if self.num_rows != num_items:
-            raise ArgumentError(f"the mask is for {self.num_rows} rows, not {num_items} items")
+        if self.num_rows != num_rows:
+            raise ArgumentError(f"the mask is for {self.num_rows} rows, not {num_rows} items")
 
 
 @dataclass(frozen=True)

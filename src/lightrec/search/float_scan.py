@@ -41,7 +41,8 @@ class FloatScan:
             k: Results wanted, at least 1.
 
         Raises:
-            ArgumentError: k is less than 1, or the query does not fit.
+            ArgumentError: k is less than 1, or the query does not fit, is not finite or so large
+                that scores could be infinite.
         """
         fits = query.shape == (self._width,) and query.dtype == np.float32
         if not fits:
@@ -52,5 +53,8 @@ class FloatScan:
         if not np.isfinite(query).all():
             raise ArgumentError("the query is not finite")
         assert self._vectors is not None
-        scores = self._vectors @ query
+        with np.errstate(over="ignore", invalid="ignore"):
+            scores = self._vectors @ query
+        if not np.isfinite(scores).all():
+            raise ArgumentError("scores by float vectors are too large to add up")
         return best_first(np.arange(len(scores)), scores, k)

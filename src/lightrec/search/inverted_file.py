@@ -16,7 +16,7 @@ from lightrec.search.filters import Filter
 from lightrec.search.reference_scan import ReferenceScan
 from lightrec.search.scan import BoundScan, mask_arguments
 from lightrec.search.score_table import check_tables
-from lightrec.search.top_k import TopK, checked_k
+from lightrec.search.top_k import TopK, checked_k, whole
 
 NPROBE = 32
 
@@ -98,6 +98,7 @@ class InvertedFile:
         return found / max(right, 1)
 
     def _checked(self, nprobe: int) -> int:
+        nprobe = whole(nprobe, "nprobe")
         if not 1 <= nprobe <= self._num_codewords:
             raise ArgumentError(f"nprobe must lie in 1..{self._num_codewords}, not {nprobe}")
         return nprobe

@@ -11,6 +11,7 @@ from lightrec.errors import ArgumentError
 from lightrec.native import KERNELS, available_cores
 from lightrec.search.codeword_order import neighbourly_labels, paired_codebooks
 from lightrec.search.filters import BatchFilter, Filter
+from lightrec.search.mapped_memory import give_back
 from lightrec.search.reference_scan import ReferenceScan, check_batch, check_codes
 from lightrec.search.score_table import check_shape
 from lightrec.search.top_k import TopK, TopKBatch, checked_k
@@ -148,7 +149,8 @@ class BoundScan(CompiledScan):
 
     Flat, it keeps 4 bytes an item in the order of the rows and reads them all. In cells it keeps 7
     bytes an item, items that share their first codeword and nearly their second side by side, and
-    skips whole cells whose bound fails. Either borrows the codes given, for lists of allowed rows.
+    skips whole cells whose bound fails. Either borrows the codes given, which it reads for lists of
+    allowed rows; they may lie in a mapped file, and must not change.
 
     Args:
         codes: (N, 4) uint8, or (N, 8) where W is at most 16 and two codes make a byte; every code
@@ -233,4 +235,7 @@ class ScanMaker:
 
 def make_scan(item_codes: ItemCodes) -> Scan:
     """The fastest scan that can run here: compiled, or numpy where there are no kernels."""
-    return ScanMaker(item_codes.codebooks)(item_codes.codes)
+    scan = ScanMaker(item_codes.codebooks)(item_codes.codes)
+    if isinstance(scan, CompiledScan):
+        give_back(item_codes.codes)  # read whole to make the scan; from now on for lists only
+    return scan

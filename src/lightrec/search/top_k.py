@@ -9,6 +9,9 @@ import numpy as np
 
 from lightrec.errors import ArgumentError
 
+MOST_ITEMS = (1 << 31) - 1
+"""Of a scan, so that a row is an int32."""
+
 
 @dataclass(frozen=True)
 class TopK:
@@ -62,12 +65,25 @@ def best_first(rows: np.ndarray, scores: np.ndarray, k: int) -> TopK:
     return TopK(rows[order], scores[order])
 
 
-def checked_k(k: int) -> int:
-    """`k` as an int.
+def checked_k(k: int, what: str = "k") -> int:
+    """A number of results wanted, as an int; more than any scan holds counts as that.
 
     Raises:
-        ArgumentError: k is less than 1.
+        ArgumentError: It is no whole number, or less than 1.
     """
-    if (k := operator.index(k)) < 1:
-        raise ArgumentError(f"k must be at least 1, not {k}")
-    return k
+    number = whole(k, what)
+    if number < 1:
+        raise ArgumentError(f"{what} must be at least 1, not {number}")
+    return min(number, MOST_ITEMS)
+
+
+def whole(value: int, what: str) -> int:
+    """An integer of whatever type as an int.
+
+    Raises:
+        ArgumentError: It is no whole number.
+    """
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise ArgumentError(f"{what} must be a whole number, not {value!r}") from None

@@ -121,6 +121,8 @@ class Recommender:
     ) -> Iterator[Recommendations]:
         """Recommends for every user, a block at a time, in the order of the model's users.
 
+        Items set unavailable meanwhile are missing from the blocks that are made afterwards.
+
         Args:
             k: As for `recommend`, like all arguments up to `post_ranking`.
             exclude_seen: As for `recommend`.
@@ -138,12 +140,16 @@ class Recommender:
             UnknownIdError: As for `recommend`.
             ArgumentError: As for `recommend`.
         """
-        wish = self._wish(k, exclude_seen, allow, deny, where, post_ranking)
+
+        def wish() -> Wish:
+            return self._wish(k, exclude_seen, allow, deny, where, post_ranking)
+
+        wish()  # refuses what is wrong now rather than at the first block
         size = whole_number(users_per_block, "users_per_block", at_least=1)
         starts = range(0, self.model.num_users, size)
         blocks = (np.arange(start, min(start + size, self.model.num_users)) for start in starts)
         return (
-            self._ranking.rank(UserQueries(rows), wish)
+            self._ranking.rank(UserQueries(rows), wish())
             for rows in track(blocks, "recommending", total=len(starts), enabled=progress)
         )
 

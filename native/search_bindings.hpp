@@ -1,0 +1,25 @@
+// What the bindings of searches share: filters in, rankings out.
+#pragma once
+
+#include <optional>
+
+#include "bindings.hpp"
+#include "ranking.hpp"
+#include "row_filter.hpp"
+#include "scan.hpp"
+
+namespace lightrec {
+
+using OptionalMask = std::optional<Input<std::uint64_t, 1>>;
+
+// Rows and scores as a pair of arrays.
+nb::tuple arrays_of(const Ranking& best);
+
+// What all queries of a call share.
+RowFilter checked_filter(const Scan& scan, const OptionalRows& exclude, const OptionalRows& allow,
+                         const OptionalMask& mask, std::size_t mask_count);
+
+// Adds the scans to the module.
+void bind_scans(nb::module_& module);
+
+}  // namespace lightrec
