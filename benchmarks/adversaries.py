@@ -9,6 +9,7 @@ import numpy as np
 
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.search.filters import BatchFilter, RowMask
+from lightrec.search.post_ranking import ItemVectors, ScaledVectors
 from lightrec.search.reference_scan import ReferenceScan
 
 SIZES = (
@@ -18,7 +19,8 @@ SIZES = (
     (4_096, 20_000, 0.134),  # from 4,096 items on, scans take a sample first
     (20_000, 60_000, 0.06),
     (204_800, 230_000, 0.004),  # from here on, AVX-512 filters short runs of cells
-    (819_200, 900_000, 0.002),  # and AVX2 too
+    (819_200, 900_000, 0.0015),  # and AVX2 too
+    (4_194_304, 4_300_000, 0.0005),  # cells of one second codeword
 )
 """From, to, and the share of catalogues: small ones let many queries share the hour."""
 LARGE = 200_000  # items; whole rankings of so many take too long
@@ -71,7 +73,7 @@ class Searches:
         queries: (Q, D) float32.
         tables: (Q, B, W) float32, the score tables of the queries; equal to what codebooks and
             queries give, but for the sign of zeros.
-        item_vectors: (N, D) float32 or float16, for post-ranking.
+        item_vectors: (N, D) float32, float16 or bytes with scales, for post-ranking.
         asked: Filters and ks.
     """
 
@@ -80,7 +82,7 @@ class Searches:
     labels: np.ndarray | None
     queries: np.ndarray
     tables: np.ndarray
-    item_vectors: np.ndarray
+    item_vectors: ItemVectors
     asked: tuple[Asked, ...]
 
 
@@ -103,9 +105,16 @@ def searches(seed: int, catalogue: int) -> Searches:
         labels if rng.random() < 0.7 else None,
         queries,
         tables,
-        vectors.astype(np.float16) if rng.random() < 0.5 else vectors,
+        _stored(rng, vectors),
         tuple(_asked(rng, codes, words, tables)),
     )
+
+
+def _stored(rng: np.random.Generator, vectors: np.ndarray) -> ItemVectors:
+    kind = rng.choice(3)
+    if kind == 0:
+        return vectors
+    return vectors.astype(np.float16) if kind == 1 else ScaledVectors.of(vectors)
 
 
 def _num_items(rng: np.random.Generator) -> int:

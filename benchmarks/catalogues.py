@@ -25,7 +25,9 @@ from lightrec.interactions.public_datasets import load_public
 logger = logging.getLogger("lightrec")
 CACHE = Path(__file__).resolve().parent / "cache"
 WIDTH = 32
-NUM_QUERIES = 256
+NUM_QUERIES = 200
+SAMPLE = 250_000
+"""Items that codebooks are trained on, this project's and those of others."""
 ITEMS_OF = {
     "1m": 1_000_000,
     "10m": 10_000_000,
@@ -45,7 +47,7 @@ class Catalogue:
         factors: `bpr`, `ials` or `isotropic`.
         items: (N, 32) float32, memory-mapped; None where there are codes only.
         item_codes: The same items in 4 bytes.
-        queries: (256, 32) float32, vectors of real users.
+        queries: (200, 32) float32, vectors of real users.
     """
 
     name: str
@@ -80,6 +82,12 @@ def catalogue(name: str, factors: str) -> Catalogue:
         ItemCodes(np.load(folder / "codes.npy"), np.load(folder / "codebooks.npy")),
         np.load(folder / "queries.npy"),
     )
+
+
+def files_of(given: Catalogue) -> tuple[Path, Path]:
+    """Where its codes and its codebooks are kept."""
+    folder = CACHE / f"{given.name}-{given.factors}"
+    return folder / "codes.npy", folder / "codebooks.npy"
 
 
 def _made(name: str, factors: str) -> Catalogue:
@@ -137,8 +145,8 @@ def resampled(source: Catalogue, num_items: int, rng: np.random.Generator) -> np
 def _quantized(items: np.ndarray, rng: np.random.Generator) -> ItemCodes:
     """Additive quantisation, its codebooks fitted to a sample of a large catalogue."""
     sample = items
-    if len(items) > ENCODED_AT_ONCE // 4:
-        sample = items[np.sort(rng.choice(len(items), ENCODED_AT_ONCE // 4, replace=False))]
+    if len(items) > SAMPLE:
+        sample = items[np.sort(rng.choice(len(items), SAMPLE, replace=False))]
     books = additive_quantization(sample, AdditiveQuantizationConfig(rounds=4, beam=8), rng=rng)
     if sample is items:
         return books

@@ -12,7 +12,7 @@ from benchmarks.adversaries import Asked, Searches
 from benchmarks.results import Row
 from lightrec.errors import ArgumentError
 from lightrec.search.code_search import CodeSearch
-from lightrec.search.post_ranking import inner_products
+from lightrec.search.post_ranking import ScaledVectors, inner_products
 from lightrec.search.reference_scan import ReferenceScan
 from lightrec.search.scan import Scan
 from lightrec.search.top_k import TopK, TopKBatch, best_first
@@ -145,8 +145,12 @@ def _one_by_one(
 
 def _post_ranked(given: Searches, query: int, candidates: TopK) -> TopK:
     """All candidates in the order of their float vectors, by numpy."""
-    vectors = given.item_vectors[candidates.rows].astype(np.float32)
-    scores = inner_products(vectors, given.queries[query])
+    vectors, rows = given.item_vectors, candidates.rows
+    if isinstance(vectors, ScaledVectors):
+        products = inner_products(vectors.values[rows].astype(np.float32), given.queries[query])
+        scores = products * vectors.scales[rows]
+    else:
+        scores = inner_products(vectors[rows].astype(np.float32), given.queries[query])
     return best_first(candidates.rows, scores, max(len(candidates), 1))
 
 

@@ -4,15 +4,16 @@
     python -m benchmarks.exactness --seconds 60              # as many as a minute allows
     python -m benchmarks.exactness --seed 0 --catalogue 17   # one catalogue; writes nothing
 
-A query is one answer of one scan, compared with that of `ReferenceScan`: rows, their order, the
-bits of the scores, and how many there are. Catalogues, tables and filters are random, drawn by
-`benchmarks.adversaries`. All scans, calls and values of k share what the reference answers for a
-table and a filter: its ranking for a smaller k is the beginning of that for a larger one.
+Asked are the scans that `make_scan` chooses from, a `ChangingScan` whose items came in portions,
+and an `InvertedFile` that searches all of its cells. A query is one answer of one of them, compared
+with that of `ReferenceScan`: rows, their order, the bits of the scores, and how many there are.
+Catalogues, tables and filters are random, drawn by `benchmarks.adversaries`. All scans, calls and
+values of k share what the reference answers for a table and a filter: its ranking for a smaller k
+is the beginning of that for a larger one.
 
 Rows go to `benchmarks/results/exactness.json`, one for each kind of scan. Finished chunks of
-catalogues are kept as long as codes, scans and kernels stay what they are: an interrupted run goes
-on where it stopped. After a change of these programs, delete `benchmarks/results/cells/exactness`.
-Ends with status 1 if there was any difference.
+catalogues are kept as long as scans, kernels and these programs stay what they are: an interrupted
+run goes on where it stopped. Ends with status 1 if there was any difference.
 """
 
 from __future__ import annotations
@@ -28,9 +29,14 @@ import numpy as np
 from benchmarks.adversaries import Searches, searches
 from benchmarks.comparison import Tally, compare
 from benchmarks.results import Row, measured_once, write_results
+from lightrec.codes.item_codes import ItemCodes
 from lightrec.native import KERNELS
+from lightrec.search.changing_scan import ChangingScan
 from lightrec.search.code_search import CodeSearch
-from lightrec.search.scan import BoundScan, PortableScan
+from lightrec.search.filters import BatchFilter
+from lightrec.search.inverted_file import InvertedFile
+from lightrec.search.scan import BoundScan, PortableScan, Scan
+from lightrec.search.top_k import TopKBatch
 
 NAME = "exactness"
 CATALOGUES = 20  # in a chunk: what an interruption loses
@@ -145,10 +151,50 @@ def compiled_scans(given: Searches) -> list[Tally]:
             for isa in INSTRUCTION_SETS[: best + 1]
             for layout in ("flat", "cells")
         ]
+    best_here = KERNELS.instruction_set()
+    every: list[tuple[str, str, Scan]] = [*scans, (best_here, "parts", in_portions(given))]
+    every.append((best_here, "inverted", AllCells(given)))
     return [
         Tally(type(scan).__name__, isa, layout, scan, CodeSearch(given.item_codes, scan))
-        for isa, layout, scan in scans
+        for isa, layout, scan in every
     ]
+
+
+def in_portions(given: Searches) -> ChangingScan:
+    """A scan to which the second half of the items was added in two portions; compacted between."""
+    codes, half = given.item_codes.codes, given.item_codes.num_items // 2
+    scan = ChangingScan(ItemCodes(codes[:half], given.item_codes.codebooks))
+    for portion in np.array_split(codes[half:], 2):
+        scan.compact()
+        scan.add(portion)
+    return scan
+
+
+class AllCells:
+    """An inverted file that searches every cell, as a scan."""
+
+    def __init__(self, given: Searches) -> None:
+        words = given.item_codes.num_codewords
+        self.top_k = InvertedFile(given.item_codes, nprobe=words).top_k
+        self.num_items = given.item_codes.num_items
+
+    def top_k_batch(
+        self, tables: np.ndarray, k: int, rows: BatchFilter | None = None, *, threads: int = 0
+    ) -> TopKBatch:
+        """One query after the other."""
+        del threads
+        width = min(k, self.num_items)
+        batch = TopKBatch(
+            rows=np.full((len(tables), width), -1, np.int64),
+            scores=np.full((len(tables), width), -np.inf, np.float32),
+            counts=np.zeros(len(tables), np.int64),
+        )
+        for query, table in enumerate(tables):
+            best = self.top_k(table, k, None if rows is None else rows.of_query(query))
+            batch.rows[query, : len(best)] = best.rows
+            batch.scores[query, : len(best)] = best.scores
+            batch.counts[query] = len(best)
+        return batch
 
 
 if __name__ == "__main__":

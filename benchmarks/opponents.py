@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 
-from benchmarks.catalogues import Catalogue
+from benchmarks.catalogues import SAMPLE, Catalogue
 from lightrec.search.code_search import CodeSearch
 from lightrec.search.faiss_index import to_faiss
 from lightrec.search.filters import Filter
@@ -18,9 +19,10 @@ from lightrec.search.scan import BoundScan, CompiledScan, PortableScan
 
 TopK = tuple[np.ndarray, np.ndarray]
 """Rows and scores, best first."""
-SAMPLE = 100_000  # items that an opponent's own codebooks are trained on
-NPROBE = 32
-EF = 400
+NPROBES = (8, 32, 128)
+EFS = (100, 200, 400, 800)
+ANNOY_TREES = 30
+ANNOY_VISITS = (1, 4, 16)  # times trees x k nodes
 
 
 @dataclass(frozen=True)
@@ -28,21 +30,27 @@ class Opponent:
     """One way to search a catalogue.
 
     Attributes:
+        engine: Its name in the results.
         top_k: Answers (query vector, k).
         by: What the answer is right by: `codes`, `float`, or `own` codes that are others.
-        memory: Bytes it keeps, where that is known.
         instruction_set: What it was made to use.
+        setting: What an approximate search was told to spend, in its own words.
         scan: This project's scan, where it is one.
+        of_batch: Answers (query vectors, k), where it can at once.
+        build_seconds: To make it of what it searches, on all cores.
     """
 
+    engine: str
     top_k: Callable[[np.ndarray, int], TopK]
-    by: str
-    memory: int | None = None
+    by: Literal["codes", "float", "own"]
     instruction_set: str = "none"
+    setting: str = ""
     scan: CompiledScan | None = None
+    of_batch: Callable[[np.ndarray, int], object] | None = None
+    build_seconds: float = 0.0
 
 
-def numpy_float(catalogue: Catalogue) -> Opponent:
+def numpy_float(catalogue: Catalogue) -> Iterator[Opponent]:
     """One product of matrix and vector, then a selection."""
     items = np.array(catalogue.items)
 
@@ -52,19 +60,28 @@ def numpy_float(catalogue: Catalogue) -> Opponent:
         best = best[np.argsort(-scores[best])]
         return best, scores[best]
 
-    return Opponent(top_k, "float", items.nbytes)
+    def of_batch(queries: np.ndarray, k: int) -> object:
+        scores = queries @ items.T
+        best = np.argpartition(scores, -k, axis=1)[:, -k:]
+        order = np.argsort(-np.take_along_axis(scores, best, 1), axis=1)
+        return np.take_along_axis(best, order, 1)
+
+    yield Opponent("numpy_float", top_k, "float", of_batch=of_batch)
 
 
-def fused_float(catalogue: Catalogue) -> Opponent:
+def fused_float(catalogue: Catalogue) -> Iterator[Opponent]:
     """The same in C++, without a place for the scores, at the speed of memory."""
     assert catalogue.items is not None
     scan = FloatScan(np.ascontiguousarray(catalogue.items))
-    return Opponent(lambda query, k: _pair(scan.top_k(query, k)), "float", catalogue.items.nbytes)
+    yield Opponent("fused_float", lambda query, k: _pair(scan.top_k(query, k)), "float")
 
 
-def lightrec(catalogue: Catalogue, instruction_set: str, layout: str | None = None) -> Opponent:
+def lightrec(
+    catalogue: Catalogue, instruction_set: str, layout: Literal["flat", "cells"] | None = None
+) -> Opponent:
     """The scan by bounds; the score table is built for every query."""
     codes = catalogue.item_codes
+    begun = time.perf_counter()
     scan = BoundScan(
         codes.codes,
         codes.num_codewords,
@@ -72,19 +89,31 @@ def lightrec(catalogue: Catalogue, instruction_set: str, layout: str | None = No
         instruction_set=instruction_set,
         layout=layout,
     )
-    return _by_codes(scan, catalogue, instruction_set)
+    seconds = time.perf_counter() - begun
+    engine = "lightrec_flat" if layout == "flat" else "lightrec"
+    return replace(_by_codes(engine, scan, catalogue, instruction_set), build_seconds=seconds)
 
 
 def portable(catalogue: Catalogue) -> Opponent:
     """The compiled scan that assumes nothing of the processor."""
     codes = catalogue.item_codes
-    return _by_codes(PortableScan(codes.codes, codes.num_codewords), catalogue, "portable")
+    scan = PortableScan(codes.codes, codes.num_codewords)
+    return _by_codes("lightrec", scan, catalogue, "portable")
 
 
-def _by_codes(scan: CompiledScan, catalogue: Catalogue, instruction_set: str) -> Opponent:
-    search = CodeSearch(catalogue.item_codes, scan)
+def _by_codes(
+    engine: str, scan: CompiledScan, catalogue: Catalogue, instruction_set: str
+) -> Opponent:
+    search, item_codes = CodeSearch(catalogue.item_codes, scan), catalogue.item_codes
     return Opponent(
-        lambda query, k: _pair(search.top_k(query, k)), "codes", scan.memory, instruction_set, scan
+        engine,
+        lambda query, k: _pair(search.top_k(query, k)),
+        "codes",
+        instruction_set=instruction_set,
+        scan=scan,
+        of_batch=lambda queries, k: scan.top_k_batch(
+            item_codes.score_tables(queries), k, threads=1
+        ),
     )
 
 
@@ -92,107 +121,116 @@ def from_tables(opponent: Opponent, tables: dict[bytes, np.ndarray]) -> Opponent
     """The same scan for users that are stored as score tables."""
     scan = opponent.scan
     assert scan is not None
-
-    def top_k(query: np.ndarray, k: int) -> TopK:
-        return _pair(scan.top_k(tables[query.tobytes()], k))
-
-    return Opponent(top_k, "codes", opponent.memory, opponent.instruction_set, scan)
+    return replace(opponent, top_k=lambda query, k: _pair(scan.top_k(tables[query.tobytes()], k)))
 
 
 def filtered(opponent: Opponent, catalogue: Catalogue, filters: dict[bytes, Filter]) -> Opponent:
     """The same scan with rows excluded, or only some allowed."""
-    scan = opponent.scan
-    assert scan is not None
-    search = CodeSearch(catalogue.item_codes, scan)
+    search = CodeSearch(catalogue.item_codes, opponent.scan)
 
     def top_k(query: np.ndarray, k: int) -> TopK:
         return _pair(search.top_k(query, k, filters[query.tobytes()]))
 
-    return Opponent(top_k, "codes", opponent.memory, opponent.instruction_set, scan)
+    return replace(opponent, top_k=top_k)
 
 
 def post_ranked(opponent: Opponent, catalogue: Catalogue, candidates: int) -> Opponent:
     """Candidates by codes, ordered by float vectors."""
-    scan = opponent.scan
-    assert scan is not None
-    search, items = CodeSearch(catalogue.item_codes, scan), np.array(catalogue.items)
+    search, items = CodeSearch(catalogue.item_codes, opponent.scan), np.array(catalogue.items)
 
     def top_k(query: np.ndarray, k: int) -> TopK:
         return _pair(search.top_k(query, k, candidates=candidates, item_vectors=items))
 
-    return Opponent(top_k, "float", opponent.memory, opponent.instruction_set, scan)
+    return replace(opponent, top_k=top_k, by="float")
 
 
-def faiss_flat(catalogue: Catalogue) -> Opponent:
+def faiss_flat(catalogue: Catalogue) -> Iterator[Opponent]:
     """Brute force in faiss."""
     import faiss
 
     index = faiss.IndexFlatIP(catalogue.queries.shape[1])
     index.add(np.ascontiguousarray(catalogue.items))
-    return _faiss(index, "float")
+    yield _faiss("faiss_flat", index, "float")
 
 
-def faiss_pq(catalogue: Catalogue) -> Opponent:
+def faiss_pq(catalogue: Catalogue) -> Iterator[Opponent]:
     """IndexPQ of faiss over the very same codes (`lightrec.search.faiss_index`)."""
-    return _faiss(to_faiss(catalogue.item_codes), "codes")
+    yield _faiss("faiss_pq", to_faiss(catalogue.item_codes), "codes")
 
 
-def faiss_fastscan(catalogue: Catalogue) -> Opponent:
+def faiss_fastscan(catalogue: Catalogue) -> Iterator[Opponent]:
     """PQFastScan of faiss: eight codebooks of sixteen, 4 bytes an item too; codes of its own."""
     import faiss
 
     width = catalogue.queries.shape[1]
     index = faiss.IndexPQFastScan(width, 8, 4, faiss.METRIC_INNER_PRODUCT)
-    return _faiss(_filled(index, catalogue), "own")
+    yield _faiss("faiss_fastscan", _filled(index, catalogue), "own")
 
 
-def faiss_ivfpq(catalogue: Catalogue) -> Opponent:
+def faiss_ivfpq(catalogue: Catalogue) -> Iterator[Opponent]:
     """IVFPQ of faiss: 4 bytes an item, in cells of which some are visited; codes of its own."""
     import faiss
 
     width = catalogue.queries.shape[1]
     cells = faiss.IndexFlatIP(width)
     index = faiss.IndexIVFPQ(cells, width, 256, 4, 8, faiss.METRIC_INNER_PRODUCT)
-    index.nprobe = NPROBE
-    return _faiss(_filled(index, catalogue), "own")
+    _filled(index, catalogue)
+    for nprobe in NPROBES:
+
+        def top_k(query: np.ndarray, k: int, nprobe: int = nprobe) -> TopK:
+            index.nprobe = nprobe
+            scores, rows = index.search(query[np.newaxis], k)
+            return rows[0], scores[0]
+
+        yield Opponent("faiss_ivfpq", top_k, "own", setting=f"nprobe={nprobe}")
 
 
-def hnswlib(catalogue: Catalogue) -> Opponent:
+def hnswlib(catalogue: Catalogue) -> Iterator[Opponent]:
     """A graph over float vectors, by inner product."""
     import hnswlib as library
 
     assert catalogue.items is not None
+    begun = time.perf_counter()
     index = library.Index(space="ip", dim=catalogue.items.shape[1])
     index.init_index(max_elements=len(catalogue.items), M=16, ef_construction=200)
     index.add_items(catalogue.items, num_threads=-1)
     index.set_num_threads(1)
+    seconds = time.perf_counter() - begun
+    for ef in EFS:
 
-    def top_k(query: np.ndarray, k: int) -> TopK:
-        index.set_ef(max(EF, k))
-        rows, distances = index.knn_query(query[np.newaxis], k=k)
-        return rows[0].astype(np.int64), 1.0 - distances[0]
+        def top_k(query: np.ndarray, k: int, ef: int = ef) -> TopK:
+            index.set_ef(max(ef, k))
+            rows, distances = index.knn_query(query[np.newaxis], k=k)
+            return rows[0].astype(np.int64), 1.0 - distances[0]
 
-    return Opponent(top_k, "float", catalogue.items.nbytes + len(catalogue.items) * 16 * 2 * 4)
+        yield Opponent("hnswlib", top_k, "float", setting=f"ef={ef}", build_seconds=seconds)
 
 
-def annoy(catalogue: Catalogue) -> Opponent:
+def annoy(catalogue: Catalogue) -> Iterator[Opponent]:
     """Trees over float vectors, by inner product."""
     import annoy as library
 
     assert catalogue.items is not None
+    begun = time.perf_counter()
     index = library.AnnoyIndex(catalogue.items.shape[1], "dot")
     for row, vector in enumerate(catalogue.items):
         index.add_item(row, vector)
-    index.build(30, n_jobs=-1)
+    index.build(ANNOY_TREES, n_jobs=-1)
+    seconds = time.perf_counter() - begun
+    for times in ANNOY_VISITS:
 
-    def top_k(query: np.ndarray, k: int) -> TopK:
-        rows, scores = index.get_nns_by_vector(query, k, include_distances=True)
-        return np.array(rows), np.array(scores)
+        def top_k(query: np.ndarray, k: int, times: int = times) -> TopK:
+            rows, scores = index.get_nns_by_vector(
+                query, k, search_k=times * ANNOY_TREES * k, include_distances=True
+            )
+            return np.array(rows), np.array(scores)
 
-    return Opponent(top_k, "float")
+        setting = f"search_k={times}x{ANNOY_TREES}k"
+        yield Opponent("annoy", top_k, "float", setting=setting, build_seconds=seconds)
 
 
 def _filled(index: Any, catalogue: Catalogue) -> Any:  # noqa: ANN401
+    """An index with codebooks trained on as many items as this project's own."""
     assert catalogue.items is not None
     rng = np.random.default_rng(0)
     size = min(SAMPLE, len(catalogue.items))
@@ -203,12 +241,12 @@ def _filled(index: Any, catalogue: Catalogue) -> Any:  # noqa: ANN401
     return index
 
 
-def _faiss(index: Any, by: str) -> Opponent:  # noqa: ANN401
+def _faiss(engine: str, index: Any, by: Literal["codes", "float", "own"]) -> Opponent:  # noqa: ANN401
     def top_k(query: np.ndarray, k: int) -> TopK:
         scores, rows = index.search(query[np.newaxis], k)
         return rows[0], scores[0]
 
-    return Opponent(top_k, by)
+    return Opponent(engine, top_k, by, of_batch=lambda queries, k: index.search(queries, k))
 
 
 def one_thread() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -12,9 +13,17 @@ from lightrec.durable_files import write_file
 from lightrec.experiments.provenance import commit, machine, source_digest, versions
 
 FOLDER = Path(__file__).resolve().parent / "results"
-SOURCES = ("codes", "native/*", "native.py", "search")
-"""What speed depends on."""
+SOURCES = ("cli/turns.py", "codes", "native/*", "native.py", "search")
+"""What speed depends on, beside the programs of the benchmarks."""
 Row = dict[str, Any]
+
+
+def _digest() -> str:
+    programs = sorted(Path(__file__).parent.glob("*.py"))
+    digest = hashlib.sha256(source_digest(SOURCES).encode())
+    for program in programs:
+        digest.update(program.name.encode() + program.read_bytes())
+    return digest.hexdigest()
 
 
 def measured_once(
@@ -32,7 +41,7 @@ def measured_once(
         stale: Whether rows of an older source are measured again.
     """
     file = FOLDER / "cells" / name / f"{contest}.json"
-    digest = source_digest(SOURCES)
+    digest = _digest()
     if file.exists():
         rows: list[Row] = json.loads(file.read_text(encoding="utf-8"))
         if not stale or all(row["source_digest"] == digest for row in rows):
@@ -41,6 +50,13 @@ def measured_once(
     rows = [row | told for row in measure()]
     file.parent.mkdir(parents=True, exist_ok=True)
     write_file(file, json.dumps(rows, indent=1).encode())
+    return rows
+
+
+def kept(name: str, contest: str) -> list[Row]:
+    """The rows of a contest that was measured before; none if it was not."""
+    file = FOLDER / "cells" / name / f"{contest}.json"
+    rows: list[Row] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
     return rows
 
 
@@ -55,7 +71,7 @@ def write_results(name: str, command: str, rows: Sequence[Row]) -> Path:
     content = {
         "command": command,
         "commit": commit(),
-        "source_digest": source_digest(SOURCES),
+        "source_digest": _digest(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(),
         "versions": versions(),

@@ -32,13 +32,15 @@ from benchmarks import opponents
 from benchmarks.catalogues import Catalogue
 from benchmarks.opponents import Opponent
 from benchmarks.results import Row, measured_once, write_results
-from benchmarks.timing import copy_bandwidth, stay_on_one_core, time_queries
+from benchmarks.timing import copy_bandwidth, one_core
+from lightrec.cli.turns import QueryTimes, Way, take_turns
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.native import KERNELS
 
 NAME = "scaling"
 NUM_CODEWORDS = 256
-NUM_QUERIES = 256
+NUM_QUERIES = 200
+PASSES = 3
 ITEMS = (10_000, 100_000, 1_000_000, 10_000_000, 100_000_000)
 KS = (1, 10, 100, 500, 1_000)
 WIDTHS = (8, 16, 32, 64, 128, 256, 512)
@@ -79,7 +81,6 @@ def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     if KERNELS is None:
         raise SystemExit("there are no compiled scans here")
-    stay_on_one_core()
     rows: list[Row] = []
     for varied, shape in shapes(Shape(items=asked.fixed), asked.largest):
         about = "-".join(str(value) for value in dataclasses.astuple(shape))
@@ -109,23 +110,26 @@ def shapes(fixed: Shape, largest: int) -> Iterator[tuple[str, Shape]]:
 def measured(shape: Shape, varied: str, num_queries: int = NUM_QUERIES) -> Iterator[Row]:
     """The rows of one shape: every engine that can search it."""
     made = random_catalogue(shape, num_queries)
-    for engine, layout, opponent in _by_codes(made, varied):
-        row = _row(shape, varied, opponent, made.queries) | {"engine": engine, "layout": layout}
-        assert opponent.scan is not None and opponent.memory is not None
-        tables = made.item_codes.score_tables(made.queries)
-        scored = [opponent.scan.num_scored(table, shape.k) for table in tables]
-        yield row | {
-            "survivors": float(np.mean(scored)) / shape.items,
-            "resident_bytes_per_item": opponent.memory / shape.items,
-        }
+    engines = {opponent: layout for layout, opponent in _by_codes(made, varied)}
     num_bytes = 4 * shape.items * shape.width
     if shape.items > MOST_IN_FLOATS or COPIES * num_bytes > _free_memory():
         logger.warning("no brute force: %.1f GB of vectors are too many", num_bytes / 1e9)
-        return
-    bandwidth = copy_bandwidth(num_bytes)
-    opponent = opponents.fused_float(dataclasses.replace(made, items=decoded(made.item_codes)))
-    row = _row(shape, varied, opponent, made.queries)
-    yield row | {"engine": "fused_float", "layout": "float32", "copy_bandwidth": bandwidth}
+    else:
+        whole = dataclasses.replace(made, items=decoded(made.item_codes))
+        engines |= dict.fromkeys(opponents.fused_float(whole), "float32")
+    with one_core():
+        times = take_turns({one: _way(one, made.queries, shape.k) for one in engines}, PASSES)
+        for opponent, layout in engines.items():
+            row = _row(shape, varied, opponent, times[opponent]) | {"layout": layout}
+            if opponent.scan is None:
+                yield row | {"copy_bandwidth": copy_bandwidth(num_bytes)}
+                continue
+            tables = made.item_codes.score_tables(made.queries)
+            scored = [opponent.scan.num_scored(table, shape.k) for table in tables]
+            yield row | {
+                "survivors": float(np.mean(scored)) / shape.items,
+                "scan_bytes_per_item": opponent.scan.memory / shape.items,
+            }
 
 
 def random_catalogue(shape: Shape, num_queries: int) -> Catalogue:
@@ -147,30 +151,35 @@ def decoded(item_codes: ItemCodes) -> np.ndarray:
     return items
 
 
-def _by_codes(made: Catalogue, varied: str) -> Iterator[tuple[str, str, Opponent]]:
-    """Engine, layout and scan; B is varied with the portable scan, which takes any."""
+def _by_codes(made: Catalogue, varied: str) -> Iterator[tuple[str, Opponent]]:
+    """Layouts and scans; B is varied with the portable scan, which takes any."""
     assert KERNELS is not None
     best = KERNELS.instruction_set()
     if varied == "num_codebooks" or best == "portable":
-        yield "lightrec", "flat", opponents.portable(made)
+        yield "flat", opponents.portable(made)
         return
-    yield "lightrec", "cells", opponents.lightrec(made, best, "cells")
-    yield "lightrec_flat", "flat", opponents.lightrec(made, best, "flat")
+    yield "cells", opponents.lightrec(made, best, "cells")
+    yield "flat", opponents.lightrec(made, best, "flat")
 
 
-def _row(shape: Shape, varied: str, opponent: Opponent, queries: np.ndarray) -> Row:
-    timing = time_queries(lambda place: opponent.top_k(queries[place], shape.k), len(queries))
+def _way(opponent: Opponent, queries: np.ndarray, k: int) -> Way:
+    opponent.top_k(queries[0], k)  # warms up
+    return Way(lambda query: opponent.top_k(queries[query], k), len(queries))
+
+
+def _row(shape: Shape, varied: str, opponent: Opponent, times: QueryTimes) -> Row:
     return {
         "catalogue": "random",
         "factors": "isotropic",
         "varied": varied,
         **dataclasses.asdict(shape),
         "num_codewords": NUM_CODEWORDS,
+        "engine": opponent.engine,
         "isa": opponent.instruction_set,
-        "queries": timing.queries,
-        "median_us": timing.median,
-        "p95_us": timing.p95,
-        "cpu_us": timing.cpu,
+        "queries": len(times.fastest),
+        "median_us": times.median,
+        "p95_us": times.p95,
+        "cpu_us": times.cpu,
         "threads": 1,
         "float_type": "float32",
         "query": "vector",

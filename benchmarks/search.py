@@ -13,18 +13,21 @@ import argparse
 import logging
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from benchmarks import opponents
-from benchmarks.catalogues import Catalogue, catalogue
+from benchmarks.catalogues import Catalogue, catalogue, files_of
 from benchmarks.opponents import Opponent
-from benchmarks.results import Row, measured_once, write_results
-from benchmarks.timing import Timing, copy_bandwidth, stay_on_one_core, time_queries
+from benchmarks.resident import resident_bytes
+from benchmarks.results import Row, kept, measured_once, write_results
+from benchmarks.timing import copy_bandwidth, one_core
+from lightrec.cli.turns import QueryTimes, Way, take_turns
 from lightrec.native import KERNELS
 from lightrec.search.filters import Filter
 from lightrec.search.reference_scan import ReferenceScan
+from lightrec.search.scan import BoundScan
 
 NAME = "search"
 CONTESTS = (
@@ -41,13 +44,23 @@ CONTESTS = (
     ("100m", "bpr"),
 )
 KS = (10, 100, 500)
+K = 100  # of what is not measured at every k
 GRAPHS_UP_TO = 200_000  # items; building a graph or trees over more takes too long here
-BATCHES = (64, 1024)
+LARGE = 2_000_000  # items; from here on, other approximate searches are left out, and so are more
+BATCHES = (8, 64, 1024)
+LARGE_BATCHES = (64,)
 POST_RANKING = 500
 FEW, VERY_FEW = 100, 16  # queries compared with the reference at ten and at a hundred million
+PASSES = ((500_000, 7), (LARGE, 3), (1 << 31, 2))  # below so many items
+
+OPPONENTS = {  # that speed is told in times of, with the names of the ratios
+    "numpy_float": "numpy",
+    "fused_float": "fused_float",
+    "faiss_flat": "faiss_flat",
+    "faiss_pq": "faiss_pq",
+}
 
 logger = logging.getLogger("lightrec")
-Builder = Callable[[Catalogue], Opponent]
 
 
 def main() -> None:
@@ -58,158 +71,191 @@ def main() -> None:
     parser.add_argument("--stale", action="store_true", help="measure again what is older")
     asked = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    chosen = [one for one in CONTESTS if not asked.catalogue or one[0] in asked.catalogue]
+    for name, factors in chosen:
+        catalogue(name, factors)  # learned first, so that nothing else runs while others are timed
     opponents.one_thread()
-    rows: list[Row] = []
-    for name, factors in CONTESTS:
-        if asked.catalogue and name not in asked.catalogue:
-            continue
-        made = catalogue(name, factors)  # on all cores
-        stay_on_one_core()
-        rows += measured_once(
-            NAME,
-            f"{name}-{factors}",
-            lambda made=made: with_speedups(list(contest(made))),
-            stale=asked.stale,
+    rows = {one: kept(NAME, "-".join(one)) for one in CONTESTS if one not in chosen}
+    for one in chosen:
+        rows[one] = measured_once(
+            NAME, "-".join(one), lambda one=one: measured(catalogue(*one)), stale=asked.stale
         )
-        write_results(NAME, "python -m benchmarks.search", rows)
+        every = [row for each in CONTESTS for row in rows.get(each, [])]
+        write_results(NAME, "python -m benchmarks.search", every)
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
     """Keeps the lines of the description."""
 
 
+@dataclass(frozen=True)
+class Entry:
+    """What is timed for one row.
+
+    Attributes:
+        opponent: Who answers.
+        told: What the row says beside that.
+        way: Asks it.
+        batch: Queries at once.
+        filters: What each query may return; None for everything.
+    """
+
+    opponent: Opponent
+    told: Row
+    way: Way
+    batch: int = 1
+    filters: dict[bytes, Filter] | None = field(default=None, repr=False)
+
+
+def measured(given: Catalogue) -> list[Row]:
+    """The rows of one catalogue."""
+    return with_speedups(list(contest(given)))
+
+
 def contest(given: Catalogue) -> Iterator[Row]:
-    """All rows of one catalogue; ratios are to numpy and the fused scan of the same run."""
-    judge = _Judge(given)
-    for engine, build in _builders(given):
-        begun = time.perf_counter()
-        opponent = build(given)
-        seconds = time.perf_counter() - begun
-        told = {"engine": engine, "build_seconds": round(seconds, 2)}
-        logger.warning("%s %s %s", given.name, given.factors, told)
-        if given.items is not None and engine == "fused_float":
-            told["copy_bandwidth"] = copy_bandwidth(given.items.nbytes)
-        if given.items is None:
-            told["read_us"] = 1e6 * given.item_codes.codes.nbytes / judge.bandwidth
-        for k in KS:
-            yield judge.row(opponent, k) | told
-        if opponent.scan is not None and opponent.instruction_set != "portable":
-            yield from (row | told for row in _variants(judge, opponent, engine))
-
-
-def _builders(given: Catalogue) -> Iterator[tuple[str, Builder]]:
-    if given.items is not None:
-        yield "numpy_float", opponents.numpy_float
-        yield "fused_float", opponents.fused_float
-    assert KERNELS is not None
-    best = KERNELS.instruction_set()
-    for instruction_set in ("avx512vbmi", "avx2") if best == "avx512vbmi" else (best,):
-        yield "lightrec", lambda made, isa=instruction_set: opponents.lightrec(made, isa)
-        yield (
-            "lightrec_flat",
-            lambda made, isa=instruction_set: opponents.lightrec(made, isa, "flat"),
-        )
-    if given.items is None:
-        return
-    yield "lightrec", opponents.portable
-    yield "faiss_flat", opponents.faiss_flat
-    yield "faiss_pq", opponents.faiss_pq
-    yield "faiss_fastscan", opponents.faiss_fastscan
-    yield "faiss_ivfpq", opponents.faiss_ivfpq
-    if len(given.items) <= GRAPHS_UP_TO:
-        yield "hnswlib", opponents.hnswlib
-        yield "annoy", opponents.annoy
-
-
-def _variants(judge: _Judge, opponent: Opponent, engine: str) -> Iterator[Row]:
-    """Stored tables, filters, post-ranking and batches, at k = 100 (tables: every k)."""
-    given, scan = judge.given, opponent.scan
-    assert scan is not None
-    if engine != "lightrec":
-        return
-    tables = dict(zip(judge.keys, given.item_codes.score_tables(given.queries), strict=True))
+    """Rows without speed-ups; at each k, everybody takes turns."""
+    engines = []
+    for opponent in _opponents(given):
+        told = [opponent.engine, opponent.instruction_set, opponent.setting]
+        logger.warning("%s %s: %s", given.name, given.factors, " ".join(filter(None, told)))
+        engines.append(opponent)
+    judge = _Judge(given, engines)
     for k in KS:
-        yield judge.row(opponents.from_tables(opponent, tables), k) | {"query": "table"}
-    for name, filters in judge.filters().items():
+        with one_core():
+            entries = list(_entries(judge, engines, k))
+            for entry in entries:
+                for query in range(min(entry.way.num_queries, 3)):
+                    entry.way.answer(query)
+            times = take_turns(dict(enumerate(e.way for e in entries)), _passes(given))
+            for number, entry in enumerate(entries):
+                yield judge.row(entry, k, times[number])
+            logger.warning("%s %s: k = %d", given.name, given.factors, k)
+
+
+def _passes(given: Catalogue) -> int:
+    size = given.item_codes.num_items
+    return next(passes for most, passes in PASSES if size < most)
+
+
+def _opponents(given: Catalogue) -> Iterator[Opponent]:
+    assert KERNELS is not None
+    size, best = given.item_codes.num_items, KERNELS.instruction_set()
+    builders: list[Callable[[Catalogue], Iterator[Opponent]]] = []
+    if given.items is not None:
+        builders += [opponents.numpy_float, opponents.fused_float]
+        builders += [opponents.faiss_flat, opponents.faiss_pq, opponents.faiss_fastscan]
+        builders += [opponents.faiss_ivfpq] if size < LARGE else []
+        builders += [opponents.hnswlib, opponents.annoy] if size <= GRAPHS_UP_TO else []
+    for build in builders:
+        begun = time.perf_counter()
+        for opponent in build(given):
+            seconds = opponent.build_seconds or time.perf_counter() - begun
+            yield replace(opponent, build_seconds=seconds)
+    for instruction_set in ("avx512vbmi", "avx2") if best == "avx512vbmi" else (best,):
+        yield opponents.lightrec(given, instruction_set)
+        yield opponents.lightrec(given, instruction_set, "flat")
+    if size < LARGE:
+        yield opponents.portable(given)
+
+
+def _entries(judge: _Judge, engines: list[Opponent], k: int) -> Iterator[Entry]:
+    given = judge.given
+    for opponent in engines:
+        if judge.large and k != K and opponent.engine.startswith("faiss"):
+            continue
+        yield judge.entry(opponent, k, {})
+        if k == K and opponent.of_batch is not None and given.items is not None:
+            yield from _batches(judge, opponent, k)
+        if opponent.engine == "lightrec" and opponent.instruction_set != "portable":
+            yield from _variants(judge, opponent, k)
+
+
+def _batches(judge: _Judge, opponent: Opponent, k: int) -> Iterator[Entry]:
+    given, of_batch = judge.given, opponent.of_batch
+    assert of_batch is not None
+    if judge.large and opponent.engine not in ("faiss_pq", "lightrec"):
+        return
+    for batch in LARGE_BATCHES if judge.large else BATCHES:
+        if opponent.engine == "numpy_float" and 4 * batch * given.item_codes.num_items > 1 << 30:
+            continue
+        many = np.resize(given.queries, (max(batch, len(given.queries)), given.queries.shape[1]))
+
+        def answer(number: int, many: np.ndarray = many, batch: int = batch) -> object:
+            return of_batch(many[number * batch : (number + 1) * batch], k)
+
+        way = Way(answer, 1 if judge.large else len(many) // batch)
+        yield Entry(opponent, {"batch": batch}, way, batch)
+
+
+def _variants(judge: _Judge, opponent: Opponent, k: int) -> Iterator[Entry]:
+    """Stored tables at every k; filters and post-ranking at one."""
+    given = judge.given
+    yield judge.entry(opponents.from_tables(opponent, judge.tables), k, {"query": "table"})
+    if k != K:
+        return
+    for name, filters in judge.filters.items():
         rows = opponents.filtered(opponent, given, filters)
-        yield judge.row(rows, 100, filters) | {"filter": name}
-    if given.items is not None and given.item_codes.num_items <= GRAPHS_UP_TO:
+        yield judge.entry(rows, k, {"filter": name}, filters)
+    if given.items is not None and not judge.large:
         ranked = opponents.post_ranked(opponent, given, POST_RANKING)
-        yield judge.row(ranked, 100) | {"post_ranking": POST_RANKING}
-    stacked = np.stack(list(tables.values()))
-    for batch in BATCHES:
-        many = np.resize(stacked, (batch, *stacked.shape[1:]))
-        timing = time_queries(lambda _, many=many: scan.top_k_batch(many, 100, threads=1), 3)
-        yield judge.told(opponent, 100, timing) | {
-            "batch": batch,
-            "query": "table",
-            "median_us": timing.median / batch,
-            "p95_us": timing.p95 / batch,
-            "cpu_us": timing.cpu / batch,
-        }
+        yield judge.entry(ranked, k, {"post_ranking": POST_RANKING})
 
 
 class _Judge:
-    """Times opponents and compares their answers with the right ones."""
+    """Makes rows of times, and compares the answers with the right ones."""
 
-    def __init__(self, given: Catalogue) -> None:
-        self.given = given
-        self.keys = [query.tobytes() for query in given.queries]
-        size = given.item_codes.num_items
-        compared = (
-            len(given.queries) if size < 5_000_000 else FEW if size < 50_000_000 else VERY_FEW
-        )
-        self.compared = range(compared)
-        self.bandwidth = copy_bandwidth(given.item_codes.codes.nbytes)
-        self.reference = ReferenceScan(given.item_codes.codes, given.item_codes.num_codewords)
+    def __init__(self, given: Catalogue, engines: list[Opponent]) -> None:
+        codes = given.item_codes
+        self.given, self.large = given, codes.num_items >= LARGE
+        keys = [query.tobytes() for query in given.queries]
+        self.tables = dict(zip(keys, codes.score_tables(given.queries), strict=True))
+        some = FEW if codes.num_items < 50_000_000 else VERY_FEW
+        self.compared = given.queries[: some if self.large else None]
+        self.reference = ReferenceScan(codes.codes, codes.num_codewords)
+        self.filters = self._filters(next(one for one in engines if one.scan is not None))
+        self.reading = copy_bandwidth(codes.codes.nbytes)
+        self.exact = next((one for one in engines if one.engine == "numpy_float"), None)
         self.right: dict[tuple[str, int], list[tuple[np.ndarray, np.ndarray]]] = {}
 
-    def filters(self) -> dict[str, dict[bytes, Filter]]:
+    def entry(
+        self, opponent: Opponent, k: int, told: Row, filters: dict[bytes, Filter] | None = None
+    ) -> Entry:
+        """What asks an opponent every query by itself."""
+        queries = self.given.queries
+        way = Way(lambda query: opponent.top_k(queries[query], k), len(queries))
+        return Entry(opponent, told, way, filters=filters)
+
+    def _filters(self, ours: Opponent) -> dict[str, dict[bytes, Filter]]:
         """For every query: 100 of its 1,000 best items excluded; or 1 % of all items allowed."""
         rng = np.random.default_rng(1)
         size = self.given.item_codes.num_items
         excluded, allowed = {}, {}
         listed = Filter.of(size, allow=rng.choice(size, size // 100, replace=False))
-        scan = opponents.portable(self.given).scan
-        assert scan is not None
-        for key, table in zip(
-            self.keys, self.given.item_codes.score_tables(self.given.queries), strict=True
-        ):
-            best = scan.top_k(table, 1_000).rows
+        assert ours.scan is not None
+        for key, table in self.tables.items():
+            best = ours.scan.top_k(table, 1_000).rows
             excluded[key] = Filter.of(size, exclude=rng.choice(best, 100, replace=False))
             allowed[key] = listed
         return {"seen100": excluded, "allow1pct": allowed}
 
-    def row(self, opponent: Opponent, k: int, filters: dict[bytes, Filter] | None = None) -> Row:
-        """Times one opponent at one k, and tells how far its answers are right."""
-        queries = self.given.queries
-        timing = time_queries(lambda place: opponent.top_k(queries[place], k), len(queries))
-        row = self.told(opponent, k, timing)
-        if opponent.by == "codes":
-            row["differences"] = self._differences(opponent, k, filters)
-        if self.given.items is not None and filters is None:
-            row["recall"] = self._recall(opponent, k)
-        if opponent.scan is not None and filters is None:
-            tables = self.given.item_codes.score_tables(queries)
-            scored = [opponent.scan.num_scored(table, k) for table in tables]
-            row["survivors"] = float(np.mean(scored)) / self.given.item_codes.num_items
-        return row
-
-    def told(self, opponent: Opponent, k: int, timing: Timing) -> Row:
-        """What a row says of itself."""
-        codes, size = self.given.item_codes, self.given.item_codes.num_items
+    def row(self, entry: Entry, k: int, times: QueryTimes) -> Row:
+        """A row of the results."""
+        given, codes, opponent = self.given, self.given.item_codes, entry.opponent
         row: Row = {
-            "catalogue": self.given.name,
-            "factors": self.given.factors,
-            "items": size,
-            "k": k,
+            "catalogue": given.name,
+            "factors": given.factors,
+            "items": codes.num_items,
+            "engine": opponent.engine,
+            "setting": opponent.setting,
             "isa": opponent.instruction_set,
-            "queries": timing.queries,
-            "median_us": timing.median,
-            "p95_us": timing.p95,
-            "cpu_us": timing.cpu,
+            "k": k,
+            "queries": entry.batch * entry.way.num_queries,
+            "passes": _passes(given),
+            "median_us": times.median / entry.batch,
+            "p95_us": times.p95 / entry.batch,
+            "cpu_us": times.cpu / entry.batch,
             "threads": 1,
-            "num_codebooks": codes.codes.shape[1],
+            "num_codebooks": codes.num_codebooks,
             "num_codewords": codes.num_codewords,
             "width": codes.width,
             "float_type": "float32",
@@ -217,38 +263,62 @@ class _Judge:
             "filter": "none",
             "post_ranking": 0,
             "batch": 1,
+            "build_seconds": round(opponent.build_seconds, 2),
         }
-        if opponent.memory is not None:
-            row["resident_bytes_per_item"] = opponent.memory / size
+        row |= entry.told
+        if row["engine"] == "fused_float" and given.items is not None:
+            row["copy_bandwidth"] = copy_bandwidth(given.items.nbytes)
+            row["read_bandwidth"] = given.items.nbytes / (1e-6 * row["median_us"])
+        if entry.batch > 1:
+            return row
+        if opponent.by == "codes":
+            row["differences"] = self._differences(entry, k)
+        if given.items is not None and entry.filters is None:
+            row["recall"] = self._recall(opponent, k)
+        if opponent.scan is not None and entry.filters is None:
+            scored = [opponent.scan.num_scored(table, k) for table in self.tables.values()]
+            row["survivors"] = float(np.mean(scored)) / codes.num_items
+            row |= self._sizes(entry)
+            row["read_us"] = 1e6 * codes.codes.nbytes / self.reading
         return row
+
+    def _sizes(self, entry: Entry) -> Row:
+        """Bytes an item: what the scan keeps, and where that is large, what the system counts."""
+        scan, size = entry.opponent.scan, self.given.item_codes.num_items
+        assert scan is not None
+        floats = 4 * self.given.item_codes.width if entry.told.get("post_ranking") else 0
+        sizes: Row = {"scan_bytes_per_item": scan.memory / size + floats}
+        if size >= 1_000_000 and isinstance(scan, BoundScan):
+            codes, codebooks = files_of(self.given)
+            counted = resident_bytes(codes, codebooks, scan.instruction_set, scan.layout)
+            sizes["resident_bytes_per_item"] = counted / size + floats
+        return sizes
 
     def _right(self, by: str, k: int) -> list[tuple[np.ndarray, np.ndarray]]:
         """The exact answers, by codes or by float vectors."""
         if (by, k) not in self.right:
-            queries = self.given.queries[self.compared]
             if by == "codes":
-                tables = self.given.item_codes.score_tables(queries)
+                tables = [self.tables[query.tobytes()] for query in self.compared]
                 found = [self.reference.top_k(table, k) for table in tables]
                 self.right[by, k] = [(best.rows, best.scores) for best in found]
             else:
-                exact = opponents.numpy_float(self.given)
-                self.right[by, k] = [exact.top_k(query, k) for query in queries]
+                assert self.exact is not None
+                self.right[by, k] = [self.exact.top_k(query, k) for query in self.compared]
         return self.right[by, k]
 
-    def _differences(self, opponent: Opponent, k: int, filters: dict[bytes, Filter] | None) -> int:
+    def _differences(self, entry: Entry, k: int) -> int:
         """Queries whose rows, order or scores are not those of the reference."""
         differences = 0
-        for place in self.compared:
-            rows, scores = opponent.top_k(self.given.queries[place], k)
-            if filters is None:
+        for place, query in enumerate(self.compared):
+            rows, scores = entry.opponent.top_k(query, k)
+            if entry.filters is None:
                 right = self._right("codes", k)[place]
             else:
-                query = self.given.queries[place : place + 1]
-                table = self.given.item_codes.score_tables(query)[0]
-                best = self.reference.top_k(table, k, filters[self.keys[place]])
+                key = query.tobytes()
+                best = self.reference.top_k(self.tables[key], k, entry.filters[key])
                 right = best.rows, best.scores
             same = np.array_equal(rows, right[0])
-            if opponent.scan is not None:
+            if entry.opponent.scan is not None:
                 same = same and np.array_equal(scores, right[1])
             differences += not same
         return differences
@@ -256,31 +326,25 @@ class _Judge:
     def _recall(self, opponent: Opponent, k: int) -> float:
         """Share of the k best by float vectors that is found."""
         found: list[float] = []
-        for place in self.compared:
-            rows, _ = opponent.top_k(self.given.queries[place], k)
+        for place, query in enumerate(self.compared):
+            rows, _ = opponent.top_k(query, k)
             found.append(len(np.intersect1d(rows, self._right("float", k)[place][0])) / k)
         return float(np.mean(found))
 
 
 def with_speedups(rows: list[Row]) -> list[Row]:
-    """Adds how many times faster than numpy and than the fused scan of the same contest."""
+    """Adds how many times faster than others that did the same: vectors in, nothing filtered."""
 
-    def key(row: Row) -> tuple[Any, ...]:
-        return row["catalogue"], row["factors"], row["k"]
+    def key(row: Row) -> tuple[object, ...]:
+        return row["catalogue"], row["factors"], row["k"], row["batch"]
 
-    slow = {
-        engine: {key(row): row["median_us"] for row in rows if row["engine"] == engine}
-        for engine in ("numpy_float", "fused_float")
-    }
-    return [
-        row
-        | {
-            f"speedup_{short}": slow[engine][key(row)] / row["median_us"]
-            for short, engine in (("numpy", "numpy_float"), ("fused_float", "fused_float"))
-            if key(row) in slow[engine]
-        }
-        for row in rows
-    ]
+    fair = [row for row in rows if row["query"] == "vector" and row["filter"] == "none"]
+    for engine, name in OPPONENTS.items():
+        slow = {key(row): row["median_us"] for row in rows if row["engine"] == engine}
+        for row in fair:
+            if key(row) in slow:
+                row[f"speedup_{name}"] = slow[key(row)] / row["median_us"]
+    return rows
 
 
 if __name__ == "__main__":

@@ -62,7 +62,6 @@ def test_floats_are_the_sums_of_the_codewords(monkeypatch):
 
 def test_the_program_writes_rows(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "FOLDER", tmp_path)
-    monkeypatch.setattr(scaling, "stay_on_one_core", lambda: None)  # would hold for other tests
     monkeypatch.setattr(scaling, "shapes", lambda fixed, largest: [("k", SMALL)])
     monkeypatch.setattr(scaling, "NUM_QUERIES", 6)
     scaling.main([])

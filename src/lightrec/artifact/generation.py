@@ -40,7 +40,7 @@ class Generation:
     files: Mapping[str, BufferedReader]
 
     def content(self, name: str) -> Bytes:
-        """A file's content, checked against the manifest; items in either form are memory-mapped."""
+        """A file's content, checked against the manifest; items are memory-mapped."""
         listed, file = self.manifest.files[name], self.files[name]
         length = os.fstat(file.fileno()).st_size
         if length != listed.num_bytes:

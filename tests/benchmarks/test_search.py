@@ -1,0 +1,100 @@
+"""Rows of the search benchmark, on catalogues too small to say anything about time."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks import catalogues, results, search
+from benchmarks.catalogues import catalogue
+from benchmarks.search import measured, with_speedups
+from lightrec.native import KERNELS
+
+pytestmark = pytest.mark.skipif(
+    KERNELS is None or KERNELS.instruction_set() == "portable",
+    reason="there are no scans by bounds",
+)
+
+
+@pytest.fixture(autouse=True)
+def small(tmp_path, monkeypatch):
+    monkeypatch.setattr(catalogues, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(catalogues, "ITEMS_OF", {"1m_isotropic": 3_000})
+    monkeypatch.setattr(catalogues, "NUM_QUERIES", 12)
+    monkeypatch.setattr(search, "GRAPHS_UP_TO", 0)  # of packages that tests do without
+    monkeypatch.setattr(search, "PASSES", ((1 << 31, 1),))
+    monkeypatch.setattr(search, "CONTESTS", (("1m_isotropic", "isotropic"),))
+    monkeypatch.setattr(results, "FOLDER", tmp_path / "results")
+
+
+def test_rows_of_a_small_catalogue(monkeypatch):
+    monkeypatch.setattr(search, "LARGE_BATCHES", (8,))
+    given = catalogue("1m_isotropic", "isotropic")
+    rows = measured(given)
+    assert {row["engine"] for row in rows} == {
+        *("numpy_float", "fused_float", "lightrec", "lightrec_flat"),
+        *("faiss_flat", "faiss_pq", "faiss_fastscan", "faiss_ivfpq"),
+    }
+    for row in rows:
+        ours = row["engine"].startswith("lightrec")
+        assert row["items"] == 3_000 and row["threads"] == 1
+        assert 0 < row["median_us"] <= row["p95_us"]
+        if row["batch"] == 1 and (ours or row["engine"] == "faiss_pq") and not row["post_ranking"]:
+            assert row["differences"] == 0
+        if row["engine"] in ("numpy_float", "fused_float") and row["batch"] == 1:
+            assert row["recall"] == 1.0
+        same_task = row["query"] == "vector" and row["filter"] == "none"
+        assert ("speedup_fused_float" in row) == (same_task and row["batch"] == 1)
+        assert ("speedup_faiss_pq" in row) == same_task
+    plain = [row for row in rows if row["engine"] == "lightrec" and row["k"] == 100]
+    told = {(row["query"], row["filter"], row["post_ranking"], row["batch"]) for row in plain}
+    assert told >= {
+        *(("vector", "none", 0, 1), ("table", "none", 0, 1), ("vector", "none", 500, 1)),
+        *(("vector", "seen100", 0, 1), ("vector", "allow1pct", 0, 1), ("vector", "none", 0, 1024)),
+    }
+    monkeypatch.setattr(search, "LARGE", 1_000)
+    engines = {(row["engine"], row["isa"]) for row in measured(given) if row["k"] == 10}
+    assert {engine for engine, _ in engines} == {
+        *("numpy_float", "fused_float", "lightrec", "lightrec_flat"),
+    }
+    assert ("lightrec", "portable") not in engines
+
+
+def test_ratios_are_to_the_same_task():
+    def row(engine: str, median: float, **told: object) -> dict:
+        plain = {"catalogue": "c", "factors": "f", "k": 10, "batch": 1, "query": "vector"}
+        return plain | {"filter": "none", "engine": engine, "median_us": median} | told
+
+    rows = with_speedups(
+        [
+            row("numpy_float", 30.0),
+            row("numpy_float", 20.0, batch=8),
+            row("numpy_float", 60.0, k=100),
+            row("lightrec", 3.0),
+            row("lightrec", 2.0, batch=8),
+            row("lightrec", 1.0, query="table"),
+            row("lightrec", 1.0, filter="seen100"),
+        ]
+    )
+    assert [row.get("speedup_numpy") for row in rows] == [1, 1, 1, 10, 10, None, None]
+
+
+def test_the_program_writes_rows(monkeypatch, tmp_path):
+    monkeypatch.setattr(search, "measured", lambda given: [{"items": len(given.items)}])
+    monkeypatch.setattr("sys.argv", ["search"])
+    search.main()
+    written = json.loads((tmp_path / "results" / "search.json").read_text())
+    assert [row["items"] for row in written["rows"]] == [3_000]
+
+
+def test_what_is_resident(tmp_path):
+    from benchmarks.resident import resident_bytes
+
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "codes.npy", rng.integers(0, 256, (1_000_000, 4), dtype=np.uint8))
+    np.save(tmp_path / "codebooks.npy", rng.standard_normal((4, 256, 8), np.float32))
+    files = tmp_path / "codes.npy", tmp_path / "codebooks.npy"
+    assert 6.9 < resident_bytes(*files, "avx2", "cells") / 1e6 < 8.5
+    assert 3.9 < resident_bytes(*files, "avx2", "flat") / 1e6 < 5.0
