@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -10,20 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from lightrec.durable_files import write_file
-from lightrec.experiments.provenance import commit, machine, source_digest, versions
+from lightrec.experiments.provenance import commit, machine, source_digest, sources_of, versions
 
 FOLDER = Path(__file__).resolve().parent / "results"
-SOURCES = ("cli/turns.py", "codes", "native/*", "native.py", "search")
-"""What speed depends on, beside the programs of the benchmarks."""
 Row = dict[str, Any]
-
-
-def _digest() -> str:
-    programs = sorted(Path(__file__).parent.glob("*.py"))
-    digest = hashlib.sha256(source_digest(SOURCES).encode())
-    for program in programs:
-        digest.update(program.name.encode() + program.read_bytes())
-    return digest.hexdigest()
 
 
 def measured_once(
@@ -41,7 +30,7 @@ def measured_once(
         stale: Whether rows of an older source are measured again.
     """
     file = FOLDER / "cells" / name / f"{contest}.json"
-    digest = _digest()
+    digest = source_digest(sources_of(name))
     if file.exists():
         rows: list[Row] = json.loads(file.read_text(encoding="utf-8"))
         if not stale or all(row["source_digest"] == digest for row in rows):
@@ -71,7 +60,7 @@ def write_results(name: str, command: str, rows: Sequence[Row]) -> Path:
     content = {
         "command": command,
         "commit": commit(),
-        "source_digest": _digest(),
+        "source_digest": source_digest(sources_of(name)),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(),
         "versions": versions(),

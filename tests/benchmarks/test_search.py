@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -10,12 +11,23 @@ import pytest
 from benchmarks import catalogues, results, search
 from benchmarks.catalogues import catalogue
 from benchmarks.search import measured, with_speedups
+from lightrec.experiments import search_tables
+from lightrec.experiments.search_tables import (
+    search_opponents,
+    search_summary,
+    search_table,
+    search_variants,
+)
 from lightrec.native import KERNELS
 
 pytestmark = pytest.mark.skipif(
     KERNELS is None or KERNELS.instruction_set() == "portable",
     reason="there are no scans by bounds",
 )
+
+
+def kind_of(row: dict) -> tuple:
+    return row["query"], row["filter"], row["post_ranking"], row["batch"]
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +66,18 @@ def test_rows_of_a_small_catalogue(monkeypatch):
         *(("vector", "none", 0, 1), ("table", "none", 0, 1), ("vector", "none", 500, 1)),
         *(("vector", "seen100", 0, 1), ("vector", "allow1pct", 0, 1), ("vector", "none", 0, 1024)),
     }
+    content = {"rows": rows, "machine": {"cpu": "a processor"}}
+    assert len(re.findall(r"\| 1m_isotropic, isotropic \| 3,000 ", search_table(content))) >= 3
+    (line,) = re.findall(r"\| 1m_isotropic, isotropic \| 3,000 .*", search_summary(content))
+    speedup = next(
+        row for row in plain if row["batch"] == 1 and row["isa"] == KERNELS.instruction_set()
+    )
+    assert line.split(" | ")[5] == f"{speedup['speedup_numpy']:,.1f}"
+    monkeypatch.setattr(search_tables, "COMPARED", ("1m_isotropic",))
+    assert len(search_opponents(content).splitlines()) == 4 + len(
+        [row for row in rows if row["k"] == 100 and kind_of(row) == ("vector", "none", 0, 1)]
+    )
+    assert all(cell.strip() for cell in search_variants(content).splitlines()[2].split("|")[1:-1])
     monkeypatch.setattr(search, "LARGE", 1_000)
     engines = {(row["engine"], row["isa"]) for row in measured(given) if row["k"] == 10}
     assert {engine for engine, _ in engines} == {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,17 @@ LINES = {
     ("lightrec", "table"): ("LightRec, table", "tab:red", "-"),
 }
 PLAIN = {"int8": ("int8", "v"), "float16": ("float16", "s"), "float32": ("float32", "o")}
+LAYOUTS = {
+    "float32": ("float scan", "black", "o-"),
+    "flat": ("codes, flat", "tab:blue", ".--"),
+    "cells": ("codes, cells", "tab:red", ".-"),
+}
+VARIED = {
+    "items": "N, items",
+    "k": "k, results",
+    "width": "D, numbers a codeword",
+    "num_codebooks": "B, codebooks (portable scan)",
+}
 METRICS = {"recall@100": "Recall@100", "ndcg@100": "NDCG@100"}
 
 
@@ -32,6 +44,43 @@ def draw_budgets(content: Mapping[str, Any], file: Path) -> None:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
+    data = list(dict.fromkeys(row["data"] for row in content["rows"]))
+    with _sheet(file, len(data), len(METRICS)) as grid:
+        for place, name in enumerate(data):
+            rows = [row for row in content["rows"] if row["data"] == name]
+            for axes, (metric, title) in zip(grid[place], METRICS.items(), strict=True):
+                _draw(axes, rows, metric)
+                axes.set(title=f"{name}, {title}", xlabel="bytes an item, codebooks counted")
+        grid[0][0].legend(fontsize=7)
+
+
+def draw_scaling(content: Mapping[str, Any], file: Path) -> None:
+    """Time of a query against what is varied, the rest fixed; random codes, the worst case.
+
+    Args:
+        content: Of `scaling.json`.
+        file: Where to draw, SVG, as `draw_budgets` does.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    with _sheet(file, 2, 2) as grid:
+        for axes, (varied, title) in zip(grid.flat, VARIED.items(), strict=True):
+            rows = [row for row in content["rows"] if row["varied"] == varied]
+            for layout, (label, colour, style) in LAYOUTS.items():
+                found = sorted(
+                    (row[varied], row["median_us"]) for row in rows if row["layout"] == layout
+                )
+                if found:
+                    axes.plot(*zip(*found, strict=True), style, color=colour, label=label)
+            axes.set(xlabel=title, ylabel="median microseconds", xscale="log", yscale="log")
+            axes.grid(visible=True, alpha=0.3)
+        grid[0][0].legend(fontsize=7)
+
+
+@contextmanager
+def _sheet(file: Path, rows: int, columns: int) -> Iterator[Any]:
+    """Axes to draw on, which go to the file at the end."""
     try:
         import matplotlib as mpl
     except ImportError as error:
@@ -39,17 +88,9 @@ def draw_budgets(content: Mapping[str, Any], file: Path) -> None:
     mpl.use("svg")
     from matplotlib import pyplot as plt
 
-    data = list(dict.fromkeys(row["data"] for row in content["rows"]))
     with mpl.rc_context({"svg.hashsalt": "lightrec", "font.size": 9}):
-        figure, grid = plt.subplots(
-            len(data), len(METRICS), figsize=(9.0, 3.4 * len(data)), squeeze=False
-        )
-        for place, name in enumerate(data):
-            rows = [row for row in content["rows"] if row["data"] == name]
-            for axes, (metric, title) in zip(grid[place], METRICS.items(), strict=True):
-                _draw(axes, rows, metric)
-                axes.set(title=f"{name}, {title}", xlabel="bytes an item, codebooks counted")
-        grid[0][0].legend(fontsize=7)
+        figure, grid = plt.subplots(rows, columns, figsize=(9.0, 3.4 * rows), squeeze=False)
+        yield grid
         figure.tight_layout()
         file.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(file, format="svg", metadata={"Date": None})

@@ -51,10 +51,15 @@ _BESIDE = {
     "fold_in": ("serving", "experiments/best.py"),
     "timings": ("native/*", "artifact", "search", "serving", "train.py"),
 }
+_SEARCH = ("benchmarks/*", "cli/turns.py", "codes", "native/*", "native.py", "search")
+"""What the benchmarks depend on."""
+BENCHMARKS = ("exactness", "scaling", "search")
 
 
 def sources_of(experiment: str) -> tuple[str, ...]:
-    """What an experiment's results depend on, as `source_digest` takes it."""
+    """What the results of an experiment or benchmark depend on, as `source_digest` takes it."""
+    if experiment in BENCHMARKS:
+        return _SEARCH
     kernels = (f"native/{name}.*" for name in _RANKING_KERNELS)
     return (*_RANKING, *kernels, f"experiments/{experiment}.py", *_BESIDE.get(experiment, ()))
 
@@ -73,12 +78,12 @@ def source_digest(parts: Iterable[str]) -> str:
 
     Args:
         parts: Files and folders that the result depends on, relative to the package;
-            `native/NAME.*` stands for the C++ sources of that name beside it.
+            `native/NAME.*` and `benchmarks/*` stand for sources beside it.
     """
     root = project_root()
     digest = hashlib.sha256()
     for part in sorted(parts):
-        base = (root if part.startswith("native/") else PACKAGE) / part
+        base = (root if part.startswith(("native/", "benchmarks/")) else PACKAGE) / part
         files = sorted(base.rglob("*")) if base.is_dir() else sorted(base.parent.glob(base.name))
         if not files:
             raise FileNotFoundError(f"{base}: a source of results is not there; has it moved?")

@@ -18,14 +18,17 @@ from pathlib import Path
 
 from lightrec.durable_files import read_json, write_file
 from lightrec.errors import InputError
-from lightrec.experiments.figures import draw_budgets
-from lightrec.experiments.provenance import project_root, source_digest, sources_of
+from lightrec.experiments.figures import draw_budgets, draw_scaling
+from lightrec.experiments.provenance import BENCHMARKS, project_root, source_digest, sources_of
 from lightrec.experiments.result_tables import TABLES
 from lightrec.experiments.source_tree import source_tree
 
 OUTPUTS = {"demo": "lightrec demo | tee experiments/results/demo.txt"}
 """Terminal output that documents show, with the command that records it again."""
-FIGURES = {"budgets.svg": ("budgets.json", draw_budgets)}
+FIGURES = {
+    "budgets.svg": ("budgets", draw_budgets),
+    "scaling.svg": ("scaling", draw_scaling),
+}
 """Drawings in docs/figures: their result files and what draws them."""
 PLACE = re.compile(r"(<!-- table: (?P<name>\w+) -->\n).*?(<!-- end table -->)", re.DOTALL)
 
@@ -79,7 +82,7 @@ def draw(root: Path | None = None) -> tuple[Path, ...]:
     root = root or project_root()
     drawn = []
     for name, (results, figure) in FIGURES.items():
-        content = root / "experiments" / "results" / results
+        content = _results(root, results)
         if content.exists():
             file = root / "docs" / "figures" / name
             figure(read_json(content), file)
@@ -109,11 +112,17 @@ def _table(name: str, root: Path, document: str) -> str:
     if name not in TABLES:
         raise InputError(f"{document}: there is no table {name!r}; there are {', '.join(TABLES)}")
     file, table = TABLES[name]
-    results = root / "experiments" / "results" / file
+    experiment = file.removesuffix(".json")
+    results = _results(root, experiment)
     if not results.exists():
         raise InputError(f"{document}: {results} is not there yet; run its experiment")
     content = read_json(results)
-    now = source_digest(sources_of(file.removesuffix(".json")))
+    now = source_digest(sources_of(experiment))
     old = sum(row["source_digest"] != now for row in content["rows"])
     note = f"\n\n*{old} of {len(content['rows'])} rows were measured by an older source.*"
     return table(content) + (note if old else "")
+
+
+def _results(root: Path, experiment: str) -> Path:
+    folder = "benchmarks" if experiment in BENCHMARKS else "experiments"
+    return root / folder / "results" / f"{experiment}.json"

@@ -16,6 +16,13 @@ from lightrec.experiments.best_tables import (
     fold_in_table,
     teacher_choices_table,
 )
+from lightrec.experiments.search_tables import (
+    exactness_table,
+    search_opponents,
+    search_summary,
+    search_table,
+    search_variants,
+)
 
 Row = Mapping[str, Any]
 
@@ -145,6 +152,11 @@ def timings_table(content: Mapping[str, Any]) -> str:
 
 
 TABLES = {
+    "exactness": ("exactness.json", exactness_table),
+    "search": ("search.json", search_table),
+    "search_opponents": ("search.json", search_opponents),
+    "search_summary": ("search.json", search_summary),
+    "search_variants": ("search.json", search_variants),
     "best": ("best.json", best_table),
     "best_choices": ("best_choices.json", best_choices_table),
     "teacher_choices": ("teacher_choices.json", teacher_choices_table),

@@ -1,0 +1,157 @@
+"""Tables of the search benchmark: this project's scans, and others at the same questions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Row = Mapping[str, Any]
+
+K = 100
+"""Of what is shown at one k only."""
+COMPARED = ("epinions", "1m")
+"""Catalogues for which every engine is shown."""
+ENGINES = {
+    "numpy_float": "numpy, float32 product and `argpartition`",
+    "fused_float": "float32 scan in C++, as fast as memory",
+    "faiss_flat": "faiss IndexFlatIP",
+    "faiss_pq": "faiss IndexPQ, the same codes",
+    "faiss_fastscan": "faiss PQFastScan 8 x 4",
+    "faiss_ivfpq": "faiss IVFPQ 4 x 8",
+    "hnswlib": "hnswlib",
+    "annoy": "Annoy",
+    "lightrec": "**LightRec**",
+    "lightrec_flat": "LightRec, flat",
+}
+
+
+def search_table(content: Mapping[str, Any]) -> str:
+    """The scan that the product chooses, on every catalogue and at every k."""
+    lines = [
+        "| catalogue | items | k | instructions | median µs | p95 | x numpy | x float scan "
+        "| x faiss IndexPQ | items scored | bytes an item |",
+        "|---" * 11 + "|",
+    ]
+    for row in content["rows"]:
+        if row["engine"] == "lightrec" and row["isa"] != "portable" and _plain(row):
+            size = row.get("resident_bytes_per_item", row["scan_bytes_per_item"])
+            cells = [
+                *(f"{row['catalogue']}, {row['factors']}", f"{row['items']:,}", f"{row['k']}"),
+                *(row["isa"], f"{row['median_us']:.1f}", f"{row['p95_us']:.1f}"),
+                *(_times(row, name) for name in ("numpy", "fused_float", "faiss_pq")),
+                *(f"{100 * row['survivors']:.2g} %", f"{size:.1f}"),
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, "", _machine(content)])
+
+
+def search_summary(content: Mapping[str, Any]) -> str:
+    """The README's short table: one row a catalogue, at k = 100 and the best instructions."""
+    rows = [row for row in content["rows"] if row["k"] == K and _plain(row)]
+    best = _best_instructions(rows)
+    lines = [
+        "| catalogue | items | numpy µs | float scan µs | LightRec µs | x numpy | x float scan |",
+        "|---" * 7 + "|",
+    ]
+    for row in rows:
+        if row["engine"] == "lightrec" and row["isa"] == best:
+            same = [one for one in rows if _catalogue(one) == _catalogue(row)]
+            slow = {one["engine"]: f"{one['median_us']:,.0f}" for one in same}
+            cells = [
+                *(f"{row['catalogue']}, {row['factors']}", f"{row['items']:,}"),
+                *(slow.get("numpy_float", ""), slow.get("fused_float", "")),
+                *(f"{row['median_us']:.0f}", _times(row, "numpy"), _times(row, "fused_float")),
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, "", f"k = {K}. {_machine(content)}"])
+
+
+def search_opponents(content: Mapping[str, Any]) -> str:
+    """Every engine at k = 100: speed, and how much of the float answer it finds."""
+    parts = []
+    for catalogue in _catalogues(content["rows"]):
+        rows = [
+            row
+            for row in content["rows"]
+            if _catalogue(row) == catalogue and row["k"] == K and _plain(row)
+        ]
+        if catalogue[0] not in COMPARED or not rows:
+            continue
+        lines = [
+            f"**{catalogue[0]}, {catalogue[1]}**, {rows[0]['items']:,} items, k = {K}",
+            "",
+            "| engine | median µs | p95 | share of the float answer | seconds to build |",
+            "|---" * 5 + "|",
+        ]
+        for row in sorted(rows, key=lambda row: list(ENGINES).index(row["engine"])):
+            about = [row["setting"], row["isa"] if row["isa"] != "none" else ""]
+            told = ", ".join([ENGINES[row["engine"]], *filter(None, about)])
+            lines.append(
+                f"| {told} | {row['median_us']:,.1f} | {row['p95_us']:,.1f} "
+                f"| {row['recall']:.3f} | {row['build_seconds']:,.1f} |"
+            )
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def search_variants(content: Mapping[str, Any]) -> str:
+    """What else a search can be asked, at k = 100, beside the plain search of the same run."""
+    lines = [
+        "| catalogue | instructions | plain | from a stored table | 100 seen excluded "
+        "| 1 % allowed | post-ranking 500 | batch of 64, each | batch of 1,024, each |",
+        "|---" * 9 + "|",
+    ]
+    ours = [row for row in content["rows"] if row["engine"] == "lightrec" and row["k"] == K]
+    for catalogue in _catalogues(ours):
+        for isa in dict.fromkeys(row["isa"] for row in ours if row["isa"] != "portable"):
+            rows = [row for row in ours if _catalogue(row) == catalogue and row["isa"] == isa]
+            kinds = {_kind(row): f"{row['median_us']:,.1f}" for row in rows}
+            asked = [
+                *(("vector", "none", 0, 1), ("table", "none", 0, 1), ("vector", "seen100", 0, 1)),
+                *(("vector", "allow1pct", 0, 1), ("vector", "none", 500, 1)),
+                *(("vector", "none", 0, 64), ("vector", "none", 0, 1024)),
+            ]
+            cells = [", ".join(catalogue), isa, *(kinds.get(kind, "") for kind in asked)]
+            if rows:
+                lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, "", "Medians in microseconds."])
+
+
+def exactness_table(content: Mapping[str, Any]) -> str:
+    """How many answers were compared with the reference, and how many were wrong."""
+    lines = ["| scan | instructions | layout | answers | differences |", "|---" * 5 + "|"]
+    for row in content["rows"]:
+        lines.append(
+            f"| `{row['engine']}` | {row['isa']} | {row['layout']} | {row['queries']:,} "
+            f"| {row['differences']} |"
+        )
+    return "\n".join(lines)
+
+
+def _plain(row: Row) -> bool:
+    return _kind(row) == ("vector", "none", 0, 1)
+
+
+def _kind(row: Row) -> tuple[str, str, int, int]:
+    return row["query"], row["filter"], row["post_ranking"], row["batch"]
+
+
+def _catalogue(row: Row) -> tuple[str, str]:
+    return row["catalogue"], row["factors"]
+
+
+def _catalogues(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    return list(dict.fromkeys(_catalogue(row) for row in rows))
+
+
+def _best_instructions(rows: Sequence[Row]) -> str:
+    found = {row["isa"] for row in rows if row["engine"] == "lightrec"}
+    return next(isa for isa in ("avx512vbmi", "avx2", "portable") if isa in found)
+
+
+def _times(row: Row, name: str) -> str:
+    return f"{row[f'speedup_{name}']:,.1f}" if f"speedup_{name}" in row else ""
+
+
+def _machine(content: Mapping[str, Any]) -> str:
+    return f"{content['machine']['cpu']}, one core."
