@@ -16,7 +16,7 @@ from lightrec.codes.additive_quantization import AdditiveQuantizationConfig
 from lightrec.codes.coded_users import UsersConfig
 from lightrec.codes.item_metric import MetricConfig
 from lightrec.codes.ranking_metric import RankingMetricConfig
-from lightrec.encoder.student import StudentConfig
+from lightrec.encoder.student_config import StudentConfig
 from lightrec.errors import ConfigError
 from lightrec.settings import Settings, merged, read_toml, validated
 from lightrec.teachers.choice import AutoConfig

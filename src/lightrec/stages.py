@@ -12,7 +12,8 @@ from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.item_metric import ItemMetric
 from lightrec.codes.ranking_quantization import quantize_for_ranking
 from lightrec.codes.residual_kmeans import residual_kmeans
-from lightrec.encoder.student import Student, StudentConfig
+from lightrec.encoder.student import Student
+from lightrec.encoder.student_config import StudentConfig
 from lightrec.evaluation.judging import judged_users
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, Scorer
@@ -32,11 +33,13 @@ class FittedStudent:
         item_codes: The catalogue.
         users: (M, D) float32, P2.
         epochs: Passes over the pairs; 0 when no gradient step beat the start.
+        map_weights: Layers of the map from P1 to P2, for `linear` and `mlp` users.
     """
 
     item_codes: ItemCodes
     users: np.ndarray
     epochs: int
+    map_weights: dict[str, np.ndarray] | None = None
 
 
 def quantize(
@@ -133,7 +136,7 @@ def fit_student(
     )
     codes = student.item_codes()
     _log_health(log, codes)
-    return FittedStudent(codes, student.user_vectors(), result.epochs)
+    return FittedStudent(codes, student.user_vectors(), result.epochs, student.users.map_weights())
 
 
 def _log_health(log: RunLog, codes: ItemCodes) -> None:

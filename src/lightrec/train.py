@@ -23,7 +23,7 @@ from lightrec.codes.coded_users import FORMS, CodedUsers, UserForm, users_in_for
 from lightrec.codes.half_precision import half_precision
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.comparison import Comparison, ComparisonRow
-from lightrec.encoder.student import StudentConfig
+from lightrec.encoder.student_config import StudentConfig
 from lightrec.errors import ArgumentError, InputError
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer, PopularityScorer, Scorer
@@ -256,7 +256,7 @@ def _trained(
             epochs=epochs,
             surroundings=surroundings,
         )
-    users = CodedUsers(settings.user_form, student.item_codes, student.users)
+    users = CodedUsers(settings.user_form, student.item_codes, student.users, student.map_weights)
     return Learned(teacher, start, student, (users,))
 
 

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from lightrec.encoder import CompositeEncoder, composite_encoder
-from lightrec.encoder.recurrence import Subtract, SubtractDetached
+from lightrec.encoder.recurrence import Keep, Subtract, SubtractDetached
 from lightrec.encoder.selection import Hard, StraightThrough
-from lightrec.encoder.similarity import Bilinear, Euclidean
+from lightrec.encoder.similarity import Bilinear, CodebookShape, Euclidean
 from lightrec.errors import ArgumentError
 
 WIDTH, BOOKS, WORDS, ITEMS = 5, 3, 7, 11
@@ -16,7 +16,7 @@ WIDTH, BOOKS, WORDS, ITEMS = 5, 3, 7, 11
 
 def encoder_of(similarity: str = "euclidean", selection: nn.Module | None = None, seed: int = 1):
     generator = torch.Generator().manual_seed(seed)
-    makers = {"euclidean": Euclidean, "bilinear": lambda: Bilinear(WIDTH, generator)}
+    makers = {"euclidean": Euclidean, "bilinear": Bilinear}
     encoder = CompositeEncoder(
         WIDTH,
         BOOKS,
@@ -28,6 +28,7 @@ def encoder_of(similarity: str = "euclidean", selection: nn.Module | None = None
     for each in encoder.similarities:  # w2 starts at zero, where it could be forgotten
         if isinstance(each, Bilinear):
             each.codeword_weight.data = torch.randn(WIDTH, generator=generator).double()
+            each.item_weight.data = torch.randn(WIDTH, generator=generator).double()
     return encoder
 
 
@@ -38,8 +39,7 @@ def items_of(seed: int = 2) -> torch.Tensor:
 def similarity_by_hand(module: nn.Module, x: np.ndarray, c: np.ndarray) -> float:
     if isinstance(module, Euclidean):
         return -float(((x - c) ** 2).sum())
-    weight, second = (tensor.detach().numpy() for tensor in module.parameters())
-    first = np.arange(1.0, WIDTH + 1)  # w1 of Eq. 5: any vector, it changes no choice
+    weight, first, second = (tensor.detach().numpy() for tensor in module.parameters())
     return float(x @ weight @ c + first @ x + second @ c)
 
 
@@ -70,26 +70,23 @@ def test_forward_is_the_papers_loop(similarity: str, selection: nn.Module) -> No
 
 
 def test_the_recurrence_decides_what_the_next_codebook_sees() -> None:
-    class Same(nn.Module):
-        def forward(self, states: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
-            return states
-
     book = torch.randn(1, WORDS, WIDTH, generator=torch.Generator().manual_seed(0))
-    encoder = CompositeEncoder(WIDTH, 2, WORDS, recurrence=Same())
+    encoder = CompositeEncoder(WIDTH, 2, WORDS, recurrence=Keep)
     encoder.start_from(book.repeat(2, 1, 1).numpy())
     codes = encoder(items_of().float()).codes
     assert torch.equal(codes[:, 0], codes[:, 1])  # equal books that see equal states
-    encoder.recurrence = Subtract()
+    encoder.recurrence = Subtract(CodebookShape(WORDS, WIDTH, WIDTH))
     codes = encoder(items_of().float()).codes
     assert not torch.equal(codes[:, 0], codes[:, 1])
 
 
 def test_both_recurrences_subtract_and_one_cuts_the_gradient() -> None:
     states, words = torch.randn(4, 3, requires_grad=True), torch.randn(4, 3, requires_grad=True)
-    for recurrence in (Subtract(), SubtractDetached()):
+    shape = CodebookShape(WORDS, 3, 3)
+    for recurrence in (Subtract(shape), SubtractDetached(shape)):
         assert torch.equal(recurrence(states, words), states - words)
-    assert not SubtractDetached()(states, words).requires_grad
-    Subtract()(states, words).sum().backward()
+    assert not SubtractDetached(shape)(states, words).requires_grad
+    Subtract(shape)(states, words).sum().backward()
     assert states.grad.eq(1).all()
     assert words.grad.eq(-1).all()
 

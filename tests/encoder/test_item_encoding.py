@@ -38,26 +38,59 @@ def joint(encoder, items, metric=None, beam: int = 8, icm_sweeps: int = 1) -> Jo
 def test_recurrent_encodes_rows_of_the_catalogue(encoder, items) -> None:
     encoding = RecurrentEncoding(encoder, items)
     rows = torch.tensor([5, 0, 39, 5])
-    assert torch.equal(encoding(rows), encoder(items[rows]).vectors)
+    assert torch.equal(encoding(rows).vectors, encoder(items[rows]).vectors)
     codes = encoding.item_codes()
     torch.testing.assert_close(
-        encoding(rows).detach(), torch.from_numpy(codes.decode(rows.numpy()))
+        encoding(rows).vectors.detach(), torch.from_numpy(codes.decode(rows.numpy()))
     )
     before = codes.codes.copy()
-    encoding.refresh()
+    encoding.start_epoch(0, 1)
     assert np.array_equal(encoding.item_codes().codes, before)
+
+
+def test_frozen_items_are_no_part_of_the_state(encoder, items) -> None:
+    encoding = RecurrentEncoding(encoder, items)
+    assert not any("items" in name for name in encoding.state_dict())
+    assert torch.equal(encoding(torch.tensor([4])).items, items[[4]])
+
+
+def test_trained_items_move_where_the_batch_is(items) -> None:
+    generator = torch.Generator().manual_seed(2)
+    encoder = CompositeEncoder(WIDTH, BOOKS, WORDS, generator=generator)
+    encoding = RecurrentEncoding(encoder, items, trained=True)
+    rows = torch.tensor([5, 0, 39])
+    encoding(rows).vectors.square().sum().backward()
+    gradient = encoding.items.grad
+    assert gradient.is_sparse
+    assert sorted(gradient.coalesce().indices()[0].tolist()) == [0, 5, 39]
+    assert "items" in encoding.state_dict()
+    assert encoding.items.data_ptr() != items.data_ptr()  # the teacher's stay
+
+
+def test_unused_codewords_are_revived_when_that_is_due(encoder, items) -> None:
+    with torch.no_grad():
+        encoder.codebooks[:, 2:] += 100.0  # nobody's
+    encoding = RecurrentEncoding(encoder, items, revive_every=2)
+    for epoch in (0, 1):
+        encoding.start_epoch(epoch, 9)
+        assert encoding.item_codes().health.used == (2,) * BOOKS
+    encoding.start_epoch(2, 9)
+    health = encoding.item_codes().health
+    assert min(health.used) > 4
+    lost = (items - encoding(torch.arange(ITEMS)).vectors).square().sum(dim=1)
+    assert lost.mean() < 0.7 * items.square().sum(dim=1).mean()
 
 
 def test_joint_decodes_fixed_codes(encoder, items) -> None:
     encoding = joint(encoder, items)
     rows = torch.tensor([5, 0, 39, 5])
     decoded = encoding.item_codes().decode(rows.numpy())
-    np.testing.assert_array_equal(encoding(rows).detach(), decoded)
+    np.testing.assert_array_equal(encoding(rows).vectors.detach(), decoded)
 
 
 def test_joint_moves_only_codewords_in_use(encoder, items) -> None:
     encoding = joint(encoder, items)
-    encoding(torch.tensor([3])).sum().backward()
+    encoding(torch.tensor([3])).vectors.sum().backward()
     used = encoding.item_codes().codes[3]
     touched = encoder.codebooks.grad.abs().sum(dim=2) > 0
     assert touched.sum() == BOOKS
@@ -70,7 +103,7 @@ def test_refresh_worsens_no_item_and_moves_no_codeword(encoder, items, beam, icm
     metric = ItemMetric.user_gram(users.astype(np.float32))
     encoding = joint(encoder, items, metric, beam, icm_sweeps)
     before = encoding.item_codes()
-    encoding.refresh()
+    encoding.start_epoch(0, 1)
     after = encoding.item_codes()
     assert np.array_equal(after.codebooks, before.codebooks)
     lost = [metric.errors(items.numpy() - codes.decode()) for codes in (before, after)]
@@ -80,12 +113,12 @@ def test_refresh_worsens_no_item_and_moves_no_codeword(encoder, items, beam, icm
 
 def test_a_weak_search_does_not_undo_a_good_one(encoder, items) -> None:
     strong = joint(encoder, items, beam=64, icm_sweeps=3)
-    strong.refresh()
+    strong.start_epoch(0, 1)
     good = strong.item_codes()
     weak = JointEncoding(
         encoder, items, good.codes, metric=ItemMetric.euclidean(WIDTH), beam=1, icm_sweeps=0
     )
-    weak.refresh()
+    weak.start_epoch(0, 1)
     assert np.array_equal(weak.item_codes().codes, good.codes)
 
 
@@ -94,7 +127,7 @@ def test_the_given_codes_stay_as_they_are(encoder, items) -> None:
     encoding = JointEncoding(
         encoder, items, codes, metric=ItemMetric.euclidean(WIDTH), beam=8, icm_sweeps=1
     )
-    encoding.refresh()
+    encoding.start_epoch(0, 1)
     assert encoding.item_codes().codes.any()
     assert not codes.any()
 
@@ -104,7 +137,7 @@ def test_joint_codes_belong_to_the_state(encoder, items) -> None:
     encoding = joint(encoder, items)
     state = {name: value.clone() for name, value in encoding.state_dict().items()}
     before = encoding.item_codes()
-    encoding.refresh()
+    encoding.start_epoch(0, 1)
     with torch.no_grad():
         encoder.codebooks.mul_(2.0)
     encoding.load_state_dict(state)
@@ -118,7 +151,7 @@ def test_exported_codes_do_not_follow_later_training(encoder, items) -> None:
     copies = exported.codes.copy(), exported.codebooks.copy()
     with torch.no_grad():
         encoder.codebooks.mul_(2.0)
-    encoding.refresh()
+    encoding.start_epoch(0, 1)
     assert np.array_equal(exported.codes, copies[0])
     assert np.array_equal(exported.codebooks, copies[1])
 

@@ -6,7 +6,12 @@ import torch
 
 from lightrec.codes.additive_quantization import AdditiveQuantizationConfig, additive_quantization
 from lightrec.codes.item_codes import ItemCodes
-from lightrec.encoder.student import Student, StudentConfig, _distillation_weights
+from lightrec.encoder.diversity import DIVERSITIES
+from lightrec.encoder.recurrence import RECURRENCES
+from lightrec.encoder.similarity import SIMILARITIES
+from lightrec.encoder.student import Student, _distillation_weights
+from lightrec.encoder.student_config import StudentConfig
+from lightrec.encoder.user_forms import USER_FORMS
 from lightrec.errors import ConfigError
 from lightrec.interactions.history import History
 from lightrec.settings import validated
@@ -70,7 +75,7 @@ def parts_by_hand(student: Student, teacher: Factors, config: StudentConfig) -> 
 def test_the_loss_is_the_weighted_sum_of_its_parts(teacher, start, selection: str) -> None:
     config = StudentConfig(
         selection=selection,
-        bpr=0.7,
+        ranking_loss=0.7,
         l2=0.01,
         embedding_distillation=0.3,
         inner_product_distillation=2.0,
@@ -80,6 +85,7 @@ def test_the_loss_is_the_weighted_sum_of_its_parts(teacher, start, selection: st
     student = Student(teacher, start, config, seed=0)
     with torch.no_grad():  # P2 differs from P1
         student.users.vectors.mul_(1.1)
+    student.users.start_epoch()
     parts = parts_by_hand(student, teacher, config)
     found = {name: value.item() for name, value in student(BATCH).items()}
     for name in ("bpr", "e_kd", "ip_kd", "r_kd"):
@@ -213,8 +219,108 @@ def test_exported_users_do_not_follow_later_training(teacher, start) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"temperature": 0}, {"bpr": -1}, {"selection": "soft"}, {"num_negative": 5}]
+    "settings",
+    [{"temperature": 0}, {"ranking_loss": -1}, {"selection": "soft"}, {"num_negative": 5}],
 )
 def test_refuses_settings_out_of_range(settings: dict) -> None:
     with pytest.raises(ConfigError, match=next(iter(settings))):
         validated(StudentConfig, settings, "run.toml")
+
+
+THROUGH = {"start": "random", "selection": "straight_through"}
+TWO_WIDTHS = THROUGH | {
+    "codeword_width": 3,
+    "similarity": "bilinear",
+    "recurrence": "map_both",
+    "embedding_distillation": 0.0,
+    "inner_product_distillation": 1.0,
+}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *(THROUGH | {"similarity": name} for name in SIMILARITIES),
+        *(THROUGH | {"recurrence": name} for name in RECURRENCES),
+        *(THROUGH | {"user_form": name} for name in USER_FORMS),
+        *(THROUGH | {"diversity": name} for name in DIVERSITIES),
+        THROUGH | {"loss": "softmax", "loss_temperature": 0.5},
+        THROUGH | {"items": "trained", "float_ranking_loss": 1.0},
+        THROUGH | {"selection": "identity_straight_through", "items": "trained"},
+        THROUGH | {"final_temperature": 0.3, "revive_every": 1},
+        {"start": "random", "selection": "hard", "recurrence": "none"},
+        *(TWO_WIDTHS | {"user_form": name} for name in ("free", "linear", "mlp")),
+        TWO_WIDTHS | {"similarity": "selector", "recurrence": "none"},
+    ],
+)
+def test_every_form_trains_all_of_its_parameters(teacher, settings: dict) -> None:
+    given = {"inner_product_distillation": 0.5, "ranking_distillation": 0.1} | settings
+    config = StudentConfig(**given, epochs=12, learning_rate=0.01, pool_size=None)
+    student = Student(teacher, None, config, num_codebooks=2, num_codewords=8, seed=0)
+    start = {name: value.detach().clone() for name, value in student.named_parameters()}
+    batches = PairBatches(made_history(), batch_size=24, num_negatives=5, pool_size=None, seed=0)
+    whole = PairBatches(made_history(), batch_size=72, num_negatives=5, pool_size=None, seed=9)
+    at_start = student(whole.batch(0, 0))["loss"].item()
+    student.after_step()
+    fit(student, batches, config, name="student")
+    assert student(whole.batch(0, 0))["loss"].item() < 0.99 * at_start
+    for name, value in student.named_parameters():
+        assert torch.equal(value, start[name]) != value.requires_grad, name
+    books = student.encoding.encoder.codebooks.detach() - start["encoding.encoder.codebooks"]
+    assert (books.abs().amax(dim=(1, 2)) > 1e-3).all()
+    codes = student.item_codes()
+    assert codes.codebooks.shape == (2, 8, config.codeword_width or WIDTH)
+    assert student.user_vectors().shape == (USERS, codes.width)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"recurrence": "map_both"}, "does not have"),
+        ({"selection": "hard", "recurrence": "subtract_mapped"}, "does not have"),
+        ({"recurrence": "none"}, "no recurrence but"),
+        ({"items": "trained"}, "gradient through the choice"),
+        (THROUGH | {"float_ranking_loss": 1.0}, "items = 'trained'"),
+        ({"final_temperature": 0.5}, "straight_through"),
+        ({"codeword_width": 3}, "start = 'random'"),
+        (TWO_WIDTHS | {"similarity": "dot"}, "similarity one of bilinear"),
+        (TWO_WIDTHS | {"recurrence": "subtract"}, "recurrence than"),
+        (TWO_WIDTHS | {"embedding_distillation": 0.3}, "embedding_distillation = 0"),
+        (TWO_WIDTHS | {"user_form": "identity"}, "user_form than"),
+    ],
+)
+def test_refuses_parts_that_do_not_fit_together(settings: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        validated(StudentConfig, settings, "run.toml")
+
+
+def test_the_softmax_loss_is_a_pairs_cross_entropy_among_its_negatives(teacher, start) -> None:
+    config = StudentConfig(loss="softmax", loss_temperature=0.5, embedding_distillation=0, l2=0)
+    student = Student(teacher, start, config, seed=0)
+    decoded, users = student.item_codes().decode(), student.user_vectors()
+    expected = []
+    for user, positive, negatives in zip(
+        BATCH.users.tolist(), BATCH.positives.tolist(), BATCH.negatives.tolist(), strict=True
+    ):
+        powers = np.exp(decoded[[positive, *negatives]].astype(float) @ users[user] / 0.5)
+        expected.append(-np.log(powers[0] / powers.sum()))
+    found = student(BATCH)
+    assert found["loss"].item() == pytest.approx(np.mean(expected), rel=1e-4)
+    assert found["softmax"] == found["loss"]
+
+
+def test_joint_learning_trains_the_items_on_their_own_scores(teacher) -> None:
+    config = StudentConfig(
+        **THROUGH,
+        items="trained",
+        float_ranking_loss=1.0,
+        ranking_loss=0.0,
+        embedding_distillation=0.0,
+        l2=0.0,
+    )
+    student = Student(teacher, None, config, num_codebooks=2, num_codewords=8, seed=0)
+    student(BATCH)["loss"].backward()
+    moved = student.encoding.items.grad.coalesce().to_dense().abs().sum(dim=1) > 0
+    rows = torch.cat([BATCH.positives, BATCH.negatives.ravel()]).unique()
+    assert moved.nonzero().ravel().tolist() == rows.tolist()
+    assert not student.encoding.encoder.codebooks.grad.any()

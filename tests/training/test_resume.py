@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from lightrec.codes.additive_quantization import AdditiveQuantizationConfig, additive_quantization
-from lightrec.encoder.student import Student, StudentConfig
+from lightrec.encoder.student import Student
+from lightrec.encoder.student_config import StudentConfig
 from lightrec.errors import CheckpointError
 from lightrec.teachers.bpr import BprConfig, BprFactorization
 from lightrec.teachers.factors import Factors

@@ -30,7 +30,7 @@ from lightrec.errors import ArgumentError
 from lightrec.interactions.history import History
 from lightrec.settings import Settings
 
-UserForm = Literal["identity", "fitted", "table", "free"]
+UserForm = Literal["identity", "fitted", "table", "free", "linear", "mlp"]
 FORMS: tuple[UserForm, ...] = ("identity", "fitted", "table")
 CODEBOOK_USERS = 10_000  # whom the codebooks of `fitted` users are made for
 ALTERNATION_ROUNDS = 5  # of the vectors' fit between two fits of the codebooks
@@ -61,10 +61,11 @@ class CodedUsers:
     """Users in one form, with the codes that they go with.
 
     Attributes:
-        form: Which form; `free` where a gradient trained them beside the codes.
+        form: Which form; `free`, `linear` and `mlp` where a gradient trained them beside the codes.
         item_codes: The codes; their codebooks are the form's own for `fitted`.
         values: (M, D) float32 vectors, or (M, B, W) score tables, float16 where they fit.
-        query_map: For `fitted`, the linear map from the teacher's space: `0.weight` (D, T).
+        query_map: The map from the teacher's space: for `fitted` linear, `0.weight` (D, T); for
+            `linear` and `mlp` its layers.
     """
 
     form: UserForm

@@ -16,9 +16,9 @@ import torch
 from torch import nn
 
 from lightrec.codes.item_codes import MAX_CODEWORDS, ItemCodes
-from lightrec.encoder.recurrence import Subtract
-from lightrec.encoder.selection import StraightThrough
-from lightrec.encoder.similarity import Euclidean
+from lightrec.encoder.recurrence import Recurrence, Subtract
+from lightrec.encoder.selection import Selection, StraightThrough
+from lightrec.encoder.similarity import CodebookShape, Euclidean, Similarity
 from lightrec.errors import ArgumentError
 
 BLOCK = 65_536  # items encoded at once outside training
@@ -31,10 +31,12 @@ class Encoded:
     Attributes:
         vectors: (n, D) sums of the chosen codewords: y of Eq. 8.
         codes: (n, B) int64 chosen codewords.
+        penalty: Scalar that the selection adds to the loss in training; None for nothing.
     """
 
     vectors: torch.Tensor
     codes: torch.Tensor
+    penalty: torch.Tensor | None = None
 
 
 class CompositeEncoder(nn.Module):
@@ -46,47 +48,60 @@ class CompositeEncoder(nn.Module):
         num_codebooks: int = 4,
         num_codewords: int = 256,
         *,
-        similarity: Callable[[], nn.Module] = Euclidean,
-        selection: nn.Module | None = None,
-        recurrence: nn.Module | None = None,
+        word_width: int | None = None,
+        similarity: Callable[[CodebookShape, torch.Generator | None], Similarity] = Euclidean,
+        selection: Selection | None = None,
+        recurrence: Callable[[CodebookShape], Recurrence] = Subtract,
         generator: torch.Generator | None = None,
     ) -> None:
         """Builds the encoder with Glorot-normal codebooks.
 
         Args:
-            width: D, of items and codewords.
+            width: Of items.
             num_codebooks: B, bytes per item.
             num_codewords: W, at most 256.
+            word_width: D, of codewords and encodings; that of items when None.
             similarity: Makes the similarity of one codebook; called once for each.
             selection: How a codeword is chosen; straight-through at T = 0.9 when None.
-            recurrence: What the next codebook is given; x - y when None.
-            generator: Source of the random codebooks.
+            recurrence: Makes what tells the next codebook its state.
+            generator: Source of random parameters.
+
+        Raises:
+            ArgumentError: A size is out of range, or a part needs items and codewords of one width.
         """
         super().__init__()
-        if not 1 <= num_codewords <= MAX_CODEWORDS or num_codebooks < 1 or width < 1:
+        word_width = width if word_width is None else word_width
+        if not 1 <= num_codewords <= MAX_CODEWORDS or min(num_codebooks, width, word_width) < 1:
             raise ArgumentError(
-                f"need width >= 1, num_codebooks >= 1, 1 <= num_codewords <= {MAX_CODEWORDS}"
+                f"need widths >= 1, num_codebooks >= 1, 1 <= num_codewords <= {MAX_CODEWORDS}"
             )
-        spread = (2.0 / (num_codewords + width)) ** 0.5
-        shape = (num_codebooks, num_codewords, width)
-        self.codebooks = nn.Parameter(torch.randn(shape, generator=generator) * spread)
-        self.similarities = nn.ModuleList(similarity() for _ in range(num_codebooks))
+        shape = CodebookShape(num_codewords, width, word_width)
+        spread = (2.0 / (num_codewords + word_width)) ** 0.5
+        size = (num_codebooks, num_codewords, word_width)
+        self.codebooks = nn.Parameter(torch.randn(size, generator=generator) * spread)
+        self.similarities = nn.ModuleList(
+            similarity(shape, generator) for _ in range(num_codebooks)
+        )
         self.select = selection or StraightThrough()
-        self.recurrence = recurrence or Subtract()
+        self.recurrence = recurrence(shape)
 
     def forward(self, items: torch.Tensor) -> Encoded:
         """Encodes item vectors.
 
         Args:
-            items: (n, D).
+            items: (n, width).
         """
-        state, total, codes = items, torch.zeros_like(items), []
+        state, chosen_words, codes, penalties = items, [], [], []
         for codebook, similarity in zip(self.codebooks, self.similarities, strict=True):
             chosen = self.select(state, codebook, similarity)  # Eq. 1, 4, 6
-            total = total + chosen.words
             state = self.recurrence(state, chosen.words)  # Eq. 7
+            chosen_words.append(chosen.words)
             codes.append(chosen.indices)
-        return Encoded(total, torch.stack(codes, dim=1))
+            if chosen.penalty is not None:
+                penalties.append(chosen.penalty)
+        total = torch.stack(chosen_words).sum(dim=0)
+        penalty = torch.stack(penalties).sum() if penalties else None
+        return Encoded(total, torch.stack(codes, dim=1), penalty)
 
     def compose(self, codes: torch.Tensor) -> torch.Tensor:
         """Decodes given codes (Eq. 1), with the exact gradient to the codewords.
@@ -111,12 +126,44 @@ class CompositeEncoder(nn.Module):
             )
         with torch.no_grad():
             self.codebooks.copy_(torch.from_numpy(codebooks))
+        for module, codebook in zip(self.similarities, self.codebooks, strict=True):
+            assert isinstance(module, Similarity)
+            module.start_from(codebook)
 
     @torch.no_grad()
     def item_codes(self, items: torch.Tensor) -> ItemCodes:
         """The codes of all items, (N, D), with the codebooks as they stand."""
         blocks = [self(block).codes for block in torch.split(items, BLOCK)]
         return ItemCodes(torch.cat(blocks).to("cpu", torch.uint8).numpy(), self.export())
+
+    @torch.no_grad()
+    def revive(self, items: torch.Tensor, generator: torch.Generator) -> int:
+        """Gives codewords that no item uses a new life, as the state of some item.
+
+        Args:
+            items: (N, width), the whole catalogue.
+            generator: Draws the items.
+
+        Returns:
+            How many codewords were moved.
+
+        Raises:
+            ArgumentError: Codewords have another width than states.
+        """
+        num_books, num_words, width = self.codebooks.shape
+        if items.shape[1] != width:
+            raise ArgumentError("codewords of another width than the items cannot be revived")
+        codes = torch.cat([self(block).codes for block in torch.split(items, BLOCK)])
+        drawn = torch.randint(len(items), (num_words,), generator=generator)
+        states, moved = items[drawn], 0
+        for book in range(num_books):
+            codebook = self.codebooks[book]
+            used = torch.bincount(codes[:, book], minlength=num_words) > 0
+            words = codebook[codes[drawn, book]]
+            codebook[~used] = states[~used]
+            moved += int((~used).sum())
+            states = self.recurrence(states, words)
+        return moved
 
     def export(self) -> np.ndarray:
         """The codebooks as they stand, (B, W, D) float32, from whatever device and precision."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import torch
 
+from lightrec.encoder.user_grams import Grams
+
 
 def embedding_distillation(
     items: torch.Tensor, encoded: torch.Tensor, weights: torch.Tensor
@@ -22,44 +24,26 @@ def embedding_distillation(
     return 0.5 * (weights * (items - encoded).square().sum(dim=1)).sum()
 
 
-class UserGrams:
-    """P1'P1, P1'P2 and P2'P2, each divided by the number of users (Eq. 10).
-
-    P1'P1 is constant and kept. The other two follow P2; they are computed once a step, in O(M D^2).
-    """
-
-    def __init__(self, teacher_users: torch.Tensor) -> None:
-        """Keeps P1, (M, D), and its Gram matrix."""
-        self._teacher = teacher_users
-        self.teacher_teacher = teacher_users.T @ teacher_users / len(teacher_users)
-
-    def with_student(self, student_users: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """P1'P2 / M and P2'P2 / M, both (D, D), for P2 (M, D)."""
-        count = len(student_users)
-        return self._teacher.T @ student_users / count, student_users.T @ student_users / count
-
-
 def inner_product_distillation(
     items: torch.Tensor,
     encoded: torch.Tensor,
     weights: torch.Tensor,
-    grams: UserGrams,
-    student_users: torch.Tensor,
+    teacher_gram: torch.Tensor,
+    grams: Grams,
 ) -> torch.Tensor:
     """IP-KD (Eq. 9, computed as Eq. 10): half the mean over users of (<p1, q> - <p2, y>)^2.
 
     Args:
-        items: (n, D) teacher vectors q.
+        items: (n, T) teacher vectors q.
         encoded: (n, D) encodings y.
         weights: (n,) summing to 1.
-        grams: Of the teacher's users.
-        student_users: (M, D) P2.
+        teacher_gram: (T, T) P1'P1 / M.
+        grams: P1'P2 / M and P2'P2 / M.
     """
-    cross, student = grams.with_student(student_users)
     squared = (
-        ((items @ grams.teacher_teacher) * items).sum(dim=1)
-        - 2.0 * ((items @ cross) * encoded).sum(dim=1)
-        + ((encoded @ student) * encoded).sum(dim=1)
+        ((items @ teacher_gram) * items).sum(dim=1)
+        - 2.0 * ((items @ grams.cross) * encoded).sum(dim=1)
+        + ((encoded @ grams.student) * encoded).sum(dim=1)
     )
     return 0.5 * (weights * squared).sum()
 

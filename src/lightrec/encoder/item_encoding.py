@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from lightrec.codes.additive_quantization import encode
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.item_metric import ItemMetric
 from lightrec.encoder.composite_encoder import CompositeEncoder
+from lightrec.training.negative_sampling import generator_of
+
+
+@dataclass(frozen=True)
+class EncodedItems:
+    """Some items of the catalogue.
+
+    Attributes:
+        vectors: (n, D) encodings y, with their gradient.
+        items: (n, T) float vectors q that are encoded; with a gradient where items are trained.
+        penalty: Scalar that the selection adds to the loss; None for nothing.
+    """
+
+    vectors: torch.Tensor
+    items: torch.Tensor
+    penalty: torch.Tensor | None = None
 
 
 class ItemEncoding(nn.Module):
     """What training and export need of an encoding of the catalogue."""
 
-    def refresh(self) -> None:
-        """Called at the start of every epoch; does nothing unless overridden."""
+    encoder: CompositeEncoder
 
-    def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        """(n, D) encodings y of item rows (n,), with their gradient."""
+    def start_epoch(self, epoch: int, epochs: int) -> None:
+        """Called at the start of every epoch, from 0, of so many; nothing by default."""
+
+    def forward(self, rows: torch.Tensor) -> EncodedItems:
+        """Encodes item rows (n,), each given once."""
         raise NotImplementedError("an encoding turns item rows into vectors")
 
     def item_codes(self) -> ItemCodes:
@@ -30,20 +51,51 @@ class ItemEncoding(nn.Module):
 class RecurrentEncoding(ItemEncoding):
     """The paper's: one codebook after the other, chosen anew in every step (Eq. 7)."""
 
-    def __init__(self, encoder: CompositeEncoder, items: torch.Tensor) -> None:
-        """Encodes the frozen teacher vectors `items`, (N, D)."""
+    def __init__(
+        self,
+        encoder: CompositeEncoder,
+        items: torch.Tensor,
+        *,
+        trained: bool = False,
+        revive_every: int = 0,
+        seed: int = 0,
+    ) -> None:
+        """Encodes teacher vectors.
+
+        Args:
+            encoder: Holds the codebooks.
+            items: (N, T), where training starts from, or what stays.
+            trained: Whether the item vectors are parameters.
+            revive_every: Epochs between two revivals of unused codewords; 0 never.
+            seed: Of the revivals.
+        """
         super().__init__()
         self.encoder = encoder
-        self.register_buffer("items", items, persistent=False)
+        if trained:
+            self.items = nn.Parameter(items.clone())
+        else:
+            self.register_buffer("items", items, persistent=False)
+        self._revive_every, self._seed = revive_every, seed
 
-    def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        """(n, D) encodings of item rows (n,)."""
-        vectors: torch.Tensor = self.encoder(self.get_buffer("items")[rows]).vectors
-        return vectors
+    def start_epoch(self, epoch: int, epochs: int) -> None:
+        """Tells the selection how far training is, and revives codewords where that is due."""
+        self.encoder.select.start_epoch(epoch / max(epochs - 1, 1))
+        if self._revive_every and epoch and epoch % self._revive_every == 0:
+            self.encoder.revive(self._items.detach(), generator_of(self._seed, epoch, 0))
+
+    def forward(self, rows: torch.Tensor) -> EncodedItems:
+        """Encodes item rows (n,), each given once."""
+        items = F.embedding(rows, self._items, sparse=self._items.requires_grad)
+        encoded = self.encoder(items)
+        return EncodedItems(encoded.vectors, items, encoded.penalty)
 
     def item_codes(self) -> ItemCodes:
         """Encodes the whole catalogue."""
-        return self.encoder.item_codes(self.get_buffer("items"))
+        return self.encoder.item_codes(self._items.detach())
+
+    @property
+    def _items(self) -> torch.Tensor:
+        return self.items if isinstance(self.items, nn.Parameter) else self.get_buffer("items")
 
 
 class JointEncoding(ItemEncoding):
@@ -76,15 +128,15 @@ class JointEncoding(ItemEncoding):
         """
         super().__init__()
         self.encoder = encoder
-        self._items = items.numpy()
+        self.register_buffer("items", items, persistent=False)
         self._metric, self._beam, self._icm_sweeps = metric, beam, icm_sweeps
         self.register_buffer("codes", torch.from_numpy(codes.copy()))
 
-    def refresh(self) -> None:
+    def start_epoch(self, epoch: int, epochs: int) -> None:
         """Chooses all codes anew; no item gets a worse one than it has."""
         present = self.item_codes()
         found = encode(
-            self._items,
+            self.get_buffer("items").numpy(),
             present.codebooks,
             metric=self._metric,
             beam=self._beam,
@@ -93,9 +145,10 @@ class JointEncoding(ItemEncoding):
         )
         self.get_buffer("codes").copy_(torch.from_numpy(found.codes))
 
-    def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        """(n, D) encodings of item rows (n,)."""
-        return self.encoder.compose(self.get_buffer("codes")[rows].long())
+    def forward(self, rows: torch.Tensor) -> EncodedItems:
+        """Encodes item rows (n,), each given once."""
+        codes = self.get_buffer("codes")[rows].long()
+        return EncodedItems(self.encoder.compose(codes), self.get_buffer("items")[rows])
 
     def item_codes(self) -> ItemCodes:
         """The codes as they stand."""

@@ -1,6 +1,6 @@
 """How one codeword is chosen, and where the gradient goes.
 
-Both selections return the most similar codeword in the forward pass; they differ in the backward
+All selections return the most similar codeword in the forward pass; they differ in the backward
 pass.
 """
 
@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from lightrec.encoder.similarity import Bilinear, Euclidean
-
-Similarity = Euclidean | Bilinear
+from lightrec.encoder.similarity import Similarity
+from lightrec.errors import ArgumentError
 
 
 @dataclass(frozen=True)
@@ -23,24 +22,55 @@ class Selected:
     Attributes:
         words: (n, D) the chosen codewords.
         indices: (n,) int64 which they are.
+        penalty: Scalar that training adds to its loss; None for nothing.
     """
 
     words: torch.Tensor
     indices: torch.Tensor
+    penalty: torch.Tensor | None = None
 
 
-class StraightThrough(nn.Module):
-    """Tempered softmax with a straight-through gradient (Eq. 4 and 6): the paper's selection."""
+class Selection(nn.Module):
+    """What an encoder needs of a selection."""
 
-    def __init__(self, temperature: float = 0.9) -> None:
-        """Sets T of Eq. 4."""
-        super().__init__()
-        self.temperature = temperature
+    def start_epoch(self, done: float) -> None:
+        """Told which share of training lies behind, 0 to 1; nothing by default."""
 
     def forward(
-        self, states: torch.Tensor, codebook: torch.Tensor, similarity: nn.Module
+        self, states: torch.Tensor, codebook: torch.Tensor, similarity: Similarity
     ) -> Selected:
-        """Chooses for states (n, D) from a codebook (W, D)."""
+        """Chooses for states (n, S) from a codebook (W, D)."""
+        raise NotImplementedError("a selection chooses a codeword for every state")
+
+
+class StraightThrough(Selection):
+    """Tempered softmax with a straight-through gradient (Eq. 4 and 6): the paper's selection."""
+
+    def __init__(self, temperature: float = 0.9, final_temperature: float | None = None) -> None:
+        """Sets T of Eq. 4.
+
+        Args:
+            temperature: At the start.
+            final_temperature: At the end, reached geometrically; the same when None.
+
+        Raises:
+            ArgumentError: A temperature is not positive.
+        """
+        super().__init__()
+        self.first = temperature
+        self.last = temperature if final_temperature is None else final_temperature
+        if not (self.first > 0 and self.last > 0):
+            raise ArgumentError(f"temperatures must be positive: {self.first}, {self.last}")
+        self.temperature = temperature
+
+    def start_epoch(self, done: float) -> None:
+        """Cools down, or warms up."""
+        self.temperature = self.first * (self.last / self.first) ** done
+
+    def forward(
+        self, states: torch.Tensor, codebook: torch.Tensor, similarity: Similarity
+    ) -> Selected:
+        """Chooses for states (n, S) from a codebook (W, D)."""
         similarities = similarity(states, codebook)
         soft = torch.softmax(similarities / self.temperature, dim=1)  # Eq. 4
         indices = similarities.argmax(dim=1)
@@ -49,7 +79,39 @@ class StraightThrough(nn.Module):
         return Selected(chosen @ codebook, indices)
 
 
-class Hard(nn.Module):
+class IdentityStraightThrough(Selection):
+    """The codeword forwards, the state's own gradient backwards: as if nothing had been chosen.
+
+    The gradient does not reach the codebook, so a penalty pulls chosen codewords to their states,
+    and states, where they are trained, to their codewords (van den Oord, Vinyals and Kavukcuoglu,
+    "Neural discrete representation learning", NeurIPS 2017, Eq. 3).
+    """
+
+    def __init__(self, commitment: float = 0.25) -> None:
+        """Sets beta, what the pull on the states counts beside that on the codewords.
+
+        Raises:
+            ArgumentError: It is negative.
+        """
+        super().__init__()
+        if commitment < 0:
+            raise ArgumentError(f"commitment must not be negative: {commitment}")
+        self.commitment = commitment
+
+    def forward(
+        self, states: torch.Tensor, codebook: torch.Tensor, similarity: Similarity
+    ) -> Selected:
+        """Chooses for states (n, D) from a codebook (W, D)."""
+        similarity.shape.require_one_width("the identity straight-through gradient")
+        with torch.no_grad():
+            indices = similarity(states, codebook).argmax(dim=1)
+        words = codebook[indices]
+        pull = (states.detach() - words).square().sum(dim=1)
+        pull = pull + self.commitment * (states - words.detach()).square().sum(dim=1)
+        return Selected(states + (words - states).detach(), indices, pull.mean())
+
+
+class Hard(Selection):
     """The exact gradient to the chosen codeword, and none through the choice.
 
     The straight-through gradient of the choice is biased: by itself it raises the distillation
@@ -58,9 +120,9 @@ class Hard(nn.Module):
     """
 
     def forward(
-        self, states: torch.Tensor, codebook: torch.Tensor, similarity: nn.Module
+        self, states: torch.Tensor, codebook: torch.Tensor, similarity: Similarity
     ) -> Selected:
-        """Chooses for states (n, D) from a codebook (W, D); the choice sees no gradient."""
+        """Chooses for states (n, S) from a codebook (W, D); the choice sees no gradient."""
         with torch.no_grad():
             indices = similarity(states, codebook).argmax(dim=1)
         return Selected(codebook[indices], indices)

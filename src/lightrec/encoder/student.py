@@ -2,80 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.item_metric import ItemMetric
 from lightrec.encoder.composite_encoder import CompositeEncoder
 from lightrec.encoder.distillation import (
-    UserGrams,
     embedding_distillation,
     inner_product_distillation,
     ranking_distillation,
 )
+from lightrec.encoder.diversity import DIVERSITIES, diversity_penalty
 from lightrec.encoder.item_encoding import ItemEncoding, JointEncoding, RecurrentEncoding
-from lightrec.encoder.recurrence import Subtract, SubtractDetached
-from lightrec.encoder.selection import Hard, StraightThrough
-from lightrec.encoder.similarity import Bilinear, Euclidean
-from lightrec.encoder.user_forms import FreeUsers, IdentityUsers, UserForm
+from lightrec.encoder.recurrence import RECURRENCES, Subtract, SubtractDetached
+from lightrec.encoder.selection import Hard, IdentityStraightThrough, Selection, StraightThrough
+from lightrec.encoder.similarity import SIMILARITIES
+from lightrec.encoder.student_config import StudentConfig
+from lightrec.encoder.user_forms import USER_FORMS
 from lightrec.teachers.factors import Factors
-from lightrec.training.loop import LoopConfig, Objective
-from lightrec.training.losses import bpr_loss, l2_penalty
+from lightrec.training.loop import Objective
+from lightrec.training.losses import bpr_loss, l2_penalty, softmax_loss
 from lightrec.training.negative_sampling import Batch
+from lightrec.training.row_adam import RowAdam
 
-
-class StudentConfig(LoopConfig):
-    """Settings of training through the codes."""
-
-    start: Literal["random", "rvq", "aq"] = "aq"
-    """Codebooks before the first step: Glorot normal, residual k-means, additive quantisation."""
-    selection: Literal["straight_through", "hard", "joint"] = "joint"
-    """`straight_through` is the paper's; `hard` moves chosen codewords only; `joint` also chooses
-    an item's codewords together (what additive quantisation needs)."""
-    similarity: Literal["euclidean", "bilinear"] = "euclidean"
-    """Between items and codewords; `joint` measures errors and does not use it."""
-    temperature: float = Field(0.9, gt=0)
-    """T of Eq. 4."""
-    user_form: Literal["free", "identity"] = "free"
-    """P2: vectors of its own, or the teacher's."""
-    bpr: float = Field(1.0, ge=0)
-    """Weight of the ranking loss on the codes' scores."""
-    embedding_distillation: float = Field(0.3, ge=0)
-    """Weight of E-KD (Eq. 8)."""
-    inner_product_distillation: float = Field(0.0, ge=0)
-    """Weight of IP-KD (Eq. 9)."""
-    ranking_distillation: float = Field(0.0, ge=0)
-    """Weight of R-KD (Eq. 11)."""
-    distillation_on_positives: float = Field(1.0, ge=0, le=1)
-    """Share of distillation that falls on a batch's positives; the rest on its negatives. The
-    paper's 1 positive and 5 negatives give 1/6; 1 weighs items by popularity."""
-    l2: float = Field(1e-3, ge=0)
-    """Weight of the L2 penalty on the vectors in a batch."""
-    num_negatives: int = Field(5, ge=1)
-    """Negatives for each training pair."""
-    pool_size: int | None = Field(1024, ge=1)
-    """Items from which a batch draws its negatives; without it, from the whole catalogue."""
-    learning_rate: float = Field(2e-3, gt=0)
-    """Of Adam, for codebooks and users."""
-    epochs: int = Field(30, ge=0)
-    """Most passes over the training pairs."""
-    schedule: Literal["constant", "cosine"] = "cosine"
-    """Of the learning rate."""
-    patience: int = Field(6, ge=1)
-    """Validations without a better value before training stops."""
-    beam: int = Field(16, ge=0)
-    """Of the search that chooses codes together."""
-    icm_sweeps: int = Field(2, ge=0)
-    """Of the search that chooses codes together."""
+LOSSES = {"bpr": bpr_loss, "softmax": softmax_loss}
+"""By their names in the configuration."""
 
 
 class Student(Objective):
-    """BPR on the codes' scores (Eq. 3) plus distillation (Eq. 8-11)."""
+    """A ranking loss on the codes' scores (Eq. 3) plus distillation (Eq. 8-11)."""
 
     def __init__(
         self,
@@ -104,72 +61,91 @@ class Student(Objective):
         if start is not None:
             num_codebooks, num_codewords = start.num_codebooks, start.num_codewords
         generator = torch.Generator().manual_seed(seed)
+        recurrence = RECURRENCES[config.recurrence]
+        if config.selection in ("hard", "joint") and recurrence is Subtract:
+            recurrence = SubtractDetached
         encoder = CompositeEncoder(
             teacher.width,
             num_codebooks,
             num_codewords,
-            similarity=lambda: _similarity(config, teacher.width, generator),
-            selection=StraightThrough(config.temperature)
-            if config.selection == "straight_through"
-            else Hard(),
-            recurrence=Subtract() if config.selection == "straight_through" else SubtractDetached(),
+            word_width=config.codeword_width,
+            similarity=SIMILARITIES[config.similarity],
+            selection=_selection(config),
+            recurrence=recurrence,
             generator=generator,
         )
         if start is not None:
             encoder.start_from(start.codebooks)
-        items = torch.from_numpy(teacher.items)
-        self.encoding: ItemEncoding
-        if config.selection == "joint":
-            codes = start.codes if start is not None else encoder.item_codes(items).codes
-            self.encoding = JointEncoding(
-                encoder,
-                items,
-                codes,
-                metric=metric or ItemMetric.euclidean(teacher.width),
-                beam=config.beam,
-                icm_sweeps=config.icm_sweeps,
-            )
-        else:
-            self.encoding = RecurrentEncoding(encoder, items)
-        self.register_buffer("items", items, persistent=False)
-        self.teacher_users = torch.from_numpy(teacher.users)
-        forms = {"free": FreeUsers, "identity": IdentityUsers}
-        self.users: UserForm = forms[config.user_form](self.teacher_users)
-        self.grams = UserGrams(self.teacher_users)
+        self.encoding = _encoding(encoder, teacher, start, config, metric, seed)
+        teacher_users = torch.from_numpy(teacher.users)
+        self.register_buffer("teacher_users", teacher_users, persistent=False)
+        self.register_buffer("teacher_items", torch.from_numpy(teacher.items), persistent=False)
+        self.register_buffer(
+            "teacher_gram", teacher_users.T @ teacher_users / len(teacher_users), persistent=False
+        )
+        self.users = USER_FORMS[config.user_form](teacher_users, encoder.codebooks.shape[2])
 
     def start_epoch(self, epoch: int) -> None:
-        """Lets the encoding choose codes anew."""
-        self.encoding.refresh()
+        """Lets encoding and users do what they do once an epoch."""
+        self.encoding.start_epoch(epoch, self.config.epochs)
+        self.users.start_epoch()
+
+    def after_step(self) -> None:
+        """Tells the users that they may have moved."""
+        self.users.after_step()
+
+    def optimiser(self, learning_rate: float) -> torch.optim.Optimizer:
+        """Adam; of users, and of items that are trained, only those of a batch move."""
+        moving = [value for value in self.parameters() if value.requires_grad]
+        return RowAdam(moving, learning_rate)
 
     def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
-        """The losses of a batch; every different item is encoded once."""
+        """The losses of a batch; every different item and user is computed once."""
         config = self.config
         pairs = torch.cat([batch.positives[:, None], batch.negatives], dim=1)
         rows, places = torch.unique(pairs, return_inverse=True)
-        encoded = self.encoding(rows)
-        users = F.embedding(batch.users, self.users.all())
-        chosen = F.embedding(places, encoded)
+        user_rows, user_places = torch.unique(batch.users, return_inverse=True)
+        encoded, vectors = self.encoding(rows), self.users.of(user_rows)
+        users = F.embedding(user_places, vectors)
+        chosen = F.embedding(places, encoded.vectors)
         scores = torch.einsum("nd,nld->nl", users, chosen)
-        losses = {"bpr": bpr_loss(scores[:, 0], scores[:, 1:])}
-        total = config.bpr * losses["bpr"]
-        total = total + config.l2 * l2_penalty(users, chosen, batch_size=len(users))
-        items = self.get_buffer("items")[rows]
+        terms: dict[str, tuple[float, torch.Tensor]] = {}
+        terms[config.loss] = config.ranking_loss, self._ranking_loss(scores)
+        if config.float_ranking_loss:
+            floats = torch.einsum("nd,nld->nl", users, F.embedding(places, encoded.items))
+            terms["float"] = config.float_ranking_loss, self._ranking_loss(floats)
         weights = _distillation_weights(places, len(rows), config.distillation_on_positives)
         if config.embedding_distillation:
-            losses["e_kd"] = embedding_distillation(items, encoded, weights)
-            total = total + config.embedding_distillation * losses["e_kd"]
+            loss = embedding_distillation(encoded.items.detach(), encoded.vectors, weights)
+            terms["e_kd"] = config.embedding_distillation, loss
+        teacher_items = self.get_buffer("teacher_items")[rows]
         if config.inner_product_distillation:
-            losses["ip_kd"] = inner_product_distillation(
-                items, encoded, weights, self.grams, self.users.all()
+            grams = self.users.grams(user_rows, vectors)
+            loss = inner_product_distillation(
+                teacher_items, encoded.vectors, weights, self.get_buffer("teacher_gram"), grams
             )
-            total = total + config.inner_product_distillation * losses["ip_kd"]
+            terms["ip_kd"] = config.inner_product_distillation, loss
         if config.ranking_distillation:
-            teacher = F.embedding(batch.users, self.teacher_users)
-            negatives = F.embedding(places[:, 1:], items)
-            teacher_scores = torch.einsum("nd,nld->nl", teacher, negatives)
-            losses["r_kd"] = ranking_distillation(teacher_scores, scores[:, 1:])
-            total = total + config.ranking_distillation * losses["r_kd"]
-        return {"loss": total, **losses}
+            of_users = self.get_buffer("teacher_users")[batch.users]
+            negatives = F.embedding(places[:, 1:], teacher_items)
+            of_teacher = torch.einsum("nd,nld->nl", of_users, negatives)
+            loss = ranking_distillation(of_teacher, scores[:, 1:], config.ranking_temperature)
+            terms["r_kd"] = config.ranking_distillation, loss
+        if config.diversity != "none":
+            codebooks = self.encoding.encoder.codebooks
+            loss = diversity_penalty(codebooks, DIVERSITIES[config.diversity])
+            terms["diversity"] = config.diversity_weight, loss
+        if encoded.penalty is not None:
+            terms["commitment"] = config.commitment_weight, encoded.penalty
+        total = config.l2 * l2_penalty(users, chosen, batch_size=len(users))
+        for weight, term in terms.values():
+            total = total + weight * term
+        return {"loss": total} | {name: term for name, (_, term) in terms.items()}
+
+    def _ranking_loss(self, scores: torch.Tensor) -> torch.Tensor:
+        """Of scores (n, 1 + L), the training pair's first."""
+        scores = scores / self.config.loss_temperature
+        return LOSSES[self.config.loss](scores[:, 0], scores[:, 1:])
 
     def item_codes(self) -> ItemCodes:
         """The catalogue's codes as they stand."""
@@ -177,13 +153,43 @@ class Student(Objective):
 
     def user_vectors(self) -> np.ndarray:
         """P2 as it stands, (M, D) float32."""
-        return self.users.all().detach().to("cpu", torch.float32, copy=True).numpy()
+        with torch.no_grad():
+            return self.users.all().to("cpu", torch.float32, copy=True).numpy()
 
 
-def _similarity(
-    config: StudentConfig, width: int, generator: torch.Generator
-) -> Euclidean | Bilinear:
-    return Euclidean() if config.similarity == "euclidean" else Bilinear(width, generator)
+def _selection(config: StudentConfig) -> Selection:
+    if config.selection == "straight_through":
+        return StraightThrough(config.temperature, config.final_temperature)
+    if config.selection == "identity_straight_through":
+        return IdentityStraightThrough(config.commitment)
+    return Hard()
+
+
+def _encoding(
+    encoder: CompositeEncoder,
+    teacher: Factors,
+    start: ItemCodes | None,
+    config: StudentConfig,
+    metric: ItemMetric | None,
+    seed: int,
+) -> ItemEncoding:
+    items = torch.from_numpy(teacher.items)
+    if config.selection != "joint":
+        return RecurrentEncoding(
+            encoder,
+            items,
+            trained=config.items == "trained",
+            revive_every=config.revive_every,
+            seed=seed,
+        )
+    return JointEncoding(
+        encoder,
+        items,
+        start.codes if start is not None else encoder.item_codes(items).codes,
+        metric=metric or ItemMetric.euclidean(teacher.width),
+        beam=config.beam,
+        icm_sweeps=config.icm_sweeps,
+    )
 
 
 def _distillation_weights(places: torch.Tensor, count: int, on_positives: float) -> torch.Tensor:

@@ -12,7 +12,7 @@ from typing import Any
 
 from lightrec.codes.additive_quantization import AdditiveQuantizationConfig
 from lightrec.codes.item_metric import MetricConfig
-from lightrec.encoder.student import StudentConfig
+from lightrec.encoder.student_config import StudentConfig
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer, Scorer
 from lightrec.experiments.parts import Part, teacher_of, validation_part

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from lightrec.codes.item_codes import ItemCodes
-from lightrec.encoder.student import Student, StudentConfig
+from lightrec.encoder.student import Student
+from lightrec.encoder.student_config import StudentConfig
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer, PopularityScorer, Scorer
 from lightrec.experiments.parts import Part, teacher_of, test_part, validation_part

@@ -8,7 +8,7 @@ import textwrap
 from itertools import pairwise
 from typing import get_args
 
-from lightrec.encoder.student import StudentConfig
+from lightrec.encoder.student_config import StudentConfig
 from lightrec.run_config import RunConfig
 from lightrec.settings import Settings
 

@@ -57,6 +57,9 @@ class Objective(nn.Module):
     def start_epoch(self, epoch: int) -> None:
         """Called before the first step of every epoch; does nothing unless overridden."""
 
+    def after_step(self) -> None:
+        """Called when a step has moved the parameters; does nothing unless overridden."""
+
     def optimiser(self, learning_rate: float) -> torch.optim.Optimizer:
         """What moves the parameters: Adam unless overridden."""
         parameters = [value for value in self.parameters() if value.requires_grad]
@@ -227,6 +230,7 @@ class _Run:
             self.optimiser.zero_grad(set_to_none=True)
             losses["loss"].backward()
             self.optimiser.step()
+            self.objective.after_step()
             self.step = step + 1
             if interrupted.is_set():
                 self.stop()

@@ -19,6 +19,16 @@ def bpr_loss(positive_scores: torch.Tensor, negative_scores: torch.Tensor) -> to
     return F.softplus(negative_scores - positive_scores[:, None]).mean()
 
 
+def softmax_loss(positive_scores: torch.Tensor, negative_scores: torch.Tensor) -> torch.Tensor:
+    """Mean cross entropy of a training pair among itself and its negatives.
+
+    Args:
+        positive_scores: (n,) scores of the training pairs.
+        negative_scores: (n, L) scores of their negatives.
+    """
+    return F.softplus(negative_scores.logsumexp(dim=1) - positive_scores).mean()
+
+
 def l2_penalty(*vectors: torch.Tensor, batch_size: int) -> torch.Tensor:
     """Half the squared norm of every vector that the batch uses, divided by the number of pairs.
 

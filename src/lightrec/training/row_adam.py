@@ -18,7 +18,7 @@ from lightrec.native import KERNELS
 
 
 class RowAdam(torch.optim.Optimizer):
-    """Adam by rows, for parameters whose gradients are sparse with unique rows."""
+    """Adam by rows, for gradients that are sparse with unique rows; a dense one moves all rows."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class RowAdam(torch.optim.Optimizer):
         """Sets the rates.
 
         Args:
-            parameters: Matrices, one vector a row.
+            parameters: Of float32, one vector, or whatever else, a row.
             lr: Learning rate.
             betas: Decay of the first and the second moment at each gradient of a row.
             eps: Added to the root of the second moment.
@@ -40,8 +40,8 @@ class RowAdam(torch.optim.Optimizer):
             for parameter in group["params"]:
                 self.state[parameter] = {
                     "rows_seen": torch.zeros(len(parameter), 1),
-                    "exp_avg": torch.zeros_like(parameter),
-                    "exp_avg_sq": torch.zeros_like(parameter),
+                    "exp_avg": torch.zeros(len(parameter), parameter[0].numel()),
+                    "exp_avg_sq": torch.zeros(len(parameter), parameter[0].numel()),
                 }
 
     @overload
@@ -69,10 +69,13 @@ class RowAdam(torch.optim.Optimizer):
     ) -> None:
         gradient = parameter.grad
         assert gradient is not None
-        rows, values = gradient._indices()[0], gradient._values()
+        if gradient.is_sparse:
+            rows, values = gradient._indices()[0], gradient._values()
+        else:
+            rows, values = torch.arange(len(gradient)), gradient.reshape(len(gradient), -1)
         fast, slow = group["betas"]
-        moments = (state[name] for name in ("rows_seen", "exp_avg", "exp_avg_sq"))
-        tables = (parameter.detach(), *moments)
+        moved = parameter.detach().view(len(parameter), -1)
+        tables = (moved, *(state[name] for name in ("rows_seen", "exp_avg", "exp_avg_sq")))
         if KERNELS is not None and all(_is_plain(table) for table in (*tables, rows, values)):
             arrays = [table.numpy() for table in (*tables, rows, values)]
             rates = (group["lr"], fast, slow, group["eps"])
@@ -85,7 +88,7 @@ class RowAdam(torch.optim.Optimizer):
         state["exp_avg"][rows] = first
         state["exp_avg_sq"][rows] = second
         scale = (second / (1 - slow**seen)).sqrt_().add_(group["eps"])
-        parameter.index_add_(0, rows, first.div_(1 - fast**seen).div_(scale), alpha=-group["lr"])
+        moved.index_add_(0, rows, first.div_(1 - fast**seen).div_(scale), alpha=-group["lr"])
 
 
 def _is_plain(table: torch.Tensor) -> bool:

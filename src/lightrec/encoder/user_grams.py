@@ -1,0 +1,99 @@
+"""The users' Gram matrices of IP-KD (Eq. 10), at a cost that their number does not change.
+
+Eq. 9 runs over all users; written as Eq. 10 it needs only P1'P1, P1'P2 and P2'P2. P1'P1 never
+changes. How the other two are kept depends on what moves P2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Grams:
+    """P1'P2 and P2'P2, each divided by the number of users M.
+
+    Attributes:
+        cross: (T, D) P1'P2 / M.
+        student: (D, D) P2'P2 / M.
+    """
+
+    cross: torch.Tensor
+    student: torch.Tensor
+
+    @classmethod
+    def of(cls, teacher: torch.Tensor, student: torch.Tensor) -> Grams:
+        """From P1 (M, T) and P2 (M, D), with the gradient of both."""
+        return cls(teacher.T @ student / len(teacher), student.T @ student / len(student))
+
+
+class TrackedGrams(nn.Module):
+    """For users with vectors of their own, of whom a step moves those of its batch only.
+
+    The matrices are right before every step: what the last one moved has been accounted for. Their
+    gradient reaches the users of the batch, and is that of the whole sum for these.
+    """
+
+    def __init__(self, teacher: torch.Tensor, vectors: torch.Tensor) -> None:
+        """Starts from P1, (M, T), and P2, (M, D)."""
+        super().__init__()
+        self.register_buffer("teacher", teacher, persistent=False)
+        start = Grams.of(teacher, vectors.detach())
+        self.register_buffer("cross", start.cross)
+        self.register_buffer("student", start.student)
+        self._before: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    @torch.no_grad()
+    def refresh(self, vectors: torch.Tensor) -> None:
+        """Computes both matrices anew, from all of P2, (M, D)."""
+        fresh = Grams.of(self.get_buffer("teacher"), vectors.detach())
+        self.get_buffer("cross").copy_(fresh.cross)
+        self.get_buffer("student").copy_(fresh.student)
+
+    def now(self, rows: torch.Tensor, vectors: torch.Tensor) -> Grams:
+        """The matrices as they stand.
+
+        Args:
+            rows: (n,) int64 users of the batch, each once.
+            vectors: (n, D) their vectors, whose gradient is wanted.
+        """
+        teacher, fixed = self.get_buffer("teacher"), vectors.detach()
+        self._before = rows, fixed.clone()
+        change = vectors - fixed  # zero, but for its gradient
+        crossed = fixed.T @ change / len(teacher)
+        return Grams(
+            self.get_buffer("cross") + teacher[rows].T @ change / len(teacher),
+            self.get_buffer("student") + crossed + crossed.T,
+        )
+
+    @torch.no_grad()
+    def after_step(self, vectors: torch.Tensor) -> None:
+        """Accounts for what the step has moved in P2, (M, D): users of its batch at most."""
+        if self._before is None:
+            return
+        teacher, (rows, before) = self.get_buffer("teacher"), self._before
+        after, share = vectors.detach()[rows], 1.0 / len(teacher)
+        self.get_buffer("cross").add_(teacher[rows].T @ (after - before), alpha=share)
+        self.get_buffer("student").add_(after.T @ after - before.T @ before, alpha=share)
+        self._before = None
+
+
+class LinearGrams:
+    """For P2 = W P1 + b: from P1'P1 and the mean of P1, exactly."""
+
+    def __init__(self, teacher: torch.Tensor, layer: nn.Linear) -> None:
+        """Keeps the second moment and the mean of P1, (M, T)."""
+        self._layer = layer
+        self._square = teacher.T @ teacher / len(teacher)
+        self._mean = teacher.mean(dim=0)
+
+    def now(self) -> Grams:
+        """The matrices as they stand, with their gradient to W and b."""
+        weight, bias = self._layer.weight, self._layer.bias
+        cross = self._square @ weight.T + torch.outer(self._mean, bias)
+        mapped = torch.outer(weight @ self._mean, bias)
+        square = weight @ self._square @ weight.T
+        return Grams(cross, square + mapped + mapped.T + torch.outer(bias, bias))
