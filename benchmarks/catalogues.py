@@ -116,7 +116,7 @@ def _learned(name: str, factors: str, rng: np.random.Generator) -> tuple[np.ndar
     pairs = load_public(name).history()
     settings = {
         "ials": IalsConfig(width=WIDTH, sweeps=12),
-        "bpr": BprConfig(width=WIDTH, epochs=40),
+        "bpr": BprConfig(width=WIDTH, epochs=20),
     }
     fitted = fit_teacher(pairs, settings[factors], seed=0).factors
     active = np.flatnonzero(pairs.user_degrees())

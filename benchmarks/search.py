@@ -32,7 +32,6 @@ from lightrec.search.scan import BoundScan
 NAME = "search"
 CONTESTS = (
     ("gowalla", "ials"),
-    ("gowalla", "bpr"),
     ("epinions", "ials"),
     ("epinions", "bpr"),
     ("139k_isotropic", "isotropic"),

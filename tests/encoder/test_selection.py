@@ -200,11 +200,11 @@ def test_a_temperature_may_change_over_training() -> None:
     found = []
     for done in (0.0, 0.5, 1.0):
         select.start_epoch(done)
-        found.append(select.temperature)
+        found.append(select.temperature.item())
     assert found == pytest.approx([2.0, 1.0, 0.5])
     steady = StraightThrough(0.9)
     steady.start_epoch(1.0)
-    assert steady.temperature == 0.9
+    assert steady.temperature.item() == 0.9
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from lightrec.errors import CheckpointError, LightRecError
 from lightrec.training.checkpoint import (
     DIGEST,
+    SLOTS,
     STATE,
     TENSORS,
     Checkpoint,
@@ -108,18 +109,40 @@ def test_damage_is_an_error_that_names_the_folder_and_the_remedy(tmp_path, damag
     folder = tmp_path / "run"
     made().save(folder)
     name, change = DAMAGE[damage]
-    before = (folder / name).read_bytes()
+    (slot,) = folder.iterdir()
+    before = (slot / name).read_bytes()
     assert change(before) != before
-    (folder / name).write_bytes(change(before))
+    (slot / name).write_bytes(change(before))
     with pytest.raises(CheckpointError, match="delete") as found:
         Checkpoint.load(folder, FINGERPRINT)
     assert str(folder) in str(found.value)
 
 
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("saved", [2, 3])
+def test_the_one_before_a_damaged_one_serves(tmp_path, damage: str, saved: int) -> None:
+    folder = tmp_path / "run"
+    for seed in range(saved):
+        made(seed=seed).save(folder)
+    name, change = DAMAGE[damage]
+    file = folder / SLOTS[saved % 2] / name
+    file.write_bytes(change(file.read_bytes()))
+    told: list[CheckpointError] = []
+    found = Checkpoint.load(folder, FINGERPRINT, told.append)
+    assert same(found, made(seed=saved - 2))
+    (reason,) = told
+    assert "cannot be used" in str(reason)
+    made(seed=7).save(folder)
+    assert same(Checkpoint.load(folder, FINGERPRINT), made(seed=7))
+    made(seed=8).save(folder)
+    assert same(Checkpoint.load(folder, FINGERPRINT, pytest.fail), made(seed=8))
+
+
 @pytest.mark.parametrize("name", [TENSORS, STATE, DIGEST])
 def test_a_missing_file_is_damage(tmp_path, name: str) -> None:
     made().save(tmp_path / "run")
-    (tmp_path / "run" / name).unlink()
+    (slot,) = (tmp_path / "run").iterdir()
+    (slot / name).unlink()
     with pytest.raises(CheckpointError, match="cannot be used"):
         Checkpoint.load(tmp_path / "run", FINGERPRINT)
 
@@ -144,9 +167,10 @@ def test_a_save_that_fails_leaves_the_previous_one(tmp_path, monkeypatch) -> Non
 
 def test_nothing_is_pickled(tmp_path) -> None:
     made().save(tmp_path / "run")
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {TENSORS, STATE, DIGEST}
-    json.loads((tmp_path / "run" / STATE).read_bytes())
-    assert load_file(tmp_path / "run" / TENSORS).keys() == made().tensors.keys()
+    (slot,) = (tmp_path / "run").iterdir()
+    assert {path.name for path in slot.iterdir()} == {TENSORS, STATE, DIGEST}
+    json.loads((slot / STATE).read_bytes())
+    assert load_file(slot / TENSORS).keys() == made().tensors.keys()
 
 
 def test_an_optimisers_moments_come_back() -> None:

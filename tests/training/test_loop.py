@@ -238,13 +238,37 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(
     ) as found:
         fit(objective, batches, LoopConfig(epochs=3), name="toy", surroundings=surroundings)
     assert str(folder) in str(found.value)
-    state = json.loads((folder / "state.json").read_bytes())
+    states = [json.loads((slot / "state.json").read_bytes()) for slot in folder.iterdir()]
+    state = max(states, key=lambda state: state["number"])
     assert (state["progress"]["epoch"], state["progress"]["step"]) == (1, 1)  # after 5 of 6 steps
     assert content(folder) == content(reference)
     healthy = Sliding()
     fit(healthy, batches, LoopConfig(epochs=3), name="toy", surroundings=surroundings)
     assert math.isfinite(healthy.place.item())
     assert len(healthy.seen) == 12 - 5
+
+
+def test_a_damaged_newest_checkpoint_costs_the_steps_since_the_one_before(
+    batches, tmp_path, caplog
+) -> None:
+    folder = tmp_path / "run"
+    surroundings = Surroundings(checkpoint=folder, checkpoint_seconds=0)
+    with pytest.raises(DivergedError):
+        fit(
+            Failing(6, math.nan),
+            batches,
+            LoopConfig(epochs=3),
+            name="toy",
+            surroundings=surroundings,
+        )
+    slots = sorted(folder.iterdir(), key=lambda slot: (slot / "state.json").stat().st_mtime_ns)
+    (slots[-1] / "tensors.safetensors").write_bytes(b"")
+    whole, again = Sliding(), Sliding()
+    fit(whole, batches, LoopConfig(epochs=3), name="toy")
+    fit(again, batches, LoopConfig(epochs=3), name="toy", surroundings=surroundings)
+    assert len(again.seen) == 12 - 4  # 5 steps were done, 4 of them before the checkpoint at hand
+    assert again.place.item() == whole.place.item()
+    assert "toy: goes on from the checkpoint before the newest one" in caplog.text
 
 
 def test_diverging_exits_with_a_code_of_its_own(batches) -> None:

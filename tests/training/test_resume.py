@@ -54,12 +54,32 @@ def teacher_of(history) -> Objective:
     return counting_epochs(BprFactorization(history.num_users, history.num_items, config, seed=3))
 
 
-def student_of(history) -> Objective:
+def teacher_factors(history) -> Factors:
     rng = np.random.default_rng(0)
-    teacher = Factors(
+    return Factors(
         rng.normal(size=(history.num_users, 4)).astype(np.float32),
         rng.normal(size=(history.num_items, 4)).astype(np.float32),
     )
+
+
+def through_of(history) -> Objective:
+    """All of a student that changes from step to step or epoch to epoch beside its parameters."""
+    config = StudentConfig(
+        start="random",
+        selection="straight_through",
+        items="trained",
+        final_temperature=0.3,
+        revive_every=1,
+        inner_product_distillation=1.0,
+        epochs=EPOCHS,
+    )
+    sizes = {"num_codebooks": 2, "num_codewords": 16}
+    return counting_epochs(Student(teacher_factors(history), None, config, seed=0, **sizes))
+
+
+def student_of(history) -> Objective:
+    rng = np.random.default_rng(0)
+    teacher = teacher_factors(history)
     sizes = AdditiveQuantizationConfig(num_codebooks=2, num_codewords=4, rounds=1)
     start = additive_quantization(teacher.items, sizes, rng=rng)
     return counting_epochs(
@@ -67,7 +87,7 @@ def student_of(history) -> Objective:
     )
 
 
-MAKERS = {"teacher": teacher_of, "student": student_of}
+MAKERS = {"teacher": teacher_of, "student": student_of, "through": through_of}
 
 
 def judging(objective: Objective) -> Validation:
@@ -104,7 +124,7 @@ def outcome(sha):
     return outcome_of
 
 
-@pytest.mark.parametrize("kind", ["teacher", "student"])
+@pytest.mark.parametrize("kind", MAKERS)
 @pytest.mark.parametrize("steps", [0, 1, STEPS - 1, STEPS, STEPS + 1, 2 * STEPS, 3 * STEPS - 1])
 def test_a_cut_at_any_step_changes_no_byte(
     history, batches, config, tmp_path, kind: str, steps: int, outcome

@@ -61,18 +61,19 @@ class StraightThrough(Selection):
         self.last = temperature if final_temperature is None else final_temperature
         if not (self.first > 0 and self.last > 0):
             raise ArgumentError(f"temperatures must be positive: {self.first}, {self.last}")
-        self.temperature = temperature
+        # A buffer, so that a run taken up again amid an epoch goes on at the same temperature.
+        self.register_buffer("temperature", torch.tensor(self.first, dtype=torch.float64))
 
     def start_epoch(self, done: float) -> None:
         """Cools down, or warms up."""
-        self.temperature = self.first * (self.last / self.first) ** done
+        self.get_buffer("temperature").fill_(self.first * (self.last / self.first) ** done)
 
     def forward(
         self, states: torch.Tensor, codebook: torch.Tensor, similarity: Similarity
     ) -> Selected:
         """Chooses for states (n, S) from a codebook (W, D)."""
         similarities = similarity(states, codebook)
-        soft = torch.softmax(similarities / self.temperature, dim=1)  # Eq. 4
+        soft = torch.softmax(similarities / self.get_buffer("temperature"), dim=1)  # Eq. 4
         indices = similarities.argmax(dim=1)
         one_hot = torch.zeros_like(soft).scatter_(1, indices[:, None], 1.0)
         chosen = soft + (one_hot - soft).detach()  # Eq. 6

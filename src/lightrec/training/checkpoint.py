@@ -1,11 +1,14 @@
 """Checkpoints without pickle: tensors in safetensors, numbers in JSON, one atomic folder.
 
 A checkpoint belongs to one run: it carries a fingerprint of the configuration, data and code
-version, and another run refuses it, naming what differs.
+version, and another run refuses it, naming what differs. The last two are kept, in two folders that
+take turns: should the newest one be damaged, the one before it serves.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,8 @@ from lightrec.durable_files import (
 from lightrec.errors import CheckpointError, LightRecError
 
 TENSORS, STATE, DIGEST = "tensors.safetensors", "state.json", "state.sha256"
+SLOTS = ("even", "odd")
+"""Folders of the last two checkpoints: those of even and of odd numbers."""
 
 
 @dataclass(frozen=True)
@@ -42,38 +47,70 @@ class Checkpoint:
     tensors: dict[str, torch.Tensor]
 
     def save(self, folder: Path) -> None:
-        """Writes the checkpoint in one atomic step; the previous one survives any failure."""
+        """Writes the checkpoint in one atomic step; the previous ones survive any failure."""
         tensors = {name: tensor.detach().contiguous() for name, tensor in self.tensors.items()}
         content = save(tensors)
+        number = 1 + max(_number(folder / slot) for slot in SLOTS)
         state = {
             "fingerprint": self.fingerprint,
+            "number": number,
             "progress": self.progress,
             "tensors_sha256": sha256_of(content),
         }
         written = to_json(state)
-        with replace_folder(folder) as fresh:
+        with replace_folder(folder / SLOTS[number % 2]) as fresh:
             write_file(fresh / TENSORS, content)
             write_file(fresh / STATE, written)
             write_file(fresh / DIGEST, sha256_of(written).encode())
 
     @classmethod
-    def load(cls, folder: Path, fingerprint: dict[str, Any]) -> Checkpoint | None:
-        """The checkpoint in `folder`, or None where there is none.
+    def load(
+        cls,
+        folder: Path,
+        fingerprint: dict[str, Any],
+        on_damage: Callable[[CheckpointError], None] | None = None,
+    ) -> Checkpoint | None:
+        """The newest sound checkpoint in `folder`, or None where there is none at all.
 
         Args:
             folder: Where `save` wrote.
             fingerprint: The present run's.
+            on_damage: Told why the newest checkpoint cannot be used when the one before it is.
 
         Raises:
-            CheckpointError: It belongs to another run, or is damaged.
+            CheckpointError: It belongs to another run, or all there are are damaged.
         """
-        folder = resolve_folder(folder)
-        if not folder.exists():
-            return None
+        if folder.exists() and not folder.is_dir():
+            raise damaged(folder, NotADirectoryError("it is a file"))
+        slots = sorted(  # one whose number cannot be read may be the newest
+            (folder / slot for slot in SLOTS),
+            key=lambda slot: _number(slot) or math.inf,
+            reverse=True,
+        )
+        refused: list[CheckpointError] = []
+        for slot in slots:
+            if not resolve_folder(slot).exists():
+                continue
+            try:
+                found = cls._read(folder, resolve_folder(slot))
+            except CheckpointError as error:
+                refused.append(error)
+                continue
+            _require_same_run(folder, found.fingerprint, fingerprint)
+            if on_damage is not None:
+                for reason in refused:
+                    on_damage(reason)
+            return found
+        if refused:
+            raise refused[0]
+        return None
+
+    @classmethod
+    def _read(cls, folder: Path, slot: Path) -> Checkpoint:
         try:
-            state = (folder / STATE).read_bytes()
-            content = (folder / TENSORS).read_bytes()
-            if (folder / DIGEST).read_bytes() != sha256_of(state).encode():
+            state = (slot / STATE).read_bytes()
+            content = (slot / TENSORS).read_bytes()
+            if (slot / DIGEST).read_bytes() != sha256_of(state).encode():
                 raise ValueError(f"{STATE} was changed after it was written")
             parsed = parse_json(state)
             if parsed["tensors_sha256"] != sha256_of(content):
@@ -81,18 +118,27 @@ class Checkpoint:
             tensors = load(content)
         except (OSError, SafetensorError, ValueError, LightRecError) as error:
             raise damaged(folder, error) from error
-        saved = parsed["fingerprint"]
-        different = sorted(
-            key
-            for key in saved.keys() | fingerprint.keys()
-            if saved.get(key) != fingerprint.get(key)
+        return cls(parsed["fingerprint"], parsed["progress"], tensors)
+
+
+def _number(slot: Path) -> int:
+    """How many checkpoints had been written with this one; 0 where none can be read."""
+    try:
+        number = parse_json((resolve_folder(slot) / STATE).read_bytes())["number"]
+    except (OSError, ValueError, KeyError, TypeError, LightRecError):
+        return 0
+    return number if isinstance(number, int) and number > 0 else 0
+
+
+def _require_same_run(folder: Path, saved: dict[str, Any], present: dict[str, Any]) -> None:
+    different = sorted(
+        key for key in saved.keys() | present.keys() if saved.get(key) != present.get(key)
+    )
+    if different:
+        raise CheckpointError(
+            f"{folder}: the checkpoint belongs to another run "
+            f"({', '.join(different)} differ); delete {folder} to start again"
         )
-        if different:
-            raise CheckpointError(
-                f"{folder}: the checkpoint belongs to another run "
-                f"({', '.join(different)} differ); delete {folder} to start again"
-            )
-        return cls(saved, parsed["progress"], tensors)
 
 
 def damaged(folder: Path, error: Exception) -> CheckpointError:

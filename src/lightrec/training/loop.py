@@ -6,6 +6,7 @@ student are trained by it alike.
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
@@ -18,7 +19,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from lightrec.errors import DivergedError, InterruptedRunError
+from lightrec.errors import CheckpointError, DivergedError, InterruptedRunError
 from lightrec.evaluation.judging import value_of
 from lightrec.progress import track
 from lightrec.settings import Settings
@@ -30,6 +31,8 @@ from lightrec.training.checkpoint import (
 )
 from lightrec.training.interruptions import interruptions
 from lightrec.training.run_log import RunLog
+
+logger = logging.getLogger("lightrec")
 
 
 class LoopConfig(Settings):
@@ -285,7 +288,9 @@ class _Run:
         """Goes on where the checkpoint, if there is one, left off."""
         if self.surroundings.checkpoint is None:
             return
-        found = Checkpoint.load(self.surroundings.checkpoint, self.surroundings.fingerprint)
+        found = Checkpoint.load(
+            self.surroundings.checkpoint, self.surroundings.fingerprint, self._tell_of_damage
+        )
         if found is None:
             return
         progress = found.progress
@@ -301,6 +306,12 @@ class _Run:
         except (RuntimeError, ValueError) as error:
             raise damaged(self.surroundings.checkpoint, error) from error
         self.surroundings.log.event("resumed", of=self.name, epoch=self.epoch, step=self.step)
+
+    def _tell_of_damage(self, error: CheckpointError) -> None:
+        logger.warning(
+            "%s: goes on from the checkpoint before the newest one; %s", self.name, error
+        )
+        self.surroundings.log.event("damaged_checkpoint", of=self.name, reason=str(error))
 
     def _set_learning_rate(self, step: int, horizon: int) -> None:
         factor = 1.0
