@@ -214,7 +214,8 @@ class Failing(Sliding):
 
 
 def content(folder) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in folder.iterdir()}
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
