@@ -141,7 +141,7 @@ def test_a_missing_file_is_named(tmp_path) -> None:
 
 
 def test_an_unknown_preset_is_told_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"'fast'.*default, paper, trained"):
+    with pytest.raises(ConfigError, match=r"'fast'.*default, kde, paper, trained"):
         load_config("fast")
 
 

@@ -22,7 +22,7 @@ from lightrec.settings import Settings, merged, read_toml, validated
 from lightrec.teachers.choice import AutoConfig
 from lightrec.teachers.fit import AnyTeacherConfig
 
-PRESETS = ("default", "paper", "trained")
+PRESETS = ("default", "kde", "paper", "trained")
 
 
 class ValidationConfig(Settings):
