@@ -15,6 +15,7 @@ from lightrec.search.code_search import CodeSearch
 from lightrec.search.faiss_index import to_faiss
 from lightrec.search.filters import Filter
 from lightrec.search.float_scan import FloatScan
+from lightrec.search.inverted_file import InvertedFile
 from lightrec.search.scan import BoundScan, CompiledScan, PortableScan
 
 TopK = tuple[np.ndarray, np.ndarray]
@@ -115,6 +116,23 @@ def _by_codes(
             item_codes.score_tables(queries), k, threads=1
         ),
     )
+
+
+def inverted_file(catalogue: Catalogue) -> Iterator[Opponent]:
+    """The paper's: the cells of the best first codewords only; approximate."""
+    begun = time.perf_counter()
+    file, item_codes = InvertedFile(catalogue.item_codes), catalogue.item_codes
+    seconds = time.perf_counter() - begun
+    for nprobe in NPROBES:
+
+        def top_k(query: np.ndarray, k: int, nprobe: int = nprobe) -> TopK:
+            table = item_codes.score_tables(query[np.newaxis])[0]
+            return _pair(file.top_k(table, k, nprobe=nprobe))
+
+        setting = f"nprobe={nprobe}"
+        yield Opponent(
+            "lightrec_inverted_file", top_k, "own", setting=setting, build_seconds=seconds
+        )
 
 
 def from_tables(opponent: Opponent, tables: dict[bytes, np.ndarray]) -> Opponent:

@@ -143,7 +143,7 @@ def _opponents(given: Catalogue) -> Iterator[Opponent]:
     if given.items is not None:
         builders += [opponents.numpy_float, opponents.fused_float]
         builders += [opponents.faiss_flat, opponents.faiss_pq, opponents.faiss_fastscan]
-        builders += [opponents.faiss_ivfpq] if size < LARGE else []
+        builders += [opponents.faiss_ivfpq, opponents.inverted_file] if size < LARGE else []
         builders += [opponents.hnswlib, opponents.annoy] if size <= GRAPHS_UP_TO else []
     for build in builders:
         begun = time.perf_counter()

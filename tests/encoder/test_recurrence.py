@@ -39,7 +39,7 @@ def test_two_widths() -> None:
             assert kind(shape)(STATES, WORDS[:, :3]).shape == (6, 4)
 
 
-@pytest.mark.parametrize("name", ["none", "subtract_mapped", "map_both"])
+@pytest.mark.parametrize("name", ["none", "subtract_w", "w_subtract_w"])
 def test_codewords_of_another_width_than_the_items(name: str) -> None:
     encoder = CompositeEncoder(
         *(4, 3, 9),

@@ -231,7 +231,7 @@ THROUGH = {"start": "random", "selection": "straight_through"}
 TWO_WIDTHS = THROUGH | {
     "codeword_width": 3,
     "similarity": "bilinear",
-    "recurrence": "map_both",
+    "recurrence": "w_subtract_w",
     "embedding_distillation": 0.0,
     "inner_product_distillation": 1.0,
 }
@@ -276,8 +276,8 @@ def test_every_form_trains_all_of_its_parameters(teacher, settings: dict) -> Non
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"recurrence": "map_both"}, "does not have"),
-        ({"selection": "hard", "recurrence": "subtract_mapped"}, "does not have"),
+        ({"recurrence": "w_subtract_w"}, "does not have"),
+        ({"selection": "hard", "recurrence": "subtract_w"}, "does not have"),
         ({"recurrence": "none"}, "no recurrence but"),
         ({"items": "trained"}, "gradient through the choice"),
         (THROUGH | {"float_ranking_loss": 1.0}, "items = 'trained'"),

@@ -80,7 +80,7 @@ class MapBoth(SubtractMapped):
 RECURRENCES: dict[str, type[Recurrence]] = {
     "none": Keep,
     "subtract": Subtract,
-    "subtract_mapped": SubtractMapped,
-    "map_both": MapBoth,
+    "subtract_w": SubtractMapped,
+    "w_subtract_w": MapBoth,
 }
 """By their names in the configuration."""

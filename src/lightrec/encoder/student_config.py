@@ -30,7 +30,7 @@ class StudentConfig(LoopConfig):
         "selector",
     ] = "euclidean"
     """Between items and codewords (Eq. 5, Table 5); `joint` measures errors and does not use it."""
-    recurrence: Literal["none", "subtract", "subtract_mapped", "map_both"] = "subtract"
+    recurrence: Literal["none", "subtract", "subtract_w", "w_subtract_w"] = "subtract"
     """What the next codebook is given: x, x - y, x - W y, W1 x - W2 y (Table 4)."""
     codeword_width: int | None = Field(None, ge=1)
     """Numbers in a codeword; the teacher's width when unset."""
@@ -93,7 +93,7 @@ class StudentConfig(LoopConfig):
     @model_validator(mode="after")
     def _parts_fit_together(self) -> StudentConfig:
         through = self.selection in ("straight_through", "identity_straight_through")
-        mapped = self.recurrence in ("subtract_mapped", "map_both")
+        mapped = self.recurrence in ("subtract_w", "w_subtract_w")
         for wrong, message in (
             (
                 mapped and not through,

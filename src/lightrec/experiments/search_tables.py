@@ -22,6 +22,7 @@ ENGINES = {
     "annoy": "Annoy",
     "lightrec": "**LightRec**",
     "lightrec_flat": "LightRec, flat",
+    "lightrec_inverted_file": "LightRec, inverted file",
 }
 
 
