@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 WITH_SPLITS = ["main_path", "best"]
-ONE_SPLIT = ["budgets", "fold_in", "choices", "best_choices", "teacher_choices"]
+ONE_SPLIT = [
+    *("budgets", "fold_in", "choices", "best_choices", "teacher_choices", "training_study")
+]
 EXPERIMENTS = [*WITH_SPLITS, *ONE_SPLIT, "timings"]
 
 

@@ -111,6 +111,19 @@ def test_refresh_worsens_no_item_and_moves_no_codeword(encoder, items, beam, icm
     assert lost[1].mean() < 0.7 * lost[0].mean()
 
 
+def test_codes_stay_between_refreshes(encoder, items) -> None:
+    codes = np.zeros((ITEMS, BOOKS), np.uint8)
+    metric, effort = ItemMetric.euclidean(WIDTH), {"beam": 4, "icm_sweeps": 1}
+    for every, moved in ((0, set()), (1, {0, 1, 2, 3}), (2, {0, 2})):
+        encoding = JointEncoding(
+            encoder, items, codes, metric=metric, refresh_every=every, **effort
+        )
+        for epoch in range(4):
+            encoding.get_buffer("codes").zero_()
+            encoding.start_epoch(epoch, 4)
+            assert encoding.item_codes().codes.any() == (epoch in moved)
+
+
 def test_a_weak_search_does_not_undo_a_good_one(encoder, items) -> None:
     strong = joint(encoder, items, beam=64, icm_sweeps=3)
     strong.start_epoch(0, 1)

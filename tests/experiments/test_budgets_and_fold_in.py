@@ -14,6 +14,7 @@ from lightrec.experiments import (
     runner,
     teacher_cache,
     teacher_choices,
+    training_study,
 )
 from lightrec.experiments.best_tables import (
     best_choices_table,
@@ -24,7 +25,8 @@ from lightrec.experiments.best_tables import (
 from lightrec.experiments.figures import draw_budgets
 from lightrec.experiments.parts import test_part as part_of_split  # pytest would collect it
 from lightrec.interactions import synthetic_catalogue
-from lightrec.run_config import load_config
+from lightrec.run_config import RunConfig, load_config
+from lightrec.settings import validated
 
 SMALL = {
     "teacher": {"kind": "ials", "width": 8, "sweeps": 3},
@@ -124,6 +126,41 @@ def test_choices_are_measured_on_validation_pairs_and_write_no_ledger(data, chec
     ]
     assert same[0] == same[1]
     assert "codes: 1 cell" in best_choices_table(content)
+
+
+def test_the_study_chooses_rates_on_validation_and_measures_on_test(
+    data, checkout, monkeypatch
+) -> None:
+    few = {"the paper's": ("", {}), "x": ("recurrence", {"recurrence": "none"})}
+    small = {"codes": SMALL["codes"], "teacher": {"epochs": 2, "width": 8}}
+    paper = load_config("paper", student={"epochs": 2, "pool_size": None}, **small)
+    best = training_study.regimes()[1]
+    variants = {name: best.variants[name] for name in ("no step", "softmax, codes stay")}
+    settings = best.config.model_dump() | SMALL
+    settings["student"] |= {"epochs": 1, "num_negatives": 4}
+    monkeypatch.setattr(training_study, "LEARNING_RATES", (1e-3, 1e-2))
+    monkeypatch.setattr(
+        training_study,
+        "regimes",
+        lambda: (
+            training_study.Regime("paper", paper, few),
+            training_study.Regime("best", validated(RunConfig, settings, "here"), variants),
+        ),
+    )
+    ledger = checkout / "experiments" / "results" / "ledger.jsonl"
+    before = len(ledger.read_text().splitlines()) if ledger.exists() else 0
+    content = read_json(training_study.run(["citeulike-t"], root=data))
+    rows = {(row["regime"], row["variant"]): row for row in content["rows"]}
+    assert rows.keys() == {
+        *(("paper", name) for name in few),
+        *(("best", name) for name in variants),
+    }
+    assert len(ledger.read_text().splitlines()) == before + 4
+    for row in rows.values():
+        assert {"recall@100", "ndcg", "recall@100_validation", "ingredient"} <= row.keys()
+        assert row["learning_rate"] in (1e-3, 1e-2, 5e-4)
+    assert rows["best", "no step"]["epochs"] == 0
+    assert rows["paper", "x"]["ingredient"] == "recurrence"
 
 
 def test_teachers_are_varied_one_setting_at_a_time(data) -> None:

@@ -23,6 +23,7 @@ def experiment(
             "choices",
             "best_choices",
             "teacher_choices",
+            "training_study",
             "timings",
         ],
         typer.Argument(metavar="NAME", help="One of those below."),
@@ -68,6 +69,9 @@ def experiment(
     choices, best_choices, teacher_choices: every variant that was tried for
     the presets `trained` and `default` and for the teachers, on validation
     pairs of split 0 only.
+
+    training_study: what each part of training through the codes adds, from
+    random codebooks and from the best codes. Split 0 only.
 
     timings: how long training, compression and their parts take; for an idle
     machine.

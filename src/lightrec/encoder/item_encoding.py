@@ -115,6 +115,7 @@ class JointEncoding(ItemEncoding):
         metric: ItemMetric,
         beam: int,
         icm_sweeps: int,
+        refresh_every: int = 1,
     ) -> None:
         """Starts from given codes.
 
@@ -125,15 +126,19 @@ class JointEncoding(ItemEncoding):
             metric: How an item's error is measured when codes are chosen.
             beam: Of the search at each refresh; 0 only refines the codes at hand.
             icm_sweeps: Of the search at each refresh.
+            refresh_every: Epochs between two refreshes; 0 keeps the codes.
         """
         super().__init__()
         self.encoder = encoder
         self.register_buffer("items", items, persistent=False)
         self._metric, self._beam, self._icm_sweeps = metric, beam, icm_sweeps
+        self._refresh_every = refresh_every
         self.register_buffer("codes", torch.from_numpy(codes.copy()))
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
-        """Chooses all codes anew; no item gets a worse one than it has."""
+        """Chooses all codes anew where that is due; no item gets a worse one than it has."""
+        if not self._refresh_every or epoch % self._refresh_every:
+            return
         present = self.item_codes()
         found = encode(
             self.get_buffer("items").numpy(),

@@ -189,6 +189,7 @@ def _encoding(
         metric=metric or ItemMetric.euclidean(teacher.width),
         beam=config.beam,
         icm_sweeps=config.icm_sweeps,
+        refresh_every=config.refresh_every,
     )
 
 

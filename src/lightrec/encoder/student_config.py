@@ -85,6 +85,8 @@ class StudentConfig(LoopConfig):
     """Of the learning rate."""
     patience: int = Field(6, ge=1)
     """Validations without a better value before training stops."""
+    refresh_every: int = Field(1, ge=0)
+    """Of `joint`: epochs between two choices of all codes; 0 keeps the codes of the start."""
     beam: int = Field(16, ge=0)
     """Of the search that chooses codes together."""
     icm_sweeps: int = Field(2, ge=0)

@@ -52,14 +52,20 @@ _BESIDE = {
     "timings": ("native/*", "artifact", "search", "serving", "train.py"),
 }
 _SEARCH = ("benchmarks/*", "cli/turns.py", "codes", "native/*", "native.py", "search")
-"""What the benchmarks depend on."""
-BENCHMARKS = ("exactness", "scaling", "search")
+_RESUME = ("artifact", "benchmarks/resume.py", "durable_files", "run_folder.py", "train.py")
+BENCHMARKS = {
+    "exactness": _SEARCH,
+    "resume": (*_RANKING, *_RESUME),
+    "scaling": _SEARCH,
+    "search": _SEARCH,
+}
+"""What their results depend on."""
 
 
 def sources_of(experiment: str) -> tuple[str, ...]:
     """What the results of an experiment or benchmark depend on, as `source_digest` takes it."""
     if experiment in BENCHMARKS:
-        return _SEARCH
+        return BENCHMARKS[experiment]
     kernels = (f"native/{name}.*" for name in _RANKING_KERNELS)
     return (*_RANKING, *kernels, f"experiments/{experiment}.py", *_BESIDE.get(experiment, ()))
 

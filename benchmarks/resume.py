@@ -1,0 +1,155 @@
+"""Kills training at random moments, takes it up again, and compares every byte of the model.
+
+    python -m benchmarks.resume              # fifty runs, a quarter of an hour
+    python -m benchmarks.resume --trials 3
+
+A run trains a teacher and a student on made-up data in a process of its own, with a checkpoint
+after almost every step. It is killed (SIGKILL) once at a moment drawn over its whole length, twice
+in every second trial, and then run to its end; the model's files must be those of a run that was
+never killed. Rows go to `benchmarks/results/resume.json`, one for each kind of student.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import hashlib
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.results import Row, write_results
+
+NAME = "resume"
+ROOT = Path(__file__).resolve().parents[1]
+STUDENTS = {
+    "joint": {},
+    "straight_through": {
+        "start": "random",
+        "selection": "straight_through",
+        "similarity": "bilinear",
+        "items": "trained",
+        "final_temperature": 0.5,
+        "revive_every": 1,
+        "inner_product_distillation": 1.0,
+    },
+}
+"""What is changed in the preset `trained`; between them all that a checkpoint has to hold."""
+MOST_KILLS = 2
+
+logger = logging.getLogger("lightrec")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Reads the command line, kills and compares."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--trials", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--child", nargs=2, metavar=("STUDENT", "DIR"), help=argparse.SUPPRESS)
+    asked = parser.parse_args(arguments)
+    if asked.child:
+        train_in(*asked.child)
+        return
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    rows = [tried(student, asked.trials, asked.seed) for student in STUDENTS]
+    write_results(NAME, f"python -m benchmarks.resume --seed {asked.seed}", rows)
+    for row in rows:
+        logger.warning("%s", row)
+    if any(row["identical_share"] < 1 for row in rows):
+        raise SystemExit(1)
+
+
+def tried(student: str, trials: int, seed: int) -> Row:
+    """The trials of one kind of student."""
+    rng = np.random.default_rng([seed, list(STUDENTS).index(student)])
+    trials = -(-trials // len(STUDENTS))
+    with tempfile.TemporaryDirectory() as scratch:
+        begun = time.perf_counter()
+        run(student, Path(scratch) / "whole")
+        seconds = time.perf_counter() - begun
+        right = digest_of(Path(scratch) / "whole")
+        identical = kills = 0
+        for trial in range(trials):
+            folder = Path(scratch) / f"trial-{trial}"
+            for _ in range(1 + trial % MOST_KILLS):
+                kills += run(student, folder, kill_after=float(rng.uniform(0.0, seconds)))
+            run(student, folder)
+            identical += digest_of(folder) == right
+            logger.warning("%s: %d of %d identical, %d kills", student, identical, trial + 1, kills)
+    return {
+        "system": "lightrec",
+        "fault": "kill_random",
+        "student": student,
+        "trials": trials,
+        "kills": kills,
+        "identical_share": identical / trials,
+        "lost": 0,
+    }
+
+
+def run(student: str, folder: Path, kill_after: float | None = None) -> bool:
+    """Trains to the end, or until it is killed; returns whether it was.
+
+    Raises:
+        subprocess.CalledProcessError: Training failed.
+    """
+    command = [sys.executable, "-m", "benchmarks.resume", "--child", student, str(folder)]
+    one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    child = subprocess.Popen(command, cwd=ROOT, env=os.environ | one_thread, stderr=subprocess.PIPE)
+    try:
+        _, told = child.communicate(timeout=kill_after)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.communicate()
+        return True
+    if child.returncode:
+        raise subprocess.CalledProcessError(child.returncode, command, stderr=told)
+    return False
+
+
+def train_in(student: str, folder: str) -> None:
+    """One run, in a process of its own; goes on where an earlier one was killed."""
+    import torch
+
+    from lightrec import run_folder
+    from lightrec.interactions import Interactions, synthetic_catalogue
+    from lightrec.run_config import load_config
+    from lightrec.train import train
+    from lightrec.training.loop import Surroundings
+
+    torch.set_num_threads(1)
+    often = functools.partial(Surroundings, checkpoint_seconds=0.01)
+    setattr(run_folder, "Surroundings", often)  # noqa: B010
+    config = load_config(
+        "trained",
+        teacher={"width": 16, "epochs": 12, "learning_rate": 0.01, "batch_size": 512},
+        codes={"num_codebooks": 4, "num_codewords": 32, "rounds": 2},
+        student={"epochs": 6, "batch_size": 256, **STUDENTS[student]},
+    )
+    made = synthetic_catalogue(400, 300, seed=0, pairs_per_user=20)
+    target = Path(folder)
+    model = train(
+        Interactions.from_table(made.interactions), config=config, run_folder=target / "run"
+    )
+    model.save(target / "model")
+
+
+def digest_of(folder: Path) -> str:
+    """SHA-256 of all files of the model."""
+    digest = hashlib.sha256()
+    for file in sorted((folder / "model").rglob("*")):
+        if file.is_file():
+            digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+if __name__ == "__main__":
+    main()
