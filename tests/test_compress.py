@@ -228,7 +228,7 @@ def test_users_are_kept_as_they_are_unless_a_form_is_asked_for(items, users, pai
 
 
 def test_users_are_brought_into_the_form_asked_for(in_every_form, items, users, tmp_path) -> None:
-    identity, fitted, table = (in_every_form[form] for form in FORMS)
+    identity, linear, table = (in_every_form[form] for form in FORMS)
     assert [in_every_form[form].users.form for form in FORMS] == list(FORMS)
     assert fitted.users.values.shape == users.shape
     assert fitted.users.map_weights["0.weight"].shape == (WIDTH, WIDTH)
@@ -283,7 +283,7 @@ def test_what_fits_users_needs_users(items, form: str, monkeypatch) -> None:
 def test_what_chooses_needs_test_pairs(items, users, pairs, monkeypatch) -> None:
     refuse_to_quantise(monkeypatch)
     for interactions in (None, pairs):
-        with pytest.raises(ArgumentError, match=r"'auto' chooses on test pairs.*identity, fitted"):
+        with pytest.raises(ArgumentError, match=r"'auto' chooses on test pairs.*identity, linear"):
             compress(items, users, interactions=interactions, config=with_users("auto"))
 
 
@@ -503,3 +503,22 @@ def test_needs_no_torch() -> None:
         )
     assert result.stderr == ""
     assert result.stdout == "30\n"
+
+
+def test_codewords_of_fewer_numbers_are_asked_through_the_map(items, users, tmp_path) -> None:
+    model = compress(items, users, config=with_users("linear", width=3))
+    assert model.item_codes.width == 3
+    assert (model.users.form, model.users.values.shape) == ("linear", (USERS, 3))
+    model.save(tmp_path / "model")
+    rec = Recommender.load(tmp_path / "model")
+    known = rec.recommend(users=7, k=20)
+    asked = rec.recommend(vectors=users[7], k=20)
+    assert asked.item_ids.to_list() == known.item_ids.to_list()
+    whole = Recommender(compress(items, users, config=with_users("identity")))
+    exact = whole.recommend(users=7, k=20)
+    assert len(set(exact.item_ids) & set(known.item_ids)) > 10
+
+
+def test_a_width_beyond_the_users_own_is_theirs(items, users) -> None:
+    model = compress(items, users, config=with_users("linear", width=99))
+    assert model.item_codes.width == WIDTH

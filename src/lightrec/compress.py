@@ -21,7 +21,7 @@ from lightrec.codes.additive_quantization import (
     additive_quantization,
     popularity_weights,
 )
-from lightrec.codes.coded_users import FORMS, CodedUsers, UsersConfig, users_in_form
+from lightrec.codes.coded_users import FORMS, MADE, CodedUsers, UsersConfig, users_in_form
 from lightrec.codes.half_precision import half_precision
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.item_metric import ItemMetric, MetricConfig
@@ -50,7 +50,7 @@ UNIT_LENGTH = 1e-3  # how far from 1 the norms of normalised vectors may be
 class CompressUsersConfig(UsersConfig):
     """Settings of the users' form where vectors are compressed."""
 
-    form: Literal["auto", "identity", "fitted", "table"] = "identity"
+    form: Literal["auto", "identity", "linear", "fitted", "table"] = "identity"
     """`auto`, which is the form with the fewest bytes a user that comes within `tolerance` of the
     best, needs test pairs to choose on."""
 
@@ -231,15 +231,15 @@ def _forms(
 def _check_form(asked: str, factors: Factors, held_out: History | None) -> None:
     """Refuses a form of users that cannot be made or chosen, before the long work."""
     if not len(factors.users):
-        if asked in ("fitted", "table"):
+        if asked in ("linear", "fitted", "table"):
             raise ArgumentError(
-                f"users.form = {asked!r} fits user vectors to the codes, and there are none; "
+                f"users.form = {asked!r} is made from user vectors, and there are none; "
                 "give users, or leave the form at 'identity'"
             )
     elif asked == "auto" and held_out is None:
         raise ArgumentError(
             "users.form = 'auto' chooses on test pairs, and there are none; give test, or say "
-            f"which form: {', '.join(FORMS)}"
+            f"which form: {', '.join(MADE)}"
         )
 
 

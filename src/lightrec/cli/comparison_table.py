@@ -19,6 +19,7 @@ _MEANINGS = {
 }
 _FORMS = {
     "identity": "users as the teacher's",
+    "linear": "users through a linear map",
     "fitted": "users fitted to the codes",
     "table": "users as score tables",
 }

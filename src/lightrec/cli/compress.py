@@ -10,6 +10,7 @@ import typer
 from lightrec.cli.comparison_table import show_bytes, show_choice, show_comparison
 from lightrec.cli.options import (
     BytesPerItem,
+    CodewordWidth,
     FormOfUsers,
     ItemColumn,
     KeepFloatItems,
@@ -66,6 +67,7 @@ def compress(
     ] = None,
     num_bytes: BytesPerItem = None,
     user_form: FormOfUsers = None,
+    codeword_width: CodewordWidth = None,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="TOML file with settings.")
     ] = None,
@@ -87,8 +89,10 @@ def compress(
     Users stay as they are unless --user-form says otherwise. More of their
     ranking survives where they are fitted to the codes (fitted) or get score
     tables of their own (table, 2 KB a user at 4 bytes an item). `auto` makes all
-    three and keeps the smallest that is about as good as any on --test. Query
-    vectors from a live user tower can be asked of any of them.
+    three and keeps the smallest that is about as good as any on --test. Wide
+    vectors meet codewords of fewer numbers through a map (linear): smaller
+    codebooks and faster score tables. Query vectors from a live user tower can
+    be asked of any of them.
 
     Printed: how much of the float top 100 the codes keep and, where there are
     pairs, ranking quality before and after.
@@ -111,7 +115,7 @@ def compress(
         set_up_log(verbose=True)
     check_target(out)
     chosen = {} if config is None else read_toml(config)
-    changes = changed_settings(num_bytes, user_form)
+    changes = changed_settings(num_bytes, user_form, codeword_width)
     settings = validated(CompressConfig, merged(chosen, changes), str(config or "the options"))
     columns = column_names(user_column, item_column, rating_column, timestamp_column)
 

@@ -35,12 +35,22 @@ BytesPerItem = Annotated[
     ),
 ]
 FormOfUsers = Annotated[
-    Literal["identity", "fitted", "table", "auto"] | None,
+    Literal["identity", "linear", "fitted", "table", "auto"] | None,
     typer.Option(
         "--user-form",
         metavar="FORM",
-        help="How users meet the codes. identity: as they are; fitted: as vectors fitted to the "
-        "codes; table: as score tables of their own; auto: as held-out pairs favour.",
+        help="How users meet the codes. identity: as they are; linear: through a map to codewords "
+        "of fewer numbers (--codeword-width); fitted: as vectors fitted to the codes; table: as "
+        "score tables of their own; auto: as held-out pairs favour.",
+    ),
+]
+CodewordWidth = Annotated[
+    int | None,
+    typer.Option(
+        "--codeword-width",
+        metavar="N",
+        help="Numbers in a codeword, for --user-form linear.",
+        show_default="64",
     ),
 ]
 KeepFloatItems = Annotated[
@@ -131,8 +141,10 @@ def column_names(
     return ColumnNames(user, item, rating, timestamp)
 
 
-def changed_settings(num_bytes: int | None, user_form: str | None) -> dict[str, dict[str, Any]]:
-    """What `--bytes` and `--user-form` say, as tables of the configuration."""
+def changed_settings(
+    num_bytes: int | None, user_form: str | None, codeword_width: int | None = None
+) -> dict[str, dict[str, Any]]:
+    """What `--bytes`, `--user-form` and `--codeword-width` say, as tables of the configuration."""
     changes: dict[str, dict[str, Any]] = {}
     if num_bytes is not None:
         if not 1 <= num_bytes <= _MOST_BYTES:
@@ -143,4 +155,8 @@ def changed_settings(num_bytes: int | None, user_form: str | None) -> dict[str, 
         changes["codes"] = {"num_codebooks": num_bytes}
     if user_form is not None:
         changes["users"] = {"form": user_form}
+    if codeword_width is not None:
+        if user_form != "linear":
+            raise ArgumentError("--codeword-width goes with --user-form linear")
+        changes["users"]["width"] = codeword_width
     return changes

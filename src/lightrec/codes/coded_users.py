@@ -1,7 +1,9 @@
-"""The three forms in which users meet codes that were made without a gradient.
+"""The forms in which users meet codes that were made without a gradient.
 
 - `identity`: the teacher's vectors as they are, P2 = P1. Nothing is stored beside them, and the
   vectors of a live user tower can query.
+- `linear`: a linear map of the teacher's vectors, to codebooks of fewer numbers. The vectors of a
+  live user tower can query, through the map.
 - `fitted`: vectors fitted to the codes in closed form, together with codebooks fitted to them.
 - `table`: a score table of each user's own, fitted likewise, stored as float16. No codebook is read
   when a known user is scored.
@@ -20,6 +22,7 @@ from pydantic import Field
 
 from lightrec.codes.half_precision import half_precision
 from lightrec.codes.item_codes import ItemCodes
+from lightrec.codes.linear_users import linear_users
 from lightrec.codes.user_codebooks import (
     codebooks_for_users,
     query_map,
@@ -32,6 +35,8 @@ from lightrec.settings import Settings
 
 UserForm = Literal["identity", "fitted", "table", "free", "linear", "mlp"]
 FORMS: tuple[UserForm, ...] = ("identity", "fitted", "table")
+"""Those that are compared where none is asked for."""
+MADE: tuple[UserForm, ...] = ("identity", "linear", "fitted", "table")
 CODEBOOK_USERS = 10_000  # whom the codebooks of `fitted` users are made for
 ALTERNATION_ROUNDS = 5  # of the vectors' fit between two fits of the codebooks
 
@@ -39,8 +44,11 @@ ALTERNATION_ROUNDS = 5  # of the vectors' fit between two fits of the codebooks
 class UsersConfig(Settings):
     """Settings of the users' form."""
 
-    form: Literal["auto", "identity", "fitted", "table"] = "auto"
-    """`auto`: the form with the fewest bytes a user that comes within `tolerance` of the best."""
+    form: Literal["auto", "identity", "linear", "fitted", "table"] = "auto"
+    """`auto`: the form of `identity`, `fitted` and `table` with the fewest bytes a user that comes
+    within `tolerance` of the best."""
+    width: int = Field(64, ge=1)
+    """Numbers in a codeword for `linear` users; the teacher's width where that is less."""
     tolerance: float = Field(0.01, ge=0)
     """Share of the best form's Recall@100 + NDCG on validation pairs that fewer bytes may cost."""
     alternations: int = Field(2, ge=0)
@@ -107,12 +115,15 @@ def users_in_form(
     Raises:
         ArgumentError: The form is not one that users can be brought into, or shapes do not fit.
     """
-    if form not in FORMS:
-        raise ArgumentError(f"users cannot be brought into the form {form!r}; choose of {FORMS}")
+    if form not in MADE:
+        raise ArgumentError(f"users cannot be brought into the form {form!r}; choose of {MADE}")
     config = config or UsersConfig()
     how = _Effort(seed=seed, threads=threads, progress=progress)
     if form == "identity":
         return CodedUsers(form, item_codes, users)
+    if form == "linear":
+        own, to_own = linear_users(users, item_codes, min(config.width, item_codes.width))
+        return CodedUsers(form, own, users @ to_own.T, {"0.weight": to_own})
     if form == "table":
         tables = fit_tables(users, items, item_codes, seen, config.fit, **how)
         return CodedUsers(form, item_codes, half_precision(tables))
