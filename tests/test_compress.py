@@ -228,7 +228,7 @@ def test_users_are_kept_as_they_are_unless_a_form_is_asked_for(items, users, pai
 
 
 def test_users_are_brought_into_the_form_asked_for(in_every_form, items, users, tmp_path) -> None:
-    identity, linear, table = (in_every_form[form] for form in FORMS)
+    identity, fitted, table = (in_every_form[form] for form in FORMS)
     assert [in_every_form[form].users.form for form in FORMS] == list(FORMS)
     assert fitted.users.values.shape == users.shape
     assert fitted.users.map_weights["0.weight"].shape == (WIDTH, WIDTH)
