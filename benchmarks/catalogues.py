@@ -25,6 +25,8 @@ from lightrec.interactions.public_datasets import load_public
 logger = logging.getLogger("lightrec")
 CACHE = Path(__file__).resolve().parent / "cache"
 WIDTH = 32
+IALS_SWEEPS, BPR_EPOCHS = 12, 20
+QUANTIZATION = AdditiveQuantizationConfig(rounds=4, beam=8)
 NUM_QUERIES = 200
 SAMPLE = 250_000
 """Items that codebooks are trained on, this project's and those of others."""
@@ -36,6 +38,8 @@ ITEMS_OF = {
 }
 COPIES = 10  # of the ten million items' codes in the catalogue of a hundred million
 ENCODED_AT_ONCE = 1_000_000
+SETTINGS = repr((WIDTH, IALS_SWEEPS, BPR_EPOCHS, QUANTIZATION, NUM_QUERIES, SAMPLE, ITEMS_OF))
+"""What catalogues in the cache were made with; others are made anew."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,8 @@ class Catalogue:
 def catalogue(name: str, factors: str) -> Catalogue:
     """A catalogue, from the cache or made now."""
     folder = CACHE / f"{name}-{factors}"
-    if not (folder / "done").exists():
+    done = folder / "done"
+    if not done.exists() or done.read_text(encoding="utf-8") != SETTINGS:
         logger.warning("making the catalogue %s of %s factors", name, factors)
         folder.mkdir(parents=True, exist_ok=True)
         made = _made(name, factors)
@@ -73,7 +78,7 @@ def catalogue(name: str, factors: str) -> Catalogue:
         for part, array in parts.items():
             if array is not None:
                 np.save(folder / f"{part}.npy", array)
-        (folder / "done").touch()
+        done.write_text(SETTINGS, encoding="utf-8")
     items = folder / "items.npy"
     return Catalogue(
         name,
@@ -115,8 +120,8 @@ def _learned(name: str, factors: str, rng: np.random.Generator) -> tuple[np.ndar
 
     pairs = load_public(name).history()
     settings = {
-        "ials": IalsConfig(width=WIDTH, sweeps=12),
-        "bpr": BprConfig(width=WIDTH, epochs=20),
+        "ials": IalsConfig(width=WIDTH, sweeps=IALS_SWEEPS),
+        "bpr": BprConfig(width=WIDTH, epochs=BPR_EPOCHS),
     }
     fitted = fit_teacher(pairs, settings[factors], seed=0).factors
     active = np.flatnonzero(pairs.user_degrees())
@@ -147,7 +152,7 @@ def _quantized(items: np.ndarray, rng: np.random.Generator) -> ItemCodes:
     sample = items
     if len(items) > SAMPLE:
         sample = items[np.sort(rng.choice(len(items), SAMPLE, replace=False))]
-    books = additive_quantization(sample, AdditiveQuantizationConfig(rounds=4, beam=8), rng=rng)
+    books = additive_quantization(sample, QUANTIZATION, rng=rng)
     if sample is items:
         return books
     blocks = [

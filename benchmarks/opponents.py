@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -186,7 +187,7 @@ def faiss_fastscan(catalogue: Catalogue) -> Iterator[Opponent]:
 
 
 def faiss_ivfpq(catalogue: Catalogue) -> Iterator[Opponent]:
-    """IVFPQ of faiss: 4 bytes an item, in cells of which some are visited; codes of its own."""
+    """IVFPQ of faiss: 4 bytes an item and its id, in cells of which some are visited."""
     import faiss
 
     width = catalogue.queries.shape[1]
@@ -267,16 +268,26 @@ def _faiss(engine: str, index: Any, by: Literal["codes", "float", "own"]) -> Opp
     return Opponent(engine, top_k, by, of_batch=lambda queries, k: index.search(queries, k))
 
 
-def one_thread() -> None:
-    """numpy, BLAS and faiss on one thread, and no settings that would slow numpy down."""
-    import faiss
-    import threadpoolctl
-
+def check_environment() -> None:
+    """Refuses settings that would slow numpy down."""
     for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
         if name in os.environ:
             raise SystemExit(f"unset {name}: it slows numpy down, which would flatter the rest")
-    threadpoolctl.threadpool_limits(1)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """numpy, BLAS and faiss on one thread; before and after, as many as there are cores."""
+    import faiss
+    import threadpoolctl
+
+    before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
+    try:
+        with threadpoolctl.threadpool_limits(1):
+            yield
+    finally:
+        faiss.omp_set_num_threads(before)
 
 
 def _pair(found: Any) -> TopK:  # noqa: ANN401

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from lightrec.durable_files import write_file
 from lightrec.experiments.provenance import commit, machine, source_digest, sources_of, versions
 
+logger = logging.getLogger("lightrec")
 FOLDER = Path(__file__).resolve().parent / "results"
 Row = dict[str, Any]
 
@@ -33,9 +35,12 @@ def measured_once(
     digest = source_digest(sources_of(name))
     if file.exists():
         rows: list[Row] = json.loads(file.read_text(encoding="utf-8"))
-        if not stale or all(row["source_digest"] == digest for row in rows):
+        fresh = all(row["source_digest"] == digest for row in rows)
+        if fresh or not stale:
+            if not fresh:
+                logger.warning("%s: measured by an older source (--stale measures it)", contest)
             return rows
-    told = {"source_digest": digest, "commit": commit()}
+    told = {"source_digest": digest, "commit": commit(), "cpu": machine()["cpu"]}
     rows = [row | told for row in measure()]
     file.parent.mkdir(parents=True, exist_ok=True)
     write_file(file, json.dumps(rows, indent=1).encode())

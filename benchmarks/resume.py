@@ -4,9 +4,10 @@
     python -m benchmarks.resume --trials 3
 
 A run trains a teacher and a student on made-up data in a process of its own, with a checkpoint
-after almost every step. It is killed (SIGKILL) once at a moment drawn over its whole length, twice
-in every second trial, and then run to its end; the model's files must be those of a run that was
-never killed. Rows go to `benchmarks/results/resume.json`, one for each kind of student.
+after almost every step. It is killed (SIGKILL) at a moment drawn between its first checkpoint and
+its end, twice in every second trial, and then run to its end; the model's files must be those of a
+run that was never killed, and its log must tell that training went on from checkpoints. Rows go to
+`benchmarks/results/resume.json`, one for each kind of student.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from __future__ import annotations
 import argparse
 import functools
 import hashlib
+import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,6 +28,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.results import Row, write_results
+from lightrec.experiments.provenance import commit, source_digest, sources_of
 
 NAME = "resume"
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,7 +64,8 @@ def main(arguments: list[str] | None = None) -> None:
         return
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     rows = [tried(student, asked.trials, asked.seed) for student in STUDENTS]
-    write_results(NAME, f"python -m benchmarks.resume --seed {asked.seed}", rows)
+    command = f"python -m benchmarks.resume --trials {asked.trials} --seed {asked.seed}"
+    write_results(NAME, command, rows)
     for row in rows:
         logger.warning("%s", row)
     if any(row["identical_share"] < 1 for row in rows):
@@ -72,27 +77,49 @@ def tried(student: str, trials: int, seed: int) -> Row:
     rng = np.random.default_rng([seed, list(STUDENTS).index(student)])
     trials = -(-trials // len(STUDENTS))
     with tempfile.TemporaryDirectory() as scratch:
+        whole = Path(scratch) / "whole"
         begun = time.perf_counter()
-        run(student, Path(scratch) / "whole")
+        run(student, whole)
         seconds = time.perf_counter() - begun
-        right = digest_of(Path(scratch) / "whole")
-        identical = kills = 0
+        first = seconds - events_of(whole, "epoch")[-1]["seconds"]  # before there is a checkpoint
+        right = digest_of(whole)
+        identical = kills = resumed = lost = 0
         for trial in range(trials):
             folder = Path(scratch) / f"trial-{trial}"
             for _ in range(1 + trial % MOST_KILLS):
-                kills += run(student, folder, kill_after=float(rng.uniform(0.0, seconds)))
-            run(student, folder)
-            identical += digest_of(folder) == right
-            logger.warning("%s: %d of %d identical, %d kills", student, identical, trial + 1, kills)
+                while not run(student, folder, kill_after=float(rng.uniform(first, seconds))):
+                    shutil.rmtree(folder)  # it was quicker than that: no kill, no trial
+                kills += 1
+            try:
+                run(student, folder)
+                identical += digest_of(folder) == right
+            except subprocess.CalledProcessError as error:
+                logger.error("%s: %s", student, error.stderr.decode(errors="replace"))
+                lost += 1
+            resumed += len(events_of(folder, "resumed")) > 0
+            logger.warning(
+                "%s: %d of %d identical, %d kills, %d gone on from a checkpoint",
+                *(student, identical, trial + 1, kills, resumed),
+            )
     return {
         "system": "lightrec",
         "fault": "kill_random",
         "student": student,
         "trials": trials,
         "kills": kills,
+        "resumed": resumed,
         "identical_share": identical / trials,
-        "lost": 0,
+        "lost": lost,
+        "commit": commit(),
+        "source_digest": source_digest(sources_of(NAME)),
     }
+
+
+def events_of(folder: Path, kind: str) -> list[Row]:
+    """The events of a kind in a run's log."""
+    log = folder / "run" / "metrics.jsonl"
+    events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    return [event for event in events if event["event"] == kind]
 
 
 def run(student: str, folder: Path, kill_after: float | None = None) -> bool:

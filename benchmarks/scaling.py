@@ -31,7 +31,7 @@ import numpy as np
 from benchmarks import opponents
 from benchmarks.catalogues import Catalogue
 from benchmarks.opponents import Opponent
-from benchmarks.results import Row, measured_once, write_results
+from benchmarks.results import Row, kept, measured_once, write_results
 from benchmarks.timing import copy_bandwidth, one_core
 from lightrec.cli.turns import QueryTimes, Way, take_turns
 from lightrec.codes.item_codes import ItemCodes
@@ -81,17 +81,22 @@ def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     if KERNELS is None:
         raise SystemExit("there are no compiled scans here")
+    name = NAME if asked.fixed == Shape().items else f"{NAME}-trial"
     rows: list[Row] = []
-    for varied, shape in shapes(Shape(items=asked.fixed), asked.largest):
-        about = "-".join(str(value) for value in dataclasses.astuple(shape))
+    for varied, shape in shapes(Shape(items=asked.fixed), ITEMS[-1]):
+        contest = "-".join(str(value) for value in (varied, *dataclasses.astuple(shape)))
+        if shape.items > asked.largest:
+            rows += kept(name, contest)  # of a run that went further
+            continue
         logger.warning("%s: %s", varied, shape)
         rows += measured_once(
-            NAME,
-            f"{varied}-{about}",
+            name,
+            contest,
             lambda shape=shape, varied=varied: list(measured(shape, varied)),
             stale=asked.stale,
         )
-        write_results(NAME, "python -m benchmarks.scaling", rows)
+        command = f"python -m benchmarks.scaling --largest {asked.largest} --fixed {asked.fixed}"
+        write_results(name, command, rows)
 
 
 def shapes(fixed: Shape, largest: int) -> Iterator[tuple[str, Shape]]:
@@ -117,7 +122,7 @@ def measured(shape: Shape, varied: str, num_queries: int = NUM_QUERIES) -> Itera
     else:
         whole = dataclasses.replace(made, items=decoded(made.item_codes))
         engines |= dict.fromkeys(opponents.fused_float(whole), "float32")
-    with one_core():
+    with one_core(), opponents.one_thread():
         times = take_turns({one: _way(one, made.queries, shape.k) for one in engines}, PASSES)
         for opponent, layout in engines.items():
             row = _row(shape, varied, opponent, times[opponent]) | {"layout": layout}

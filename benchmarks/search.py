@@ -50,6 +50,7 @@ BATCHES = (8, 64, 1024)
 LARGE_BATCHES = (64,)
 POST_RANKING = 500
 FEW, VERY_FEW = 100, 16  # queries compared with the reference at ten and at a hundred million
+LEAST_BANDWIDTH = 0.85  # of a copy of the same size
 PASSES = ((500_000, 7), (LARGE, 3), (1 << 31, 2))  # below so many items
 
 OPPONENTS = {  # that speed is told in times of, with the names of the ratios
@@ -73,7 +74,7 @@ def main() -> None:
     chosen = [one for one in CONTESTS if not asked.catalogue or one[0] in asked.catalogue]
     for name, factors in chosen:
         catalogue(name, factors)  # learned first, so that nothing else runs while others are timed
-    opponents.one_thread()
+    opponents.check_environment()
     rows = {one: kept(NAME, "-".join(one)) for one in CONTESTS if one not in chosen}
     for one in chosen:
         rows[one] = measured_once(
@@ -120,7 +121,7 @@ def contest(given: Catalogue) -> Iterator[Row]:
         engines.append(opponent)
     judge = _Judge(given, engines)
     for k in KS:
-        with one_core():
+        with one_core(), opponents.one_thread():
             entries = list(_entries(judge, engines, k))
             for entry in entries:
                 for query in range(min(entry.way.num_queries, 3)):
@@ -182,7 +183,7 @@ def _batches(judge: _Judge, opponent: Opponent, k: int) -> Iterator[Entry]:
         def answer(number: int, many: np.ndarray = many, batch: int = batch) -> object:
             return of_batch(many[number * batch : (number + 1) * batch], k)
 
-        way = Way(answer, 1 if judge.large else len(many) // batch)
+        way = Way(answer, len(many) // batch)
         yield Entry(opponent, {"batch": batch}, way, batch)
 
 
@@ -249,9 +250,9 @@ class _Judge:
             "isa": opponent.instruction_set,
             "k": k,
             "queries": entry.batch * entry.way.num_queries,
+            "compared": len(self.compared),
             "passes": _passes(given),
             "median_us": times.median / entry.batch,
-            "p95_us": times.p95 / entry.batch,
             "cpu_us": times.cpu / entry.batch,
             "threads": 1,
             "num_codebooks": codes.num_codebooks,
@@ -266,10 +267,11 @@ class _Judge:
         }
         row |= entry.told
         if row["engine"] == "fused_float" and given.items is not None:
-            row["copy_bandwidth"] = copy_bandwidth(given.items.nbytes)
-            row["read_bandwidth"] = given.items.nbytes / (1e-6 * row["median_us"])
+            copied = copy_bandwidth(given.items.nbytes)
+            row["bandwidth_share"] = given.items.nbytes / (1e-6 * row["median_us"] * copied)
         if entry.batch > 1:
-            return row
+            return row | {"compared": 0}
+        row["p95_us"] = times.p95
         if opponent.by == "codes":
             row["differences"] = self._differences(entry, k)
         if given.items is not None and entry.filters is None:
@@ -332,14 +334,21 @@ class _Judge:
 
 
 def with_speedups(rows: list[Row]) -> list[Row]:
-    """Adds how many times faster than others that did the same: vectors in, nothing filtered."""
+    """Adds how many times faster than others that did the same: vectors in, nothing filtered.
+
+    The float scan counts as an opponent only where it reads nearly as fast as memory is copied.
+    """
 
     def key(row: Row) -> tuple[object, ...]:
         return row["catalogue"], row["factors"], row["k"], row["batch"]
 
     fair = [row for row in rows if row["query"] == "vector" and row["filter"] == "none"]
     for engine, name in OPPONENTS.items():
-        slow = {key(row): row["median_us"] for row in rows if row["engine"] == engine}
+        slow = {
+            key(row): row["median_us"]
+            for row in rows
+            if row["engine"] == engine and row.get("bandwidth_share", 1.0) >= LEAST_BANDWIDTH
+        }
         for row in fair:
             if key(row) in slow:
                 row[f"speedup_{name}"] = slow[key(row)] / row["median_us"]

@@ -506,7 +506,7 @@ def test_needs_no_torch() -> None:
 
 
 def test_codewords_of_fewer_numbers_are_asked_through_the_map(items, users, tmp_path) -> None:
-    model = compress(items, users, config=with_users("linear", width=3))
+    model = compress(items, users, config=with_users("linear", codeword_width=3))
     assert model.item_codes.width == 3
     assert (model.users.form, model.users.values.shape) == ("linear", (USERS, 3))
     model.save(tmp_path / "model")
@@ -520,5 +520,5 @@ def test_codewords_of_fewer_numbers_are_asked_through_the_map(items, users, tmp_
 
 
 def test_a_width_beyond_the_users_own_is_theirs(items, users) -> None:
-    model = compress(items, users, config=with_users("linear", width=99))
+    model = compress(items, users, config=with_users("linear", codeword_width=99))
     assert model.item_codes.width == WIDTH

@@ -12,7 +12,9 @@ def test_a_killed_run_ends_as_one_that_was_not(tmp_path, monkeypatch):
     monkeypatch.setattr(resume, "STUDENTS", {"joint": {}})
     resume.main(["--trials", "1"])
     (row,) = json.loads((tmp_path / "resume.json").read_text())["rows"]
-    assert (row["trials"], row["identical_share"]) == (1, 1.0)
+    assert (row["trials"], row["identical_share"], row["lost"]) == (1, 1.0, 0)
+    assert row["kills"] == 1
+    assert row["resumed"] == 1  # it did not start again from nothing
 
 
 def test_another_outcome_is_told_from_the_same(tmp_path):

@@ -20,7 +20,6 @@ def draws(*shape: int, seed: int) -> torch.Tensor:
 
 
 TEACHER, STUDENT = draws(USERS, WIDTH, seed=1), draws(USERS, WIDTH, seed=2)
-TEACHER_GRAM = TEACHER.T @ TEACHER / USERS
 VECTORS, ENCODED = draws(ITEMS, WIDTH, seed=3), draws(ITEMS, WIDTH, seed=4)
 WEIGHTS = torch.tensor([0.3, 0.1, 0.1, 0.2, 0.25, 0.05]).double()
 
@@ -30,16 +29,14 @@ def test_inner_product_distillation_is_the_double_loop() -> None:
     for q, y, weight in zip(VECTORS, ENCODED, WEIGHTS, strict=True):
         squares = [float(p1 @ q - p2 @ y) ** 2 for p1, p2 in zip(TEACHER, STUDENT, strict=True)]
         expected += 0.5 * float(weight) * sum(squares) / USERS
-    found = inner_product_distillation(
-        VECTORS, ENCODED, WEIGHTS, TEACHER_GRAM, Grams.of(TEACHER, STUDENT)
-    )
+    found = inner_product_distillation(VECTORS, ENCODED, WEIGHTS, Grams.of(TEACHER, STUDENT))
     assert found.item() == pytest.approx(expected, rel=1e-12)
 
 
 def test_inner_product_distillation_has_the_loops_gradient() -> None:
     encoded, student = ENCODED.clone().requires_grad_(), STUDENT.clone().requires_grad_()
     grams = Grams.of(TEACHER, student)
-    inner_product_distillation(VECTORS, encoded, WEIGHTS, TEACHER_GRAM, grams).backward()
+    inner_product_distillation(VECTORS, encoded, WEIGHTS, grams).backward()
     found = encoded.grad.clone(), student.grad.clone()
     encoded.grad = student.grad = None
     difference = VECTORS @ TEACHER.T - encoded @ student.T
@@ -49,9 +46,7 @@ def test_inner_product_distillation_has_the_loops_gradient() -> None:
 
 
 def test_inner_product_distillation_is_zero_where_all_scores_agree() -> None:
-    found = inner_product_distillation(
-        VECTORS, VECTORS, WEIGHTS, TEACHER_GRAM, Grams.of(TEACHER, TEACHER)
-    )
+    found = inner_product_distillation(VECTORS, VECTORS, WEIGHTS, Grams.of(TEACHER, TEACHER))
     assert found.item() == pytest.approx(0.0, abs=1e-12)
 
 

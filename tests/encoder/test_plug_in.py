@@ -111,7 +111,11 @@ def test_a_sparse_table() -> None:
 
 def test_parts_go_to_the_encoder() -> None:
     coded = CompositeEmbedding(ITEMS, 8, 2, 16, selection=IdentityStraightThrough(0.1))
-    assert coded.encode(torch.tensor([1, 2])).penalty is not None
+    assert coded.penalty is None
+    vectors = coded(torch.tensor([[1, 2], [2, 5]]))
+    assert coded.penalty is not None
+    (vectors.sum() + coded.penalty).backward()
+    assert (coded.encoder.codebooks.grad.abs().sum(dim=(1, 2)) > 0).all()
 
 
 def test_there_must_be_items() -> None:

@@ -171,28 +171,40 @@ def test_ties_go_to_the_lower_codeword() -> None:
         assert selection(states, codebook, nearest).indices.tolist() == [1]
 
 
-def test_identity_straight_through_hands_the_gradient_to_the_state() -> None:
+def test_identity_straight_through_hands_the_gradient_to_the_items() -> None:
     generator = torch.Generator().manual_seed(0)
-    states = torch.randn(50, WIDTH, generator=generator).double().requires_grad_()
-    codebook = torch.randn(WORDS, WIDTH, generator=generator).double().requires_grad_()
-    chosen = IdentityStraightThrough(commitment=0.25)(states, codebook, Euclidean(SHAPE))
-    expected = Hard()(states, codebook, Euclidean(SHAPE))
-    assert torch.equal(chosen.indices, expected.indices)
-    torch.testing.assert_close(chosen.words, expected.words)
+    encoder = CompositeEncoder(
+        WIDTH, 3, WORDS, selection=IdentityStraightThrough(0.25), generator=generator
+    ).double()
+    items = torch.randn(50, WIDTH, generator=generator).double().requires_grad_()
+    encoded = encoder(items)
+    torch.testing.assert_close(encoded.vectors, encoder.compose(encoded.codes))
     weights = torch.randn(50, WIDTH, generator=generator).double()
-    (weights * chosen.words).sum().backward()
-    torch.testing.assert_close(states.grad, weights)
-    assert codebook.grad is None or not codebook.grad.any()
+    (weights * encoded.vectors).sum().backward()
+    torch.testing.assert_close(items.grad, weights)
+    assert encoder.codebooks.grad is None or not encoder.codebooks.grad.any()
 
-    states.grad = codebook.grad = None
-    assert chosen.penalty is not None
-    chosen.penalty.backward()
-    gaps = (states - codebook[chosen.indices]).detach()
-    torch.testing.assert_close(states.grad, 0.25 * 2 * gaps / 50)
-    pulled = torch.zeros_like(codebook).index_add_(0, chosen.indices, -2 * gaps / 50)
-    torch.testing.assert_close(codebook.grad, pulled)
-    mean = 1.25 * gaps.square().sum(dim=1).mean()
-    assert chosen.penalty.item() == pytest.approx(mean.item())
+
+def test_every_codebook_pulls_at_its_state_and_at_the_item() -> None:
+    generator = torch.Generator().manual_seed(0)
+    encoder = CompositeEncoder(
+        WIDTH, 3, WORDS, selection=IdentityStraightThrough(0.25), generator=generator
+    ).double()
+    items = torch.randn(50, WIDTH, generator=generator).double().requires_grad_()
+    encoded = encoder(items)
+    assert encoded.penalty is not None
+    encoded.penalty.backward()
+    state, of_items, mean = items.detach(), torch.zeros(50, WIDTH).double(), 0.0
+    for book in range(3):
+        codes = encoded.codes[:, book]
+        gaps = state - encoder.codebooks[book].detach()[codes]
+        mean += 1.25 * gaps.square().sum(dim=1).mean().item()
+        of_items += 0.25 * 2 * gaps / 50
+        pulled = torch.zeros(WORDS, WIDTH).double().index_add_(0, codes, -2 * gaps / 50)
+        torch.testing.assert_close(encoder.codebooks.grad[book], pulled)
+        state = gaps
+    torch.testing.assert_close(items.grad, of_items)
+    assert encoded.penalty.item() == pytest.approx(mean)
 
 
 def test_a_temperature_may_change_over_training() -> None:
@@ -204,7 +216,7 @@ def test_a_temperature_may_change_over_training() -> None:
     assert found == pytest.approx([2.0, 1.0, 0.5])
     steady = StraightThrough(0.9)
     steady.start_epoch(1.0)
-    assert steady.temperature.item() == 0.9
+    assert steady.temperature.item() == pytest.approx(0.9)
 
 
 @pytest.mark.parametrize(

@@ -176,8 +176,8 @@ def made_history() -> History:
         ("joint", "euclidean", "free"),
         ("hard", "euclidean", "identity"),
         ("straight_through", "euclidean", "free"),
-        ("straight_through", "bilinear", "free"),
-        ("joint", "bilinear", "free"),
+        ("straight_through", "biased_bilinear", "free"),
+        ("straight_through", "selector", "identity"),
     ],
 )
 def test_training_lowers_the_loss_and_leaves_the_teacher_alone(
@@ -284,6 +284,12 @@ def test_every_form_trains_all_of_its_parameters(teacher, settings: dict) -> Non
         ({"final_temperature": 0.5}, "straight_through"),
         ({"codeword_width": 3}, "start = 'random'"),
         (TWO_WIDTHS | {"similarity": "dot"}, "similarity one of bilinear"),
+        ({"selection": "hard", "similarity": "bilinear"}, "gradient of the choice"),
+        ({"selection": "straight_through", "similarity": "dot"}, "with start = 'aq' take one"),
+        ({"similarity": "dot"}, "leave similarity"),
+        ({"start": "metric"}, "set refresh_every = 0"),
+        ({"revive_every": 2}, "step by step"),
+        (THROUGH | {"similarity": "selector", "revive_every": 2}, "where the codewords are"),
         (TWO_WIDTHS | {"recurrence": "subtract"}, "recurrence than"),
         (TWO_WIDTHS | {"embedding_distillation": 0.3}, "embedding_distillation = 0"),
         (TWO_WIDTHS | {"user_form": "identity"}, "user_form than"),

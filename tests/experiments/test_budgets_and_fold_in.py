@@ -26,7 +26,7 @@ from lightrec.experiments.figures import draw_budgets
 from lightrec.experiments.parts import test_part as part_of_split  # pytest would collect it
 from lightrec.interactions import synthetic_catalogue
 from lightrec.run_config import RunConfig, load_config
-from lightrec.settings import validated
+from lightrec.settings import merged, validated
 
 SMALL = {
     "teacher": {"kind": "ials", "width": 8, "sweeps": 3},
@@ -131,11 +131,11 @@ def test_choices_are_measured_on_validation_pairs_and_write_no_ledger(data, chec
 def test_the_study_chooses_rates_on_validation_and_measures_on_test(
     data, checkout, monkeypatch
 ) -> None:
-    few = {"the paper's": ("", {}), "x": ("recurrence", {"recurrence": "none"})}
+    few = {name: training_study.PAPER[name] for name in ("the paper's", "x")}
     small = {"codes": SMALL["codes"], "teacher": {"epochs": 2, "width": 8}}
     paper = load_config("paper", student={"epochs": 2, "pool_size": None}, **small)
     best = training_study.regimes()[1]
-    variants = {name: best.variants[name] for name in ("no step", "softmax, codes stay")}
+    variants = {name: best.variants[name] for name in ("codes stay", "no step")}
     settings = best.config.model_dump() | SMALL
     settings["student"] |= {"epochs": 1, "num_negatives": 4}
     monkeypatch.setattr(training_study, "LEARNING_RATES", (1e-3, 1e-2))
@@ -161,6 +161,19 @@ def test_the_study_chooses_rates_on_validation_and_measures_on_test(
         assert row["learning_rate"] in (1e-3, 1e-2, 5e-4)
     assert rows["best", "no step"]["epochs"] == 0
     assert rows["paper", "x"]["ingredient"] == "recurrence"
+    assert rows["paper", "x"]["against"] == "the paper's"
+
+
+def test_variants_differ_from_what_they_are_held_against_and_can_be_built() -> None:
+    for regime in training_study.regimes():
+        own = next(iter(regime.variants))
+        assert not regime.variants[own].changes
+        for name, variant in regime.variants.items():
+            assert (variant.against or own) in regime.variants
+            changed = merged(regime.config.model_dump(), {"student": dict(variant.changes)})
+            validated(RunConfig, changed, name)
+            other = regime.variants[variant.against or own].changes
+            assert name == own or variant.changes != other
 
 
 def test_teachers_are_varied_one_setting_at_a_time(data) -> None:

@@ -59,6 +59,16 @@ def test_later_blocks_of_all_users_know_of_it(make_model) -> None:
     assert gone not in found(next(blocks))
 
 
+def test_generators_of_ids_serve_every_block(make_model) -> None:
+    model = make_model()
+    rec, ids = Recommender(model), model.item_ids.series.to_list()
+    for asked in ({"deny": ids[:20]}, {"allow": ids[20:]}):
+        ((name, listed),) = asked.items()
+        generator = {name: (item for item in listed)}
+        for block in rec.recommend_all(k=60, exclude_seen=False, users_per_block=2, **generator):
+            assert set(found(block)) == set(ids[20:])
+
+
 def test_post_ranking_recalls_available_items_only(make_model) -> None:
     model = make_model()
     rec, user = Recommender(model), np.ones(6, np.float32)

@@ -58,6 +58,25 @@ def test_views_and_transposed_tensors_are_saved_by_value(tmp_path) -> None:
     assert torch.equal(found.tensors["objective.b"], whole[1])
 
 
+def test_a_number_that_was_changed_is_damage_too(tmp_path) -> None:
+    for seed in range(3):
+        made(seed=seed).save(tmp_path / "run")
+    file = tmp_path / "run" / SLOTS[1] / STATE
+    file.write_bytes(file.read_bytes().replace(b'"number": 3', b'"number": 1'))
+    told: list[CheckpointError] = []
+    assert same(Checkpoint.load(tmp_path / "run", FINGERPRINT, told.append), made(seed=1))
+    assert len(told) == 1
+
+
+def test_the_layout_of_an_older_release_is_refused_by_name(tmp_path) -> None:
+    made().save(tmp_path / "run")
+    (slot,) = (tmp_path / "run").iterdir()
+    for file in list(slot.iterdir()):
+        file.rename(tmp_path / "run" / file.name)
+    with pytest.raises(CheckpointError, match="older release"):
+        Checkpoint.load(tmp_path / "run", FINGERPRINT)
+
+
 def test_there_may_be_none(tmp_path) -> None:
     assert Checkpoint.load(tmp_path / "run", FINGERPRINT) is None
 

@@ -269,7 +269,7 @@ def test_a_damaged_newest_checkpoint_costs_the_steps_since_the_one_before(
     fit(again, batches, LoopConfig(epochs=3), name="toy", surroundings=surroundings)
     assert len(again.seen) == 12 - 4  # 5 steps were done, 4 of them before the checkpoint at hand
     assert again.place.item() == whole.place.item()
-    assert "toy: goes on from the checkpoint before the newest one" in caplog.text
+    assert "toy: goes on from the other of its last two checkpoints" in caplog.text
 
 
 def test_diverging_exits_with_a_code_of_its_own(batches) -> None:

@@ -24,6 +24,7 @@ from lightrec.cli.options import (
     column_names,
 )
 from lightrec.cli.terminal import in_words, set_up_log, show, show_next
+from lightrec.errors import ArgumentError
 
 if TYPE_CHECKING:
     from lightrec.interactions import Interactions
@@ -117,6 +118,8 @@ def compress(
     chosen = {} if config is None else read_toml(config)
     changes = changed_settings(num_bytes, user_form, codeword_width)
     settings = validated(CompressConfig, merged(chosen, changes), str(config or "the options"))
+    if codeword_width is not None and settings.users.form != "linear":
+        raise ArgumentError("--codeword-width goes with --user-form linear")
     columns = column_names(user_column, item_column, rating_column, timestamp_column)
 
     def vectors(path: Path, what: str, *, one: bool = False) -> Vectors:

@@ -156,7 +156,5 @@ def changed_settings(
     if user_form is not None:
         changes["users"] = {"form": user_form}
     if codeword_width is not None:
-        if user_form != "linear":
-            raise ArgumentError("--codeword-width goes with --user-form linear")
-        changes["users"]["width"] = codeword_width
+        changes.setdefault("users", {})["codeword_width"] = codeword_width
     return changes

@@ -47,7 +47,7 @@ class UsersConfig(Settings):
     form: Literal["auto", "identity", "linear", "fitted", "table"] = "auto"
     """`auto`: the form of `identity`, `fitted` and `table` with the fewest bytes a user that comes
     within `tolerance` of the best."""
-    width: int = Field(64, ge=1)
+    codeword_width: int = Field(64, ge=1)
     """Numbers in a codeword for `linear` users; the teacher's width where that is less."""
     tolerance: float = Field(0.01, ge=0)
     """Share of the best form's Recall@100 + NDCG on validation pairs that fewer bytes may cost."""
@@ -122,7 +122,7 @@ def users_in_form(
     if form == "identity":
         return CodedUsers(form, item_codes, users)
     if form == "linear":
-        own, to_own = linear_users(users, item_codes, min(config.width, item_codes.width))
+        own, to_own = linear_users(users, item_codes, min(config.codeword_width, item_codes.width))
         return CodedUsers(form, own, users @ to_own.T, {"0.weight": to_own})
     if form == "table":
         tables = fit_tables(users, items, item_codes, seen, config.fit, **how)

@@ -25,6 +25,8 @@ class CompositeEmbedding(nn.Module):
     Attributes:
         weight: (N, D) float vectors that are encoded; needed in training, not in serving.
         encoder: Turns them into sums of codewords.
+        penalty: What the selection adds to the loss for the rows of the latest call; None where it
+            adds nothing. Codebooks of `IdentityStraightThrough` learn from it alone.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class CompositeEmbedding(nn.Module):
         spread = (2.0 * num_codebooks / (num_codewords + embedding_dim)) ** 0.5
         self.weight = nn.Parameter(spread * drawn)
         self.sparse = sparse
+        self.penalty: torch.Tensor | None = None
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Composite vectors of some rows.
@@ -74,7 +77,9 @@ class CompositeEmbedding(nn.Module):
             The same shape with one more axis, of the codewords' width.
         """
         different, places = torch.unique(rows, return_inverse=True)
-        return F.embedding(places, self.encode(different).vectors)
+        encoded = self.encode(different)
+        self.penalty = encoded.penalty
+        return F.embedding(places, encoded.vectors)
 
     def encode(self, rows: torch.Tensor) -> Encoded:
         """Vectors, codes and the selection's penalty of rows (n,)."""

@@ -99,7 +99,7 @@ class CompositeEncoder(nn.Module):
             codes.append(chosen.indices)
             if chosen.penalty is not None:
                 penalties.append(chosen.penalty)
-        total = torch.stack(chosen_words).sum(dim=0)
+        total = self.select.passed_on(items, torch.stack(chosen_words).sum(dim=0))
         penalty = torch.stack(penalties).sum() if penalties else None
         return Encoded(total, torch.stack(codes, dim=1), penalty)
 

@@ -28,7 +28,6 @@ def inner_product_distillation(
     items: torch.Tensor,
     encoded: torch.Tensor,
     weights: torch.Tensor,
-    teacher_gram: torch.Tensor,
     grams: Grams,
 ) -> torch.Tensor:
     """IP-KD (Eq. 9, computed as Eq. 10): half the mean over users of (<p1, q> - <p2, y>)^2.
@@ -37,11 +36,10 @@ def inner_product_distillation(
         items: (n, T) teacher vectors q.
         encoded: (n, D) encodings y.
         weights: (n,) summing to 1.
-        teacher_gram: (T, T) P1'P1 / M.
-        grams: P1'P2 / M and P2'P2 / M.
+        grams: P1'P1, P1'P2 and P2'P2, divided by M.
     """
     squared = (
-        ((items @ teacher_gram) * items).sum(dim=1)
+        ((items @ grams.teacher) * items).sum(dim=1)
         - 2.0 * ((items @ grams.cross) * encoded).sum(dim=1)
         + ((encoded @ grams.student) * encoded).sum(dim=1)
     )

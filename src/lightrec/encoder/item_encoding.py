@@ -15,6 +15,8 @@ from lightrec.codes.item_metric import ItemMetric
 from lightrec.encoder.composite_encoder import CompositeEncoder
 from lightrec.training.negative_sampling import generator_of
 
+REVIVAL = 1 << 31  # in the place of a step, so that revivals draw from a stream of their own
+
 
 @dataclass(frozen=True)
 class EncodedItems:
@@ -81,7 +83,7 @@ class RecurrentEncoding(ItemEncoding):
         """Tells the selection how far training is, and revives codewords where that is due."""
         self.encoder.select.start_epoch(epoch / max(epochs - 1, 1))
         if self._revive_every and epoch and epoch % self._revive_every == 0:
-            self.encoder.revive(self._items.detach(), generator_of(self._seed, epoch, 0))
+            self.encoder.revive(self._items.detach(), generator_of(self._seed, epoch, REVIVAL))
 
     def forward(self, rows: torch.Tensor) -> EncodedItems:
         """Encodes item rows (n,), each given once."""

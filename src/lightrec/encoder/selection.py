@@ -33,6 +33,11 @@ class Selected:
 class Selection(nn.Module):
     """What an encoder needs of a selection."""
 
+    def passed_on(self, items: torch.Tensor, total: torch.Tensor) -> torch.Tensor:
+        """What the rest of the network sees of items (n, S): the sum of words (n, D) by default."""
+        del items
+        return total
+
     def start_epoch(self, done: float) -> None:
         """Told which share of training lies behind, 0 to 1; nothing by default."""
 
@@ -62,7 +67,7 @@ class StraightThrough(Selection):
         if not (self.first > 0 and self.last > 0):
             raise ArgumentError(f"temperatures must be positive: {self.first}, {self.last}")
         # A buffer, so that a run taken up again amid an epoch goes on at the same temperature.
-        self.register_buffer("temperature", torch.tensor(self.first, dtype=torch.float64))
+        self.register_buffer("temperature", torch.tensor(self.first))
 
     def start_epoch(self, done: float) -> None:
         """Cools down, or warms up."""
@@ -81,11 +86,12 @@ class StraightThrough(Selection):
 
 
 class IdentityStraightThrough(Selection):
-    """The codeword forwards, the state's own gradient backwards: as if nothing had been chosen.
+    """The codewords forwards, the item's own gradient backwards: as if nothing had been chosen.
 
-    The gradient does not reach the codebook, so a penalty pulls chosen codewords to their states,
-    and states, where they are trained, to their codewords (van den Oord, Vinyals and Kavukcuoglu,
-    "Neural discrete representation learning", NeurIPS 2017, Eq. 3).
+    The gradient does not reach the codebooks, so a penalty pulls every chosen codeword to its
+    state, and items, where they are trained, to their codewords (van den Oord, Vinyals and
+    Kavukcuoglu, "Neural discrete representation learning", NeurIPS 2017, Eq. 3). The codewords
+    that the recurrence subtracts have no gradient, so that all codebooks pull at the item.
     """
 
     def __init__(self, commitment: float = 0.25) -> None:
@@ -109,7 +115,11 @@ class IdentityStraightThrough(Selection):
         words = codebook[indices]
         pull = (states.detach() - words).square().sum(dim=1)
         pull = pull + self.commitment * (states - words.detach()).square().sum(dim=1)
-        return Selected(states + (words - states).detach(), indices, pull.mean())
+        return Selected(words.detach(), indices, pull.mean())
+
+    def passed_on(self, items: torch.Tensor, total: torch.Tensor) -> torch.Tensor:
+        """The sum of words, with the gradient of the items."""
+        return items + (total - items).detach()
 
 
 class Hard(Selection):

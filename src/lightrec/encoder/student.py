@@ -80,9 +80,6 @@ class Student(Objective):
         teacher_users = torch.from_numpy(teacher.users)
         self.register_buffer("teacher_users", teacher_users, persistent=False)
         self.register_buffer("teacher_items", torch.from_numpy(teacher.items), persistent=False)
-        self.register_buffer(
-            "teacher_gram", teacher_users.T @ teacher_users / len(teacher_users), persistent=False
-        )
         self.users = USER_FORMS[config.user_form](teacher_users, encoder.codebooks.shape[2])
 
     def start_epoch(self, epoch: int) -> None:
@@ -115,15 +112,13 @@ class Student(Objective):
             floats = torch.einsum("nd,nld->nl", users, F.embedding(places, encoded.items))
             terms["float"] = config.float_ranking_loss, self._ranking_loss(floats)
         weights = _distillation_weights(places, len(rows), config.distillation_on_positives)
-        if config.embedding_distillation:
-            loss = embedding_distillation(encoded.items.detach(), encoded.vectors, weights)
-            terms["e_kd"] = config.embedding_distillation, loss
         teacher_items = self.get_buffer("teacher_items")[rows]
+        if config.embedding_distillation:
+            loss = embedding_distillation(teacher_items, encoded.vectors, weights)
+            terms["e_kd"] = config.embedding_distillation, loss
         if config.inner_product_distillation:
             grams = self.users.grams(user_rows, vectors)
-            loss = inner_product_distillation(
-                teacher_items, encoded.vectors, weights, self.get_buffer("teacher_gram"), grams
-            )
+            loss = inner_product_distillation(teacher_items, encoded.vectors, weights, grams)
             terms["ip_kd"] = config.inner_product_distillation, loss
         if config.ranking_distillation:
             of_users = self.get_buffer("teacher_users")[batch.users]

@@ -9,6 +9,11 @@ from pydantic_core import PydanticCustomError
 
 from lightrec.training.loop import LoopConfig
 
+FIXED = ("euclidean", "dot", "scaled_dot")
+"""Similarities that have no parameters of their own."""
+LIKE_QUANTIZERS = ("euclidean", "biased_bilinear", "selector")
+"""Similarities that choose at first as a quantiser did, whose codebooks they start from."""
+
 
 class StudentConfig(LoopConfig):
     """Settings of training through the codes."""
@@ -119,6 +124,33 @@ class StudentConfig(LoopConfig):
             (
                 self.final_temperature is not None and self.selection != "straight_through",
                 "final_temperature is of selection = 'straight_through'",
+            ),
+            (
+                self.similarity not in FIXED and self.selection != "straight_through",
+                f"similarity = '{self.similarity}' learns from the gradient of the choice; it "
+                "needs selection = 'straight_through'",
+            ),
+            (
+                self.similarity not in LIKE_QUANTIZERS
+                and self.start != "random"
+                and self.selection != "joint",
+                f"similarity = '{self.similarity}' would not choose as the start does; with "
+                f"start = '{self.start}' take one of {', '.join(LIKE_QUANTIZERS)}",
+            ),
+            (
+                self.selection == "joint" and self.similarity != "euclidean",
+                "selection = 'joint' measures errors: leave similarity at 'euclidean'",
+            ),
+            (
+                self.start == "metric" and self.selection == "joint" and self.refresh_every > 0,
+                "start = 'metric' measures errors by who ranks an item high, and a refresh does "
+                "not: set refresh_every = 0",
+            ),
+            (
+                self.revive_every > 0
+                and (self.selection == "joint" or self.similarity not in FIXED),
+                "revive_every needs a selection step by step and a similarity that knows where "
+                f"the codewords are: {', '.join(FIXED)}",
             ),
         ):
             if wrong:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lightrec.encoder.user_grams import Grams, LinearGrams, TrackedGrams
+from lightrec.encoder.user_grams import Grams, LinearGrams, SampledGrams, TrackedGrams
 from lightrec.errors import ArgumentError
 
 
@@ -21,7 +21,7 @@ class UserForm(nn.Module):
         raise NotImplementedError("a user form gives every user a vector")
 
     def grams(self, rows: torch.Tensor, vectors: torch.Tensor) -> Grams:
-        """P1'P2 / M and P2'P2 / M for Eq. 10, in time that does not depend on M.
+        """The matrices of Eq. 10, in time that does not depend on M.
 
         Args:
             rows: (n,) different users of the batch.
@@ -114,25 +114,15 @@ class FreeUsers(UserForm):
         return self.vectors
 
 
-class LinearUsers(UserForm):
-    """P2 = W P1 + b: vectors of a live user tower can query codes of another width."""
+class MappedUsers(UserForm):
+    """P2 a map of P1, by layers that any vector of the teacher's space can go through."""
 
-    def __init__(self, teacher_users: torch.Tensor, width: int) -> None:
-        """Starts with the identity as far as it goes."""
+    layers: nn.Sequential
+
+    def __init__(self, teacher_users: torch.Tensor) -> None:
+        """Keeps the teacher's users, (M, T)."""
         super().__init__()
         self.register_buffer("teacher", teacher_users, persistent=False)
-        self.layers = self._layers(teacher_users.shape[1], width)
-        first = self.layers[0]
-        assert isinstance(first, nn.Linear)
-        self._grams = LinearGrams(teacher_users, first)
-
-    def grams(self, rows: torch.Tensor, vectors: torch.Tensor) -> Grams:
-        """From moments of P1, exactly."""
-        del rows, vectors
-        return self._grams.now()
-
-    def _layers(self, teacher_width: int, width: int) -> nn.Sequential:
-        return nn.Sequential(_identity(teacher_width, width))
 
     def of(self, rows: torch.Tensor) -> torch.Tensor:
         """(n, D) vectors of user rows (n,)."""
@@ -152,34 +142,49 @@ class LinearUsers(UserForm):
         }
 
 
-class MlpUsers(LinearUsers):
+class LinearUsers(MappedUsers):
+    """P2 = W P1 + b: vectors of a live user tower can query codes of another width."""
+
+    def __init__(self, teacher_users: torch.Tensor, width: int) -> None:
+        """Starts with the identity as far as it goes."""
+        super().__init__(teacher_users)
+        layer = _scaled_identity(teacher_users.shape[1], width, 1.0)
+        self.layers = nn.Sequential(layer)
+        self._grams = LinearGrams(teacher_users, layer)
+
+    def grams(self, rows: torch.Tensor, vectors: torch.Tensor) -> Grams:
+        """From moments of P1, exactly."""
+        del rows, vectors
+        return self._grams.now()
+
+
+class MlpUsers(MappedUsers):
     """P2 = W2 tanh(W1 P1 + b1) + b2: the paper's, an MLP of P1."""
 
     HIDDEN = 4  # times the teacher's width
+    SMALL = 0.25  # what vectors are multiplied by before tanh at first, which is linear near zero
+
+    def __init__(self, teacher_users: torch.Tensor, width: int) -> None:
+        """Starts near the identity."""
+        super().__init__(teacher_users)
+        own = teacher_users.shape[1]
+        self.layers = nn.Sequential(
+            _scaled_identity(own, self.HIDDEN * own, self.SMALL),
+            nn.Tanh(),
+            _scaled_identity(self.HIDDEN * own, width, 1.0 / self.SMALL),
+        )
+        self._grams = SampledGrams(teacher_users, self.layers)
 
     def grams(self, rows: torch.Tensor, vectors: torch.Tensor) -> Grams:
-        """An estimate, from the users of the batch."""
-        return Grams.of(self.get_buffer("teacher")[rows], vectors)
-
-    def _layers(self, teacher_width: int, width: int) -> nn.Sequential:
-        hidden = self.HIDDEN * teacher_width
-        first, second = nn.Linear(teacher_width, hidden), nn.Linear(hidden, width)
-        with torch.no_grad():  # nearly the identity, as tanh is near zero
-            first.weight.copy_(NEARLY_LINEAR * torch.eye(hidden, teacher_width))
-            second.weight.copy_(torch.eye(width, hidden) / NEARLY_LINEAR)
-            first.bias.zero_()
-            second.bias.zero_()
-        return nn.Sequential(first, nn.Tanh(), second)
+        """An estimate, from a sample of users."""
+        del rows, vectors
+        return self._grams.now()
 
 
-NEARLY_LINEAR = 0.25
-"""What vectors are multiplied by before tanh at the start, and divided by after it."""
-
-
-def _identity(inputs: int, outputs: int) -> nn.Linear:
-    layer = nn.Linear(inputs, outputs)
+def _scaled_identity(inputs: int, outputs: int, factor: float) -> nn.Linear:
+    layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)  # type: ignore[no-untyped-call]
     with torch.no_grad():
-        layer.weight.copy_(torch.eye(outputs, inputs))
+        layer.weight.copy_(factor * torch.eye(outputs, inputs))
         layer.bias.zero_()
     return layer
 

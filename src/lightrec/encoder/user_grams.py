@@ -14,20 +14,25 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Grams:
-    """P1'P2 and P2'P2, each divided by the number of users M.
+    """P1'P1, P1'P2 and P2'P2, each divided by the number of users M.
 
     Attributes:
+        teacher: (T, T) P1'P1 / M.
         cross: (T, D) P1'P2 / M.
         student: (D, D) P2'P2 / M.
     """
 
+    teacher: torch.Tensor
     cross: torch.Tensor
     student: torch.Tensor
 
     @classmethod
     def of(cls, teacher: torch.Tensor, student: torch.Tensor) -> Grams:
         """From P1 (M, T) and P2 (M, D), with the gradient of both."""
-        return cls(teacher.T @ student / len(teacher), student.T @ student / len(student))
+        count = len(teacher)
+        return cls(
+            teacher.T @ teacher / count, teacher.T @ student / count, student.T @ student / count
+        )
 
 
 class TrackedGrams(nn.Module):
@@ -42,6 +47,7 @@ class TrackedGrams(nn.Module):
         super().__init__()
         self.register_buffer("teacher", teacher, persistent=False)
         start = Grams.of(teacher, vectors.detach())
+        self.register_buffer("square", start.teacher, persistent=False)
         self.register_buffer("cross", start.cross)
         self.register_buffer("student", start.student)
         self._before: tuple[torch.Tensor, torch.Tensor] | None = None
@@ -65,6 +71,7 @@ class TrackedGrams(nn.Module):
         change = vectors - fixed  # zero, but for its gradient
         crossed = fixed.T @ change / len(teacher)
         return Grams(
+            self.get_buffer("square"),
             self.get_buffer("cross") + teacher[rows].T @ change / len(teacher),
             self.get_buffer("student") + crossed + crossed.T,
         )
@@ -96,4 +103,20 @@ class LinearGrams:
         cross = self._square @ weight.T + torch.outer(self._mean, bias)
         mapped = torch.outer(weight @ self._mean, bias)
         square = weight @ self._square @ weight.T
-        return Grams(cross, square + mapped + mapped.T + torch.outer(bias, bias))
+        student = square + mapped + mapped.T + torch.outer(bias, bias)
+        return Grams(self._square, cross, student)
+
+
+class SampledGrams:
+    """For any other map of P1: an estimate from the same users at every step, drawn once."""
+
+    USERS = 4_096
+
+    def __init__(self, teacher: torch.Tensor, users: nn.Module) -> None:
+        """Draws users of P1, (M, T), or takes all where there are fewer."""
+        drawn = torch.randperm(len(teacher), generator=torch.Generator().manual_seed(0))
+        self._teacher, self._users = teacher[drawn[: self.USERS].sort().values], users
+
+    def now(self) -> Grams:
+        """The matrices as they stand, with their gradient to the map."""
+        return Grams.of(self._teacher, self._users(self._teacher))

@@ -75,7 +75,7 @@ def draw_scaling(content: Mapping[str, Any], file: Path) -> None:
                     axes.plot(*zip(*found, strict=True), style, color=colour, label=label)
             axes.set(xlabel=title, ylabel="median microseconds", xscale="log", yscale="log")
             axes.grid(visible=True, alpha=0.3)
-        grid[0][0].legend(fontsize=7)
+        next(axes for axes in grid.flat if axes.lines).legend(fontsize=7)
 
 
 @contextmanager
@@ -88,7 +88,7 @@ def _sheet(file: Path, rows: int, columns: int) -> Iterator[Any]:
     mpl.use("svg")
     from matplotlib import pyplot as plt
 
-    with mpl.rc_context({"svg.hashsalt": "lightrec", "font.size": 9}):
+    with mpl.rc_context({"svg.hashsalt": "lightrec", "svg.fonttype": "none", "font.size": 9}):
         figure, grid = plt.subplots(rows, columns, figsize=(9.0, 3.4 * rows), squeeze=False)
         yield grid
         figure.tight_layout()

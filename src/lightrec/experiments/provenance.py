@@ -51,21 +51,25 @@ _BESIDE = {
     "fold_in": ("serving", "experiments/best.py"),
     "timings": ("native/*", "artifact", "search", "serving", "train.py"),
 }
-_SEARCH = ("benchmarks/*", "cli/turns.py", "codes", "native/*", "native.py", "search")
-_RESUME = ("artifact", "benchmarks/resume.py", "durable_files", "run_folder.py", "train.py")
+_SEARCH = ("codes", "native/*", "native.py", "search")
+_SPEED = (
+    *(*_SEARCH, "cli/turns.py"),
+    *(f"benchmarks/{part}.py" for part in ("catalogues", "opponents", "timing")),
+)
+_RESUME = ("artifact", "durable_files", "native/*", "run_folder.py", "train.py")
 BENCHMARKS = {
-    "exactness": _SEARCH,
+    "exactness": (*_SEARCH, *(f"benchmarks/{part}.py" for part in ("adversaries", "comparison"))),
     "resume": (*_RANKING, *_RESUME),
-    "scaling": _SEARCH,
-    "search": _SEARCH,
+    "scaling": _SPEED,
+    "search": (*_SPEED, "benchmarks/resident.py"),
 }
-"""What their results depend on."""
+"""What their results depend on, beside the program of that name."""
 
 
 def sources_of(experiment: str) -> tuple[str, ...]:
     """What the results of an experiment or benchmark depend on, as `source_digest` takes it."""
     if experiment in BENCHMARKS:
-        return BENCHMARKS[experiment]
+        return (*BENCHMARKS[experiment], f"benchmarks/{experiment}.py")
     kernels = (f"native/{name}.*" for name in _RANKING_KERNELS)
     return (*_RANKING, *kernels, f"experiments/{experiment}.py", *_BESIDE.get(experiment, ()))
 
@@ -84,7 +88,7 @@ def source_digest(parts: Iterable[str]) -> str:
 
     Args:
         parts: Files and folders that the result depends on, relative to the package;
-            `native/NAME.*` and `benchmarks/*` stand for sources beside it.
+            `native/NAME.*` and `benchmarks/NAME.py` stand for sources beside it.
     """
     root = project_root()
     digest = hashlib.sha256()

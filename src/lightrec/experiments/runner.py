@@ -25,7 +25,7 @@ from lightrec.durable_files import append_line, read_json, write_file
 from lightrec.experiments.provenance import commit, machine, project_root, source_digest, versions
 
 logger = logging.getLogger("lightrec")
-PLACE = ("data", "split", "seed", "model", "variant", "bytes")
+PLACE = ("data", "split", "seed", "model", "regime", "variant", "bytes")
 """Fields that tell a row of a result file from the others."""
 Row = dict[str, Any]
 

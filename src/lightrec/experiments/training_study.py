@@ -1,4 +1,7 @@
-"""What each ingredient of training through the codes adds or costs, one change at a time.
+"""What each ingredient of training through the codes adds or costs.
+
+A variant changes its ingredient alone, as far as that can be: its row names the variant that it
+differs from by just that (`against`), which is the regime's own unless it needs company.
 
 Two regimes: `paper` starts from random codebooks and a BPR teacher of 32 numbers, with the preset
 `paper`; `best` from the codes and the teacher of the default preset, which takes no gradient step.
@@ -9,7 +12,7 @@ variant is trained on all training pairs and measured on test.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -35,49 +38,71 @@ NAME = "training_study"
 DATA = ("citeulike-t", "gowalla")
 LEARNING_RATES = (5e-4, 1e-3, 2e-3, 4e-3)
 MOST_EPOCHS = {"gowalla": 8}
-"""So that a variant takes minutes; validation chooses below the cap."""
+"""So that a variant takes minutes; rows that validation stopped at the cap say so."""
 Changes = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to train.
+
+    Attributes:
+        ingredient: What is varied.
+        changes: To the student of the regime.
+        against: The variant that differs in the ingredient alone; the regime's own when empty.
+    """
+
+    ingredient: str = ""
+    changes: Changes = field(default_factory=dict)
+    against: str = ""
+
+
 NO_RECURRENCE = {"recurrence": "none"}
+NO_DISTILLATION = {"embedding_distillation": 0.0}
 TRAINED_ITEMS = {"items": "trained"}
-PAPER: dict[str, tuple[str, Changes]] = {
-    "the paper's": ("", {}),
-    "f(q)": ("similarity", {"similarity": "selector"}),
-    "inner product": ("similarity", {"similarity": "dot"}),
-    "scaled inner product": ("similarity", {"similarity": "scaled_dot"}),
-    "bilinear": ("similarity", {"similarity": "bilinear"}),
-    "bilinear, the authors'": ("similarity", {"similarity": "plain_bilinear"}),
-    "x": ("recurrence", NO_RECURRENCE),
-    "x - W y": ("recurrence", {"recurrence": "subtract_w"}),
-    "W1 x - W2 y": ("recurrence", {"recurrence": "w_subtract_w"}),
-    "x, Frobenius": ("diversity", NO_RECURRENCE | {"diversity": "frobenius"}),
-    "x, von Neumann": ("diversity", NO_RECURRENCE | {"diversity": "von_neumann"}),
-    "x, log-det": ("diversity", NO_RECURRENCE | {"diversity": "log_det"}),
-    "hard": ("selection", {"selection": "hard"}),
-    "joint": ("selection", {"selection": "joint"}),
-    "identity straight-through": (
-        "selection",
-        TRAINED_ITEMS | {"selection": "identity_straight_through"},
+IDENTITY_THROUGH = TRAINED_ITEMS | {"selection": "identity_straight_through"}
+PAPER = {
+    "the paper's": Variant(),
+    "f(q)": Variant("similarity", {"similarity": "selector"}),
+    "inner product": Variant("similarity", {"similarity": "dot"}),
+    "scaled inner product": Variant("similarity", {"similarity": "scaled_dot"}),
+    "bilinear": Variant("similarity", {"similarity": "bilinear"}),
+    "bilinear, the authors'": Variant("similarity", {"similarity": "plain_bilinear"}),
+    "x": Variant("recurrence", NO_RECURRENCE),
+    "x - W y": Variant("recurrence", {"recurrence": "subtract_w"}),
+    "W1 x - W2 y": Variant("recurrence", {"recurrence": "w_subtract_w"}),
+    "x, Frobenius": Variant("diversity", NO_RECURRENCE | {"diversity": "frobenius"}, "x"),
+    "x, von Neumann": Variant("diversity", NO_RECURRENCE | {"diversity": "von_neumann"}, "x"),
+    "x, log-det": Variant("diversity", NO_RECURRENCE | {"diversity": "log_det"}, "x"),
+    "hard": Variant("selection", {"selection": "hard"}),
+    "joint": Variant("selection", {"selection": "joint"}),
+    "T from 2 to .2": Variant("selection", {"temperature": 2.0, "final_temperature": 0.2}),
+    "revived every 2 epochs": Variant("selection", {"revive_every": 2}),
+    "no distillation": Variant("distillation", NO_DISTILLATION),
+    "IP-KD": Variant(
+        *("distillation", NO_DISTILLATION | {"inner_product_distillation": 2.0}, "no distillation")
     ),
-    "T from 2 to .2": ("selection", {"temperature": 2.0, "final_temperature": 0.2}),
-    "revived every 2 epochs": ("selection", {"revive_every": 2}),
-    "no distillation": ("distillation", {"embedding_distillation": 0.0}),
-    "IP-KD": (
-        "distillation",
-        {"embedding_distillation": 0.0, "inner_product_distillation": 2.0},
+    "R-KD": Variant(
+        *("distillation", NO_DISTILLATION | {"ranking_distillation": 0.1}, "no distillation")
     ),
-    "R-KD": ("distillation", {"embedding_distillation": 0.0, "ranking_distillation": 0.1}),
-    "E-KD on positives and negatives alike": (
-        "popularity",
-        {"distillation_on_positives": 1 / 6},
+    "E-KD on positives and negatives alike": Variant(
+        "popularity", {"distillation_on_positives": 1 / 6}
     ),
-    "softmax, T = .5": ("loss", {"loss": "softmax", "loss_temperature": 0.5}),
-    "20 negatives": ("negatives", {"num_negatives": 20}),
-    "trained items": ("items", TRAINED_ITEMS),
-    "joint learning": ("items", TRAINED_ITEMS | {"float_ranking_loss": 1.0}),
-    "from residual k-means": ("start", {"start": "rvq"}),
-    "from additive quantisation, hard": ("start", {"start": "aq", "selection": "hard"}),
+    "softmax, T = .5": Variant("loss", {"loss": "softmax", "loss_temperature": 0.5}),
+    "20 negatives": Variant("negatives", {"num_negatives": 20}),
+    "trained items": Variant("items", TRAINED_ITEMS),
+    "joint learning": Variant(
+        "items", TRAINED_ITEMS | {"float_ranking_loss": 1.0}, "trained items"
+    ),
+    "trained items, identity straight-through": Variant(
+        "selection", IDENTITY_THROUGH, "trained items"
+    ),
+    "from residual k-means": Variant("start", {"start": "rvq"}),
+    "hard, from additive quantisation": Variant(
+        "start", {"start": "aq", "selection": "hard"}, "hard"
+    ),
 }
-"""Variants of the paper's regime: the ingredient, and what it changes in the student."""
+"""Variants of the paper's regime."""
 BEST_STUDENT: Changes = {
     "start": "metric",
     "selection": "joint",
@@ -91,27 +116,32 @@ BEST_STUDENT: Changes = {
     "epochs": 8,
     "patience": 3,
 }
-BEST: dict[str, tuple[str, Changes]] = {
-    "no step": ("", {"epochs": 0}),
-    "softmax, codes stay": ("loss", {}),
-    "BPR, codes stay": ("loss", {"loss": "bpr"}),
-    "codebooks only": ("users", {"user_form": "identity"}),
-    "users by a linear map": ("users", {"user_form": "linear"}),
-    "E-KD 1 beside": ("distillation", {"embedding_distillation": 1.0}),
-    "R-KD alone": ("distillation", {"ranking_loss": 0.0, "ranking_distillation": 1.0}),
-    "IP-KD alone": ("distillation", {"ranking_loss": 0.0, "inner_product_distillation": 1.0}),
-    "codes chosen anew": ("selection", {"refresh_every": 1, "embedding_distillation": 1.0}),
-    "hard": ("selection", {"selection": "hard", "embedding_distillation": 1.0}),
-    "straight through": (
-        "selection",
-        {"selection": "straight_through", "embedding_distillation": 1.0},
+EKD = {"embedding_distillation": 1.0}
+BEST = {
+    "codes stay": Variant(),
+    "no step": Variant("training", {"epochs": 0}),
+    "BPR": Variant("loss", {"loss": "bpr"}),
+    "codebooks only": Variant("users", {"user_form": "identity"}),
+    "users by a linear map": Variant("users", {"user_form": "linear"}),
+    "E-KD 1": Variant("distillation", EKD),
+    "R-KD alone": Variant("distillation", {"ranking_loss": 0.0, "ranking_distillation": 1.0}),
+    "IP-KD alone": Variant(
+        "distillation", {"ranking_loss": 0.0, "inner_product_distillation": 1.0}
     ),
-    "identity straight-through": (
-        "selection",
-        TRAINED_ITEMS | {"selection": "identity_straight_through"},
+    "E-KD 1, hard": Variant("selection", EKD | {"selection": "hard"}, "E-KD 1"),
+    "E-KD 1, straight through": Variant(
+        "selection", EKD | {"selection": "straight_through"}, "E-KD 1"
+    ),
+    "E-KD 1, straight through, trained items": Variant(
+        "items",
+        EKD | TRAINED_ITEMS | {"selection": "straight_through"},
+        "E-KD 1, straight through",
+    ),
+    "E-KD 1, identity straight-through, trained items": Variant(
+        "selection", EKD | IDENTITY_THROUGH, "E-KD 1, straight through, trained items"
     ),
 }
-"""Variants of the best regime likewise."""
+"""Variants of the best regime."""
 
 
 @dataclass(frozen=True)
@@ -121,12 +151,12 @@ class Regime:
     Attributes:
         name: In the rows.
         config: Teacher, codes and student before any change.
-        variants: By name: the ingredient, and what it changes in the student.
+        variants: By name, the regime's own first.
     """
 
     name: str
     config: RunConfig
-    variants: Mapping[str, tuple[str, Changes]]
+    variants: Mapping[str, Variant]
 
 
 def regimes() -> tuple[Regime, ...]:
@@ -188,7 +218,8 @@ class _Study:
 
     def measure(self, variant: str) -> None:
         """Chooses learning rate and epochs on validation, then measures on test."""
-        ingredient, changes = self.regime.variants[variant]
+        tried_here = self.regime.variants[variant]
+        changes, own = tried_here.changes, next(iter(self.regime.variants))
         base = {
             "data": self.chosen_on.data,
             "split": 0,
@@ -206,8 +237,11 @@ class _Study:
         best = max(tried, key=lambda row: value_of(_plain(row)))
         config = self._config(changes, best["learning_rate"])
         told = {f"{metric}_validation": best[metric] for metric in ("recall@100", "ndcg")}
-        told |= {"regime": self.regime.name, "ingredient": ingredient, "variant": variant}
+        told |= {"regime": self.regime.name, "variant": variant}
+        told |= {"ingredient": tried_here.ingredient, "against": tried_here.against or own}
         told |= {"learning_rate": best["learning_rate"], "seed": config.seed}
+        assert config.student is not None
+        told["stopped_at_the_cap"] = best["epochs"] == config.student.epochs
         stage = base | {
             "part": "test",
             "model": "lightrec",

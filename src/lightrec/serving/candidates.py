@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,13 @@ class Candidates:
     deny: np.ndarray = field(default_factory=_no_rows)
     mask: RowMask | None = None
 
+    def among(self, available: RowMask | None) -> Candidates:
+        """Those of them that a mask permits as well; None permits all."""
+        if available is None:
+            return self
+        mask = available if self.mask is None else self.mask.both(available)
+        return replace(self, mask=mask)
+
     def without(self, seen: np.ndarray) -> Filter:
         """The filter of one query that must not return `seen` rows, int32, ascending."""
         return Filter(exclude=self._excluded(seen), allow=self.allow, mask=self.mask)
@@ -61,7 +68,6 @@ def read_candidates(
     allow: object,
     deny: object,
     where: Mapping[str, Any] | None,
-    available: RowMask | None = None,
 ) -> Candidates:
     """Reads the filters of a request; see `Recommender.recommend`.
 
@@ -70,7 +76,6 @@ def read_candidates(
         allow: Item ids, or None.
         deny: Item ids, or None.
         where: Conditions on the item columns, or None.
-        available: The items that any request may return; None for all.
 
     Raises:
         UnknownIdError: `allow` or `deny` holds an unknown item.
@@ -78,12 +83,11 @@ def read_candidates(
     """
     denied = _no_rows() if deny is None else _rows(model, deny, "deny")
     allowed = None if allow is None else _rows(model, allow, "allow")
-    mask = available
+    mask = None
     if where:
         matching = matching_rows(model.item_columns, where)
         if allowed is None and len(matching) > model.num_items // FEW:
-            matched = RowMask.of_rows(model.num_items, matching)
-            mask = matched if available is None else matched.both(available)
+            mask = RowMask.of_rows(model.num_items, matching)
         else:
             allowed = matching if allowed is None else np.intersect1d(allowed, matching)
     if allowed is None:

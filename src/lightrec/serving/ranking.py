@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from lightrec.artifact.contents import Model
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.errors import ArgumentError
+from lightrec.search.filters import RowMask
 from lightrec.search.post_ranking import post_rank
 from lightrec.search.scan import Scan, make_scan
 from lightrec.search.top_k import TopK
@@ -47,6 +48,10 @@ class Wish:
                 f"post_ranking must be at least k = {self.k}, not {self.post_ranking}; "
                 "it is the number of items that the k best are chosen from"
             )
+
+    def among(self, available: RowMask | None) -> Wish:
+        """The same wish, of what is available."""
+        return replace(self, candidates=self.candidates.among(available))
 
 
 class Ranking:

@@ -103,9 +103,8 @@ class Recommender:
             ConfigError: Users are to be fitted by the model's own settings, and those are none.
         """
         queries = read_queries(self.model, users, histories, vectors)
-        return self._ranking.rank(
-            queries, self._wish(k, exclude_seen, allow, deny, where, post_ranking)
-        )
+        wish = self._wish(k, exclude_seen, allow, deny, where, post_ranking)
+        return self._ranking.rank(queries, wish.among(self._available))
 
     def recommend_all(
         self,
@@ -140,16 +139,12 @@ class Recommender:
             UnknownIdError: As for `recommend`.
             ArgumentError: As for `recommend`.
         """
-
-        def wish() -> Wish:
-            return self._wish(k, exclude_seen, allow, deny, where, post_ranking)
-
-        wish()  # refuses what is wrong now rather than at the first block
+        wish = self._wish(k, exclude_seen, allow, deny, where, post_ranking)
         size = whole_number(users_per_block, "users_per_block", at_least=1)
         starts = range(0, self.model.num_users, size)
         blocks = (np.arange(start, min(start + size, self.model.num_users)) for start in starts)
         return (
-            self._ranking.rank(UserQueries(rows), wish())
+            self._ranking.rank(UserQueries(rows), wish.among(self._available))
             for rows in track(blocks, "recommending", total=len(starts), enabled=progress)
         )
 
@@ -229,8 +224,8 @@ class Recommender:
         (row,) = known_rows(self.model.item_ids, [item_id], "item").tolist()
         k = whole_number(k, "k", at_least=1)
         itself = np.array([row], np.int32)
-        rows = read_candidates(self.model, allow, deny, where, self._available).without(itself)
-        best = self._similar.top_k(row, k, rows)
+        candidates = read_candidates(self.model, allow, deny, where).among(self._available)
+        best = self._similar.top_k(row, k, candidates.without(itself))
         item_ids = self.model.item_ids.series
         return Recommendations(
             query_column="similar_to",
@@ -255,7 +250,7 @@ class Recommender:
     ) -> Wish:
         return Wish(
             k=whole_number(k, "k", at_least=1),
-            candidates=read_candidates(self.model, allow, deny, where, self._available),
+            candidates=read_candidates(self.model, allow, deny, where),
             exclude_seen=exclude_seen,
             post_ranking=whole_number(post_ranking, "post_ranking", at_least=0),
         )

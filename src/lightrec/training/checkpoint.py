@@ -7,7 +7,6 @@ take turns: should the newest one be damaged, the one before it serves.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,38 +74,35 @@ class Checkpoint:
         Args:
             folder: Where `save` wrote.
             fingerprint: The present run's.
-            on_damage: Told why the newest checkpoint cannot be used when the one before it is.
+            on_damage: Told why one of the two cannot be used when the other is.
 
         Raises:
             CheckpointError: It belongs to another run, or all there are are damaged.
         """
-        if folder.exists() and not folder.is_dir():
-            raise damaged(folder, NotADirectoryError("it is a file"))
-        slots = sorted(  # one whose number cannot be read may be the newest
-            (folder / slot for slot in SLOTS),
-            key=lambda slot: _number(slot) or math.inf,
-            reverse=True,
-        )
+        if folder.exists() and (not folder.is_dir() or (folder / STATE).exists()):
+            raise damaged(folder, ValueError("it is a file, or of an older release"))
+        sound: list[tuple[int, Checkpoint]] = []
         refused: list[CheckpointError] = []
-        for slot in slots:
-            if not resolve_folder(slot).exists():
-                continue
-            try:
-                found = cls._read(folder, resolve_folder(slot))
-            except CheckpointError as error:
-                refused.append(error)
-                continue
-            _require_same_run(folder, found.fingerprint, fingerprint)
-            if on_damage is not None:
-                for reason in refused:
-                    on_damage(reason)
-            return found
-        if refused:
+        for slot in (resolve_folder(folder / slot) for slot in SLOTS):
+            if slot.exists():
+                try:
+                    sound.append(cls._read(folder, slot))
+                except CheckpointError as error:
+                    refused.append(error)
+        if refused and not sound:
             raise refused[0]
-        return None
+        if not sound:
+            return None
+        newest = max(sound, key=lambda numbered: numbered[0])[1]
+        _require_same_run(folder, newest.fingerprint, fingerprint)
+        if on_damage is not None:
+            for reason in refused:
+                on_damage(reason)
+        return newest
 
     @classmethod
-    def _read(cls, folder: Path, slot: Path) -> Checkpoint:
+    def _read(cls, folder: Path, slot: Path) -> tuple[int, Checkpoint]:
+        """A sound checkpoint and its number."""
         try:
             state = (slot / STATE).read_bytes()
             content = (slot / TENSORS).read_bytes()
@@ -118,7 +114,7 @@ class Checkpoint:
             tensors = load(content)
         except (OSError, SafetensorError, ValueError, LightRecError) as error:
             raise damaged(folder, error) from error
-        return cls(parsed["fingerprint"], parsed["progress"], tensors)
+        return parsed["number"], cls(parsed["fingerprint"], parsed["progress"], tensors)
 
 
 def _number(slot: Path) -> int:

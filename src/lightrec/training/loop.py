@@ -309,7 +309,7 @@ class _Run:
 
     def _tell_of_damage(self, error: CheckpointError) -> None:
         logger.warning(
-            "%s: goes on from the checkpoint before the newest one; %s", self.name, error
+            "%s: goes on from the other of its last two checkpoints; %s", self.name, error
         )
         self.surroundings.log.event("damaged_checkpoint", of=self.name, reason=str(error))
 
