@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import catalogues, results, search
 from benchmarks.catalogues import catalogue
-from benchmarks.search import measured, with_speedups
+from benchmarks.search import contest, with_speedups
 from lightrec.experiments import search_tables
 from lightrec.experiments.search_tables import (
     search_opponents,
@@ -45,7 +45,7 @@ def small(tmp_path, monkeypatch):
 def test_rows_of_a_small_catalogue(monkeypatch):
     monkeypatch.setattr(search, "LARGE_BATCHES", (8,))
     given = catalogue("1m_isotropic", "isotropic")
-    rows = measured(given)
+    rows = with_speedups(list(contest(given)))
     assert {row["engine"] for row in rows} == {
         *("numpy_float", "fused_float", "lightrec", "lightrec_flat", "lightrec_inverted_file"),
         *("faiss_flat", "faiss_pq", "faiss_fastscan", "faiss_ivfpq"),
@@ -81,7 +81,7 @@ def test_rows_of_a_small_catalogue(monkeypatch):
     )
     assert all(cell.strip() for cell in search_variants(content).splitlines()[2].split("|")[1:-1])
     monkeypatch.setattr(search, "LARGE", 1_000)
-    engines = {(row["engine"], row["isa"]) for row in measured(given) if row["k"] == 10}
+    engines = {(row["engine"], row["isa"]) for row in contest(given) if row["k"] == 10}
     assert {engine for engine, _ in engines} == {
         *("numpy_float", "fused_float", "lightrec", "lightrec_flat"),
     }
@@ -108,7 +108,8 @@ def test_ratios_are_to_the_same_task():
 
 
 def test_the_program_writes_rows(monkeypatch, tmp_path):
-    monkeypatch.setattr(search, "measured", lambda given: [{"items": len(given.items)}])
+    told = {"engine": "lightrec", "catalogue": "c", "factors": "f", "query": "table"}
+    monkeypatch.setattr(search, "contest", lambda given: [told | {"items": len(given.items)}])
     monkeypatch.setattr("sys.argv", ["search"])
     search.main()
     written = json.loads((tmp_path / "results" / "search.json").read_text())
