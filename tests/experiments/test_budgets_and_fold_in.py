@@ -24,6 +24,7 @@ from lightrec.experiments.best_tables import (
 )
 from lightrec.experiments.figures import draw_budgets
 from lightrec.experiments.parts import test_part as part_of_split  # pytest would collect it
+from lightrec.experiments.study_tables import training_study_table
 from lightrec.interactions import synthetic_catalogue
 from lightrec.run_config import RunConfig, load_config
 from lightrec.settings import merged, validated
@@ -162,6 +163,12 @@ def test_the_study_chooses_rates_on_validation_and_measures_on_test(
     assert rows["best", "no step"]["epochs"] == 0
     assert rows["paper", "x"]["ingredient"] == "recurrence"
     assert rows["paper", "x"]["against"] == "the paper's"
+    table = training_study_table(content)
+    assert table.count("**citeulike-t**") == 2
+    change = rows["paper", "x"]["ndcg"] / rows["paper", "the paper's"]["ndcg"] - 1
+    assert f"({100 * change:+.1f} %) |" in next(
+        line for line in table.splitlines() if line.startswith("| recurrence | x |")
+    )
 
 
 def test_variants_differ_from_what_they_are_held_against_and_can_be_built() -> None:

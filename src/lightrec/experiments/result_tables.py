@@ -23,6 +23,7 @@ from lightrec.experiments.search_tables import (
     search_table,
     search_variants,
 )
+from lightrec.experiments.study_tables import training_study_table
 
 Row = Mapping[str, Any]
 
@@ -164,6 +165,7 @@ TABLES = {
     "budgets": ("budgets.json", budgets_table),
     "fold_in": ("fold_in.json", fold_in_table),
     "timings": ("timings.json", timings_table),
+    "training_study": ("training_study.json", training_study_table),
     "choices": ("choices.json", choices_table),
     "main_path": ("main_path.json", main_path_table),
     "main_path_gains": ("main_path.json", main_path_gains),
