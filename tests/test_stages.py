@@ -7,16 +7,21 @@ import pytest
 import torch
 
 from lightrec.codes.additive_quantization import additive_quantization, encode, popularity_weights
+from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.item_metric import ItemMetric
 from lightrec.codes.ranking_metric import RankingMetricConfig, ranking_metric
 from lightrec.codes.refit_codebooks import refit_codebooks
 from lightrec.codes.residual_kmeans import residual_kmeans
+from lightrec.encoder.student import Student
+from lightrec.errors import DivergedError
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer
 from lightrec.interactions.history import History
 from lightrec.run_config import RunConfig, load_config
 from lightrec.stages import fit_student, quantize
 from lightrec.teachers.factors import Factors
+from lightrec.training.checkpoint import Checkpoint
+from lightrec.training.loop import Surroundings
 from lightrec.training.run_log import RunLog
 
 torch.set_num_threads(1)
@@ -187,3 +192,30 @@ def test_a_student_returns_what_validation_measured_best(history, teacher) -> No
     qualities = [quality(each.item_codes, each.users) for each in every]
     assert found == max(qualities)
     assert student.epochs == int(np.argmax(qualities))
+
+
+def test_collapsed_codes_stop_the_run(history, teacher, monkeypatch, tmp_path) -> None:
+    unseen = [np.setdiff1d(np.arange(ITEMS), history.of(user))[0] for user in range(USERS)]
+    held_out = History.from_pairs(np.arange(USERS), np.array(unseen), USERS, ITEMS)
+    start = quantize(history, teacher, config(), "aq")
+    item_codes = Student.item_codes
+    seen = []
+
+    def collapsing(student: Student) -> ItemCodes:
+        """Sound at the start, then one code for all but an item."""
+        codes = item_codes(student)
+        seen.append(codes)
+        if len(seen) == 1:
+            return codes
+        same = np.zeros_like(codes.codes)
+        same[0] = 1
+        return ItemCodes(same, codes.codebooks)
+
+    monkeypatch.setattr(Student, "item_codes", collapsing)
+    surroundings = Surroundings(checkpoint=tmp_path / "run", checkpoint_seconds=0)
+    with pytest.raises(DivergedError, match="collapsed") as found:
+        fit_student(history, teacher, start, config(), held_out=held_out, surroundings=surroundings)
+    assert found.value.exit_code == 6
+    kept = Checkpoint.load(tmp_path / "run", {})
+    assert kept is not None
+    assert kept.progress["best_epoch"] == 0

@@ -14,6 +14,7 @@ from lightrec.codes.ranking_quantization import quantize_for_ranking
 from lightrec.codes.residual_kmeans import residual_kmeans
 from lightrec.encoder.student import Student
 from lightrec.encoder.student_config import StudentConfig
+from lightrec.errors import DivergedError
 from lightrec.evaluation.judging import judged_users
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, Scorer
@@ -23,6 +24,8 @@ from lightrec.teachers.factors import Factors
 from lightrec.training.loop import Surroundings, Validation, fit
 from lightrec.training.negative_sampling import PairBatches
 from lightrec.training.run_log import RunLog
+
+COLLAPSED = 2.0  # different codes, as many as the codebooks' perplexities allow
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,11 @@ def fit_student(
 
 
 def _log_health(log: RunLog, codes: ItemCodes) -> None:
-    """Signs of collapse, wherever the codes are looked at."""
+    """Signs of collapse, wherever the codes are looked at.
+
+    Raises:
+        DivergedError: All items have nearly the same code.
+    """
     health = codes.health
     log.event(
         "codes",
@@ -148,6 +155,12 @@ def _log_health(log: RunLog, codes: ItemCodes) -> None:
         perplexity=[round(value, 1) for value in health.perplexity],
         collisions=health.collisions,
     )
+    if codes.num_items > 1 and np.prod(health.perplexity) < COLLAPSED:
+        raise DivergedError(
+            "student: the codes have collapsed, nearly all items have the same one "
+            f"({health.describe()}); lower learning_rate, start from a quantiser, or give "
+            "distillation more weight; the last checkpoint before is kept"
+        )
 
 
 def _judge(
