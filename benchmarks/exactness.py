@@ -30,6 +30,7 @@ from benchmarks.adversaries import Searches, searches
 from benchmarks.comparison import Tally, compare
 from benchmarks.results import Row, measured_once, write_results
 from lightrec.codes.item_codes import ItemCodes
+from lightrec.experiments.provenance import commit, source_digest, sources_of
 from lightrec.native import KERNELS
 from lightrec.search.changing_scan import ChangingScan
 from lightrec.search.code_search import CodeSearch
@@ -64,6 +65,8 @@ def main(arguments: list[str] | None = None) -> None:
         rows = summed(compared(asked.seed, [asked.catalogue]))
     found = [difference for row in rows for difference in row.pop("found")]
     if asked.catalogue is None:
+        stamp = {"commit": commit(), "source_digest": source_digest(sources_of(NAME))}
+        rows = [row | stamp for row in rows]  # chunks of another source were not used
         write_results(NAME, f"python -m benchmarks.exactness --seed {asked.seed}", rows)
     for row in rows:
         logger.warning("%s", row)

@@ -118,7 +118,7 @@ def _table(name: str, root: Path, document: str) -> str:
         raise InputError(f"{document}: {results} is not there yet; run its experiment")
     content = read_json(results)
     now = source_digest(sources_of(experiment))
-    old = sum(row["source_digest"] != now for row in content["rows"])
+    old = sum(row.get("source_digest") != now for row in content["rows"])
     note = f"\n\n*{old} of {len(content['rows'])} rows were measured by an older source.*"
     return table(content) + (note if old else "")
 
