@@ -463,7 +463,7 @@ def test_other_starts_and_selections_train_too(pairs, student: dict, tmp_path) -
 
 
 def test_no_gradient_step_may_be_the_best_choice(pairs) -> None:
-    student = TRAINED["student"] | {"learning_rate": 10.0, "schedule": "constant"}
+    student = TRAINED["student"] | {"learning_rate": 1.0, "schedule": "constant"}
     config = with_student(student=student)
     model = train(pairs, config=config, refit=False)
     assert model.config["student_epochs"] == 0
