@@ -186,18 +186,11 @@ class AllCells:
     ) -> TopKBatch:
         """One query after the other."""
         del threads
-        width = min(k, self.num_items)
-        batch = TopKBatch(
-            rows=np.full((len(tables), width), -1, np.int64),
-            scores=np.full((len(tables), width), -np.inf, np.float32),
-            counts=np.zeros(len(tables), np.int64),
-        )
-        for query, table in enumerate(tables):
-            best = self.top_k(table, k, None if rows is None else rows.of_query(query))
-            batch.rows[query, : len(best)] = best.rows
-            batch.scores[query, : len(best)] = best.scores
-            batch.counts[query] = len(best)
-        return batch
+        found = [
+            self.top_k(table, k, None if rows is None else rows.of_query(query))
+            for query, table in enumerate(tables)
+        ]
+        return TopKBatch.stacked(found, min(k, self.num_items))
 
 
 if __name__ == "__main__":

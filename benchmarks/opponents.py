@@ -72,7 +72,7 @@ def numpy_float(catalogue: Catalogue) -> Iterator[Opponent]:
 
 
 def fused_float(catalogue: Catalogue) -> Iterator[Opponent]:
-    """The same in C++, without a place for the scores, at the speed of memory."""
+    """The same in C++, without a place for the scores."""
     assert catalogue.items is not None
     scan = FloatScan(np.ascontiguousarray(catalogue.items))
     yield Opponent("fused_float", lambda query, k: _pair(scan.top_k(query, k)), "float")

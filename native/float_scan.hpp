@@ -1,4 +1,4 @@
-// Brute force over float vectors, at the speed of memory: what a search by codes has to beat.
+// Brute force over float vectors in one pass: what a search by codes has to beat.
 #pragma once
 
 #include <cstddef>

@@ -14,7 +14,7 @@ COMPARED = ("epinions", "1m")
 P95 = "Each query counts with the fastest of its passes; p95 is of the queries."
 ENGINES = {
     "numpy_float": "numpy, float32 product and `argpartition`",
-    "fused_float": "float32 scan in C++, as fast as memory",
+    "fused_float": "float32 scan in C++, one pass",
     "faiss_flat": "faiss IndexFlatIP",
     "faiss_pq": "faiss IndexPQ, the same codes",
     "faiss_fastscan": "faiss PQFastScan 8 x 4",

@@ -221,23 +221,16 @@ class ChangingScan:
             part.scan.top_k_batch(tables, k, part.batch_filter(rows), threads=threads)
             for part in state.parts
         ]
-        width = min(k, state.num_rows)
-        whole = TopKBatch(
-            rows=np.full((len(tables), width), -1, np.int64),
-            scores=np.full((len(tables), width), -np.inf, np.float32),
-            counts=np.zeros(len(tables), np.int64),
-        )
+        found = []
         for query in range(len(tables)):
-            found = [batch.of(query) for batch in batches]
-            found = [
+            of_parts = [
                 TopK(part.rows_of(best.rows), best.scores)
-                for part, best in zip(state.parts, found, strict=True)
+                for part, best in zip(
+                    state.parts, (batch.of(query) for batch in batches), strict=True
+                )
             ]
-            best = reduce(lambda one, other: _better(one, other, k), found)
-            whole.rows[query, : len(best)] = best.rows
-            whole.scores[query, : len(best)] = best.scores
-            whole.counts[query] = len(best)
-        return whole
+            found.append(reduce(lambda one, other: _better(one, other, k), of_parts))
+        return TopKBatch.stacked(found, min(k, state.num_rows))
 
     def _part(self, codes: np.ndarray, first: int) -> _Part:
         return _Part(codes, self._make(codes), RowMask(np.ones(len(codes), np.bool_)), first)

@@ -10,7 +10,7 @@ from lightrec.search.top_k import TopK, best_first, checked_k
 
 
 class FloatScan:
-    """Scores every item by its float vector; compiled, it keeps pace with the memory.
+    """Scores every item by its float vector; compiled, in one pass without a place for the scores.
 
     Keeps its own copy of the vectors, 4 bytes a number.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +46,19 @@ class TopKBatch:
 
     def __len__(self) -> int:
         return len(self.counts)
+
+    @classmethod
+    def stacked(cls, found: Sequence[TopK], width: int) -> TopKBatch:
+        """The results of Q queries, each at most `width`, as one batch (Q, width)."""
+        batch = cls(
+            rows=np.full((len(found), width), -1, np.int64),
+            scores=np.full((len(found), width), -np.inf, np.float32),
+            counts=np.array([len(best) for best in found], np.int64),
+        )
+        for query, best in enumerate(found):
+            batch.rows[query, : len(best)] = best.rows
+            batch.scores[query, : len(best)] = best.scores
+        return batch
 
     def of(self, query: int) -> TopK:
         """The results of one query."""
