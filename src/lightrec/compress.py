@@ -15,7 +15,7 @@ import polars as pl
 from pydantic import Field
 
 from lightrec._version import __version__
-from lightrec.artifact.contents import Model, Users
+from lightrec.artifact.contents import Model, Selection, Users
 from lightrec.codes.additive_quantization import (
     AdditiveQuantizationConfig,
     additive_quantization,
@@ -26,7 +26,7 @@ from lightrec.codes.half_precision import half_precision
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.item_metric import ItemMetric, MetricConfig
 from lightrec.codes.ranking_metric import RankingMetricConfig
-from lightrec.codes.ranking_quantization import quantize_for_ranking
+from lightrec.codes.ranking_quantization import metric_for_quantization, quantize_for_ranking
 from lightrec.codes.residual_kmeans import residual_kmeans
 from lightrec.comparison import Comparison, ComparisonRow
 from lightrec.errors import ArgumentError, InputError
@@ -140,7 +140,7 @@ def compress(
         _check_disjoint(history, held_out)
     _check_form(config.users.form, factors, held_out)
     degrees = _item_degrees(interactions, item_map, history)
-    codes = _quantize(factors, history, degrees, config)
+    codes, metric = _quantize(factors, history, degrees, config)
     forms = _forms(factors, codes, history, held_out, config, progress=progress)
     shipped = forms[-1]
     queries = factors.users if len(factors.users) else factors.items
@@ -166,14 +166,15 @@ def compress(
         item_ids=item_map,
         item_columns=pl.DataFrame({"popularity": degrees}),
         history=history,
+        selection=Selection.by_cells(factors.items, metric),
         float_items=half_precision(factors.items) if keep_float_items else None,
     )
 
 
 def _quantize(
     factors: Factors, history: History | None, degrees: np.ndarray, config: CompressConfig
-) -> ItemCodes:
-    """Codes in the metric of the ranking, or, without users to rank, of the vectors alone."""
+) -> tuple[ItemCodes, ItemMetric | None]:
+    """Codes in the metric of the ranking, with it; without users to rank, of the vectors alone."""
     rng = np.random.default_rng(config.seed)
     start = additive_quantization(
         factors.items,
@@ -182,18 +183,23 @@ def _quantize(
         metric=ItemMetric.configured(config.metric, factors.users, factors.width),
         rng=rng,
     )
-    if not len(factors.users):
-        return start
-    return quantize_for_ranking(
+    if not len(factors.users) or not config.ranking.rounds:
+        return start, None
+    metric = metric_for_quantization(
+        factors.items, factors.users, config.ranking, seen=history, degrees=degrees, rng=rng
+    )
+    codes = quantize_for_ranking(
         factors.items,
         factors.users,
         config.codes,
         config.ranking,
         start=start,
+        metric=metric,
         seen=history,
         degrees=degrees,
         rng=rng,
     )
+    return codes, metric
 
 
 def _forms(

@@ -77,6 +77,12 @@ class CheckpointError(LightRecError):
     exit_code = 7
 
 
+class NotPublishedError(LightRecError):
+    """A new model is not as good as the one that it was to replace, which is kept."""
+
+    exit_code = 8
+
+
 class InterruptedRunError(LightRecError):
     """The user interrupted a run; a checkpoint was written and the run can be resumed."""
 

@@ -10,7 +10,7 @@ import numpy as np
 from lightrec.codes.additive_quantization import additive_quantization, popularity_weights
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.item_metric import ItemMetric
-from lightrec.codes.ranking_quantization import quantize_for_ranking
+from lightrec.codes.ranking_quantization import metric_for_quantization, quantize_for_ranking
 from lightrec.codes.residual_kmeans import residual_kmeans
 from lightrec.encoder.student import Student
 from lightrec.encoder.student_config import StudentConfig
@@ -26,6 +26,19 @@ from lightrec.training.negative_sampling import PairBatches
 from lightrec.training.run_log import RunLog
 
 COLLAPSED = 2.0  # different codes, as many as the codebooks' perplexities allow
+
+
+@dataclass(frozen=True)
+class RankedCodes:
+    """Codes quantised for the ranking, and how their errors were measured at last.
+
+    Attributes:
+        item_codes: The catalogue.
+        metric: The metric of the ranking; None where the configuration makes no round in it.
+    """
+
+    item_codes: ItemCodes
+    metric: ItemMetric | None
 
 
 @dataclass(frozen=True)
@@ -53,8 +66,7 @@ def quantize(
     log: RunLog | None = None,
 ) -> ItemCodes | None:
     """The student before any gradient step: `random` (drawn later: None), `rvq`, `aq`, `metric`."""
-    rng = np.random.default_rng(config.seed)
-    codes, log = config.codes, log or RunLog()
+    codes = config.codes
     if start == "random":
         return None
     if start == "rvq":  # unweighted: the paper's baseline
@@ -63,31 +75,58 @@ def quantize(
             codes.num_codebooks,
             codes.num_codewords,
             iterations=codes.kmeans_iterations,
-            rng=rng,
+            rng=np.random.default_rng(config.seed),
         )
-    additive = additive_quantization(
+    if start == "aq":
+        return _additive(pairs, teacher, config, np.random.default_rng(config.seed), log)
+    return quantize_by_ranking(pairs, teacher, config, log).item_codes
+
+
+def quantize_by_ranking(
+    pairs: History, teacher: Factors, config: RunConfig, log: RunLog | None = None
+) -> RankedCodes:
+    """The start `metric`: additive quantisation, continued in the metric of the ranking."""
+    rng, log = np.random.default_rng(config.seed), log or RunLog()
+    additive = _additive(pairs, teacher, config, rng, log)
+    if not config.ranking.rounds:
+        return RankedCodes(additive, None)
+    degrees = pairs.item_degrees()
+    metric = metric_for_quantization(
+        teacher.items, teacher.users, config.ranking, seen=pairs, degrees=degrees, rng=rng
+    )
+    codes = quantize_for_ranking(
         teacher.items,
-        codes,
-        weights=popularity_weights(pairs.item_degrees(), codes.popularity_power),
+        teacher.users,
+        config.codes,
+        config.ranking,
+        start=additive,
+        metric=metric,
+        seen=pairs,
+        degrees=degrees,
+        rng=rng,
+        on_round=lambda number, error: log.event(
+            "round", of="the metric of the ranking", round=number, relative_error=error
+        ),
+    )
+    return RankedCodes(codes, metric)
+
+
+def _additive(
+    pairs: History,
+    teacher: Factors,
+    config: RunConfig,
+    rng: np.random.Generator,
+    log: RunLog | None,
+) -> ItemCodes:
+    log = log or RunLog()
+    return additive_quantization(
+        teacher.items,
+        config.codes,
+        weights=popularity_weights(pairs.item_degrees(), config.codes.popularity_power),
         metric=ItemMetric.configured(config.metric, teacher.users, teacher.width),
         rng=rng,
         on_round=lambda number, error: log.event(
             "round", of="additive quantisation", round=number, relative_error=error
-        ),
-    )
-    if start == "aq":
-        return additive
-    return quantize_for_ranking(
-        teacher.items,
-        teacher.users,
-        codes,
-        config.ranking,
-        start=additive,
-        seen=pairs,
-        degrees=pairs.item_degrees(),
-        rng=rng,
-        on_round=lambda number, error: log.event(
-            "round", of="the metric of the ranking", round=number, relative_error=error
         ),
     )
 

@@ -17,11 +17,12 @@ from pathlib import Path
 import polars as pl
 
 from lightrec._version import __version__
-from lightrec.artifact.contents import Model, Users
+from lightrec.artifact.contents import Model, Selection, Users
 from lightrec.artifact.verify import check_item_columns
 from lightrec.codes.coded_users import FORMS, CodedUsers, UserForm, users_in_form
 from lightrec.codes.half_precision import half_precision
 from lightrec.codes.item_codes import ItemCodes
+from lightrec.codes.item_metric import ItemMetric
 from lightrec.comparison import Comparison, ComparisonRow
 from lightrec.encoder.student_config import StudentConfig
 from lightrec.errors import ArgumentError, InputError
@@ -40,7 +41,7 @@ from lightrec.interactions.read_tables import TableSource
 from lightrec.preferred_form import preferred_last
 from lightrec.run_config import RunConfig, load_config
 from lightrec.run_folder import RunFolder
-from lightrec.stages import FittedStudent, fit_student, quantize
+from lightrec.stages import FittedStudent, fit_student, quantize, quantize_by_ranking
 from lightrec.teachers.choice import AutoConfig
 from lightrec.teachers.fit import AnyTeacherConfig, BlendConfig, FittedTeacher
 from lightrec.teachers.ials import IalsConfig
@@ -58,12 +59,14 @@ class Learned:
         start: The codes before any gradient step; None where they were drawn.
         student: Codes and users trained by gradient; None where the configuration has no student.
         forms: The users in every form that was asked for, the one to be shipped last.
+        metric: How the codes' errors were measured; None where a gradient trained them.
     """
 
     teacher: FittedTeacher
     start: ItemCodes | None
     student: FittedStudent | None
     forms: tuple[CodedUsers, ...]
+    metric: ItemMetric | None = None
 
     @property
     def shipped(self) -> CodedUsers:
@@ -189,8 +192,8 @@ def learn(
     if config.student is not None:
         return _trained(pairs, config, config.student, teacher, held_out, repeat, run, part)
     with run.stage(f"codes-{part}", epochs=0, steps=0) as surroundings:
-        codes = quantize(pairs, teacher.factors, config, "metric", surroundings.log)
-    assert codes is not None  # only random codes are drawn later
+        ranked = quantize_by_ranking(pairs, teacher.factors, config, surroundings.log)
+    codes = ranked.item_codes
     asked = tuple(each.form for each in repeat.forms[-1:]) if repeat else forms_of(config)
     forms = tuple(
         users_in_form(
@@ -207,7 +210,7 @@ def learn(
     )
     if held_out is not None and len(forms) > 1:
         forms = preferred_last(forms, pairs, held_out, config.users.tolerance)
-    return Learned(teacher, codes, None, forms)
+    return Learned(teacher, codes, None, forms, ranked.metric)
 
 
 def _teacher(
@@ -342,6 +345,7 @@ def assemble(
         item_ids=pairs.items,
         item_columns=item_columns(pairs, items_table),
         history=history,
+        selection=Selection.by_cells(teacher.factors.items, learned.metric),
         float_items=half_precision(teacher.factors.items) if config.keep_float_items else None,
     )
 

@@ -56,7 +56,7 @@ def test_selection_by_cells_comes_back(tmp_path, make_model, assert_same):
     selection = Selection(
         centres=rng.normal(size=(3, 2)).astype(np.float32),
         metrics=rng.normal(size=(3, 2, 1)).astype(np.float16),
-        weights={"ridge": np.array(0.5, dtype=np.float32)},
+        weights={"floors": np.array([0.5, 1, 2], dtype=np.float32)},
     )
     model = make_model(selection=selection)
     model.save(tmp_path / "model")

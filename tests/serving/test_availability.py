@@ -81,3 +81,16 @@ def test_unknown_items_are_named(make_model) -> None:
     rec = Recommender(make_model())
     with pytest.raises(UnknownIdError, match="nothing like it"):
         rec.set_available(["nothing like it"], False)
+
+
+def test_a_model_in_the_place_of_another_keeps_items_hidden(make_model) -> None:
+    old, new = make_model(), make_model(seed=1, item_ids=[f"i{row}" for row in range(30, 90)])
+    rec = Recommender(old)
+    rec.set_available(["i1", "i40", "i50"], False)
+    blocks = rec.recommend_all(k=60, exclude_seen=False, users_per_block=1)
+    rec.replace_model(new)
+    assert rec.model is new
+    answers = found(rec.recommend(users="u1", k=60, exclude_seen=False))
+    plain = found(Recommender(new).recommend(users="u1", k=60, exclude_seen=False))
+    assert answers == [item for item in plain if item not in ("i40", "i50")]
+    assert {int(item[1:]) for item in found(next(blocks))} < set(range(60))  # the old catalogue

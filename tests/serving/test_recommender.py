@@ -376,13 +376,13 @@ def test_a_block_of_queries_never_exceeds_its_memory(
     model = make_model()
     recommender = Recommender(model)
     sizes = []
-    encode = recommender._ranking._encoder.encode
+    encode = recommender._state.ranking.encoder.encode
 
     def watched(queries: Queries) -> EncodedQueries:
         sizes.append(len(queries))
         return encode(queries)
 
-    monkeypatch.setattr(recommender._ranking._encoder, "encode", watched)
+    monkeypatch.setattr(recommender._state.ranking.encoder, "encode", watched)
     monkeypatch.setattr("lightrec.serving.ranking._BLOCK_BYTES", 2 * (4 * 3 * 16 + 12 * 10))
     recommender.recommend([f"u{row}" for row in range(9)], k=10)
     assert sizes == [2, 2, 2, 2, 1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,10 @@ import polars as pl
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.interactions.history import History
 from lightrec.interactions.id_map import IdMap
+
+if TYPE_CHECKING:  # metrics read settings with pydantic, which serving does without
+    from lightrec.codes.cell_metrics import CellMetrics
+    from lightrec.codes.item_metric import ItemMetric
 
 UserForm = Literal["identity", "linear", "mlp", "free", "fitted", "table"]
 FloatArray = npt.NDArray[np.float32] | npt.NDArray[np.float16]
@@ -46,14 +50,14 @@ class Selection:
     """How an item's vector was encoded, so that new items can be encoded alike, without torch.
 
     Either the trained way (`similarity` and `recurrence`) or by the metric of the item's cell
-    (`centres` and `metrics`).
+    (`centres` and `metrics`, with `floors` among the weights), in the teacher's space.
 
     Attributes:
         similarity: Name of the similarity between a vector and a codeword (Eq. 5, Table 5).
         recurrence: Name of the recurrence between codebooks (Eq. 7, Table 4).
         weights: Float32 or float16 arrays of at most three dimensions, by name.
-        centres: (K, D) float32 or float16; an item belongs to the cell of the nearest centre.
-        metrics: (K, D, R) float32 or float16; the metrics of the cells, or factors of them.
+        centres: (K, T) float32 or float16; an item belongs to the cell of the nearest centre.
+        metrics: (K, T, R) float32 or float16; F of each cell, whose metric is F F' + floor I.
     """
 
     similarity: str | None = None
@@ -61,6 +65,32 @@ class Selection:
     weights: Mapping[str, FloatArray] = field(default_factory=dict)
     centres: FloatArray | None = None
     metrics: FloatArray | None = None
+
+    @classmethod
+    def by_cells(cls, items: np.ndarray, metric: ItemMetric | None) -> Selection | None:
+        """The selection of codes that were quantised in a metric; None where there is none.
+
+        Args:
+            items: (N, T) float32 teacher vectors.
+            metric: How their errors were measured.
+        """
+        if metric is None:
+            return None
+        from lightrec.codes.cell_metrics import CellMetrics
+
+        cells = CellMetrics.of(items, metric)
+        return cls(weights={"floors": cells.floors}, centres=cells.centres, metrics=cells.factors)
+
+    @property
+    def cells(self) -> CellMetrics | None:
+        """The cells' metrics, where items were encoded by them."""
+        if self.centres is None or self.metrics is None:
+            return None
+        from lightrec.codes.cell_metrics import CellMetrics
+
+        return CellMetrics(
+            self.centres.astype(np.float32), self.metrics, self.weights["floors"].astype(np.float32)
+        )
 
 
 @dataclass(frozen=True)

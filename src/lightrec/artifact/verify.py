@@ -68,7 +68,7 @@ def verify(model: Model) -> None:
             f"where the model has {model.num_users} and {model.num_items}",
         )
     if model.selection is not None:
-        _check_selection(model.selection, model.item_codes.width)
+        _check_selection(model.selection, model.query_width)
     if model.float_items is not None:
         _check_shape(
             FLOAT_ITEMS, "float_items", model.float_items, (model.num_items, model.query_width)
@@ -198,6 +198,10 @@ def _check_selection(selection: Selection, width: int) -> None:
         _check(num_cells > 0 and rank > 0, SELECTION, "has no cells, or metrics of rank 0")
         _check_shape(SELECTION, "centres", selection.centres, (num_cells, width))
         _check_shape(SELECTION, "metrics", selection.metrics, (num_cells, width, rank))
+        _check(selection.weights.keys() == {"floors"}, SELECTION, "needs the weights floors alone")
+        floors = selection.weights["floors"]
+        _check_shape(SELECTION, "weights floors", floors, (num_cells,))
+        _check(bool((floors > 0).all()), SELECTION, "weights floors must be positive")
         _check_floats(SELECTION, "centres", selection.centres, MAX_MAGNITUDE)
         _check_floats(SELECTION, "metrics", selection.metrics, MAX_MAGNITUDE)
 

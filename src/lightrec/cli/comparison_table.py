@@ -43,6 +43,13 @@ def show_bytes(model: Model) -> None:
             f"(so few items do not pay for their codebooks: float vectors take {4 * width} bytes; "
             "set codes.num_codewords lower)"
         )
+    sharing = model.item_codes.sharing_rows
+    if len(sharing):
+        unseen = int((model.item_columns["popularity"].to_numpy()[sharing] == 0).sum())
+        show(
+            f"({len(sharing):,} items share their code with another, and so its scores; "
+            f"{unseen:,} of them occur in no pair)"
+        )
 
 
 def show_comparison(comparison: Comparison) -> None:

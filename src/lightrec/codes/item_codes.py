@@ -150,6 +150,11 @@ class ItemCodes:
         """How evenly the codewords are used and how many items share a code."""
         return CodebookHealth.of(self.codes, self.num_codewords)
 
+    @property
+    def sharing_rows(self) -> np.ndarray:
+        """Rows of the items whose whole code another item has too, int64, ascending."""
+        return sharing_rows(self.codes)
+
 
 @dataclass(frozen=True)
 class CodebookHealth:
@@ -174,9 +179,7 @@ class CodebookHealth:
             share = counts[counts > 0] / max(len(codes), 1)
             used.append(int((counts > 0).sum()))
             perplexity.append(float(np.exp(-(share * np.log(share)).sum())))
-        whole = np.ascontiguousarray(codes).view(np.dtype((np.void, codes.shape[1]))).ravel()
-        _, counts = np.unique(whole, return_counts=True)
-        return cls(tuple(used), tuple(perplexity), int(counts[counts > 1].sum()))
+        return cls(tuple(used), tuple(perplexity), len(sharing_rows(codes)))
 
     def describe(self) -> str:
         """One line for logs and `lightrec inspect`."""
@@ -185,3 +188,14 @@ class CodebookHealth:
         return (
             f"codewords used {used}, perplexity {perplexity}, {self.collisions} items share a code"
         )
+
+
+def sharing_rows(codes: np.ndarray) -> np.ndarray:
+    """Rows whose whole code occurs more than once, int64, ascending.
+
+    Args:
+        codes: (N, B) uint8.
+    """
+    whole = np.ascontiguousarray(codes).view(np.dtype((np.void, codes.shape[1]))).ravel()
+    _, places, counts = np.unique(whole, return_inverse=True, return_counts=True)
+    return np.flatnonzero(counts[places] > 1)

@@ -36,6 +36,7 @@ def quantize_for_ranking(
     ranking: RankingMetricConfig | None = None,
     *,
     start: ItemCodes | None = None,
+    metric: ItemMetric | None = None,
     seen: History | None = None,
     degrees: np.ndarray | None = None,
     rng: np.random.Generator,
@@ -50,6 +51,7 @@ def quantize_for_ranking(
         ranking: The metric, and the rounds in it; the defaults when None.
         start: Codes and codebooks of these items to start from; additive quantisation in the
             users' Gram matrix when None.
+        metric: The metric of these items, from `metric_for_quantization`; made here when None.
         seen: (M users, N items) pairs that lists leave out.
         degrees: (N,) training pairs of each item; items count the same when None.
         rng: Source of the start and of all samples.
@@ -69,14 +71,8 @@ def quantize_for_ranking(
     _check(items, start, degrees)
     if ranking.rounds == 0 and start is not None:
         return start
-    metric = ranking_metric(
-        items,
-        users,
-        seen=seen,
-        weights=popularity_weights(degrees, CELL_POWER),
-        config=ranking,
-        rng=rng,
-    )
+    if metric is None:
+        metric = metric_for_quantization(items, users, ranking, seen=seen, degrees=degrees, rng=rng)
     rows = training_rows(len(items), config, rng)
     learnt = _fitted(
         items if rows is None else items[rows],
@@ -99,6 +95,21 @@ def quantize_for_ranking(
         icm_sweeps=config.icm_sweeps,
         start=None if start is None else start.codes,
     )
+
+
+def metric_for_quantization(
+    items: np.ndarray,
+    users: np.ndarray,
+    ranking: RankingMetricConfig | None = None,
+    *,
+    seen: History | None = None,
+    degrees: np.ndarray | None = None,
+    rng: np.random.Generator,
+) -> ItemMetric:
+    """The metric that `quantize_for_ranking` measures by; arguments and errors as there."""
+    degrees = np.zeros(len(items), np.int64) if degrees is None else degrees
+    weights = popularity_weights(degrees, CELL_POWER)
+    return ranking_metric(items, users, seen=seen, weights=weights, config=ranking, rng=rng)
 
 
 def _fitted(

@@ -78,7 +78,8 @@ class QueryEncoder:
         return FloatItems(items)
 
     @cached_property
-    def _fold_in(self) -> FoldIn:
+    def fold_in(self) -> FoldIn:
+        """What turns histories into vectors."""
         norm = median_norm(self._users)
         if self._float_items is None:
             return FoldIn(DecodedItems(self._codes), norm)
@@ -105,23 +106,37 @@ class QueryEncoder:
         in_teacher_space = self._users.map_weights is None
         return EncodedQueries(self._builder.build(values), values if in_teacher_space else None)
 
+    def user_values(self, queries: HistoryQueries) -> np.ndarray:
+        """What the model would store of users with these histories.
+
+        Returns:
+            (Q, D) float32 vectors, or (Q, B, W) score tables for users of the form `table`.
+
+        Raises:
+            ArgumentError: No finite user fits a history.
+            ConfigError: As for `encode`.
+        """
+        return self._values_of_new_users(self.fold_in.vectors(queries.item_rows), queries)
+
     def _encode_histories(self, queries: HistoryQueries) -> EncodedQueries:
-        vectors = self._fold_in.vectors(queries.item_rows)
+        vectors = self.fold_in.vectors(queries.item_rows)
         in_teacher_space = self._float_items is not None or self._users.map_weights is None
+        values = self._values_of_new_users(vectors, queries)
         return EncodedQueries(
-            self._tables_of_new_users(vectors, queries),
+            values if values.ndim == 3 else self._builder.build(values),
             float_vectors=vectors if in_teacher_space else None,
             nothing_known=(vectors == 0).all(axis=1),
         )
 
-    def _tables_of_new_users(self, vectors: np.ndarray, queries: HistoryQueries) -> np.ndarray:
+    def _values_of_new_users(self, vectors: np.ndarray, queries: HistoryQueries) -> np.ndarray:
         fit = self._new_user_fit
-        if fit is None:
-            return self._builder.build(vectors)
         if self._users.form == "table":
+            if fit is None:
+                return self._builder.build(vectors)
             return fit.tables(vectors, queries.item_rows)
-        fitted = fit.vectors(vectors, queries.item_rows, start=self._mapped(vectors))
-        return self._builder.build(fitted)
+        if fit is None:
+            return vectors
+        return fit.vectors(vectors, queries.item_rows, start=self._mapped(vectors))
 
     def _mapped(self, vectors: np.ndarray) -> np.ndarray:
         weights = self._users.map_weights

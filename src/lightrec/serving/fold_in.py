@@ -69,6 +69,21 @@ class FoldIn:
             vectors[query] = self._vector(rows)
         return vectors
 
+    def contributions(self, rows: np.ndarray, item_row: int) -> np.ndarray:
+        """What each item of a history adds to the score of an item: y_i' (a G + ...)^-1 y_h.
+
+        Args:
+            rows: The history's item rows.
+            item_row: The item scored, i.
+
+        Returns:
+            (n,) float64, in the order of `rows`; their sum is the score, before any scaling.
+        """
+        liked = self._items.of(rows).astype(np.float64)
+        (item,) = self._items.of(np.array([item_row])).astype(np.float64)
+        parts: np.ndarray = liked @ np.linalg.solve(self._prior + liked.T @ liked, item)
+        return parts
+
     def _vector(self, rows: np.ndarray) -> np.ndarray:
         liked = self._items.of(rows).astype(np.float64)
         target: np.ndarray = liked.sum(axis=0)

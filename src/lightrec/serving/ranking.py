@@ -65,7 +65,7 @@ class Ranking:
 
     def __init__(self, model: Model, scan: Scan | None = None, threads: int = 0) -> None:
         self._model = model
-        self._encoder = QueryEncoder(model, threads)
+        self.encoder = QueryEncoder(model, threads)
         self._scan = scan or make_scan(model.item_codes)
         self._threads = threads
 
@@ -78,7 +78,7 @@ class Ranking:
         found: list[TopK] = []
         nothing_known = np.zeros(len(queries), np.bool_)
         for start, block in self._blocks(queries, wish):
-            encoded = self._encoder.encode(block)
+            encoded = self.encoder.encode(block)
             seen = self._seen(block, wish.exclude_seen)
             answers = self._search(encoded, seen, wish)
             if encoded.nothing_known is not None:
@@ -103,7 +103,7 @@ class Ranking:
         listed = ItemCodes(item_codes.codes[item_rows], item_codes.codebooks)
         scores = np.empty((len(queries), len(item_rows)), np.float32)
         for start, block in self._blocks(queries):
-            encoded = self._encoder.encode(block)
+            encoded = self.encoder.encode(block)
             part = scores[start : start + len(block)]
             part[:] = listed.scores(encoded.tables)
             if encoded.nothing_known is not None:

@@ -12,11 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from lightrec.artifact.contents import Model
+from lightrec.interactions.id_map import IdMap
+from lightrec.matching_ids import matching_rows
 from lightrec.progress import track
 from lightrec.search.filters import RowMask
 from lightrec.search.scan import Scan
 from lightrec.serving.arguments import Ids, id_list, known_rows, whole_number
 from lightrec.serving.candidates import read_candidates
+from lightrec.serving.explain import Explanation, explain
 from lightrec.serving.queries import UserQueries, read_queries
 from lightrec.serving.ranking import Ranking, Wish
 from lightrec.serving.results import Recommendations
@@ -36,10 +39,14 @@ class Recommender:
     """
 
     def __init__(self, model: Model, *, scan: Scan | None = None, threads: int = 0) -> None:
-        self.model = model
-        self._ranking = Ranking(model, scan, whole_number(threads, "threads", at_least=0))
+        self._threads = whole_number(threads, "threads", at_least=0)
         self._changing = Lock()
-        self._available: RowMask | None = None  # every item, until one is set unavailable
+        self._state = _State(model, Ranking(model, scan, self._threads))
+
+    @property
+    def model(self) -> Model:
+        """The model that answers."""
+        return self._state.model
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Recommender:
@@ -102,9 +109,10 @@ class Recommender:
                 without.
             ConfigError: Users are to be fitted by the model's own settings, and those are none.
         """
-        queries = read_queries(self.model, users, histories, vectors)
-        wish = self._wish(k, exclude_seen, allow, deny, where, post_ranking)
-        return self._ranking.rank(queries, wish.among(self._available))
+        state = self._state
+        queries = read_queries(state.model, users, histories, vectors)
+        wish = state.wish(k, exclude_seen, allow, deny, where, post_ranking)
+        return state.ranking.rank(queries, wish.among(state.available))
 
     def recommend_all(
         self,
@@ -120,7 +128,8 @@ class Recommender:
     ) -> Iterator[Recommendations]:
         """Recommends for every user, a block at a time, in the order of the model's users.
 
-        Items set unavailable meanwhile are missing from the blocks that are made afterwards.
+        Items set unavailable meanwhile are missing from the blocks that are made afterwards; all
+        blocks are answered by the model that was there at first.
 
         Args:
             k: As for `recommend`, like all arguments up to `post_ranking`.
@@ -139,12 +148,13 @@ class Recommender:
             UnknownIdError: As for `recommend`.
             ArgumentError: As for `recommend`.
         """
-        wish = self._wish(k, exclude_seen, allow, deny, where, post_ranking)
+        state = self._state
+        wish = state.wish(k, exclude_seen, allow, deny, where, post_ranking)
         size = whole_number(users_per_block, "users_per_block", at_least=1)
-        starts = range(0, self.model.num_users, size)
-        blocks = (np.arange(start, min(start + size, self.model.num_users)) for start in starts)
+        starts = range(0, state.model.num_users, size)
+        blocks = (np.arange(start, min(start + size, state.model.num_users)) for start in starts)
         return (
-            self._ranking.rank(UserQueries(rows), wish.among(self._available))
+            state.ranking.rank(UserQueries(rows), wish.among(state.available))
             for rows in track(blocks, "recommending", total=len(starts), enabled=progress)
         )
 
@@ -172,10 +182,58 @@ class Recommender:
             UnknownIdError: A user or item id is unknown.
             ArgumentError: An argument is malformed.
         """
-        queries = read_queries(self.model, users, histories, vectors)
-        return self._ranking.score(
-            queries, known_rows(self.model.item_ids, id_list(items, "items"), "item")
-        )
+        state = self._state
+        queries = read_queries(state.model, users, histories, vectors)
+        rows = known_rows(state.model.item_ids, id_list(items, "items"), "item")
+        return state.ranking.score(queries, rows)
+
+    def explain(
+        self,
+        item_id: str | int,
+        *,
+        user: str | int | None = None,
+        history: Iterable[Any] | None = None,
+        vector: npt.ArrayLike | None = None,
+    ) -> Explanation:
+        """Why an item has its score: what each codebook, and each item of the history, adds to it.
+
+        Give exactly one of `user`, `history` and `vector`.
+
+        Args:
+            item_id: The item.
+            user: A user id.
+            history: Item ids that somebody liked.
+            vector: (T,) numbers in the space of the teacher's user vectors.
+
+        Raises:
+            UnknownIdError: An id is unknown.
+            ArgumentError: An argument is malformed.
+        """
+        state = self._state
+        (row,) = known_rows(state.model.item_ids, [item_id], "item").tolist()
+        histories = None if history is None else [history]
+        queries = read_queries(state.model, user, histories, vector)
+        return explain(state.model, state.ranking.encoder, queries, row)
+
+    def replace_model(self, model: Model) -> None:
+        """Answers from another model from now on: an updated one, or one trained anew.
+
+        Requests that have begun are answered by the model that they began with. Items that were
+        set unavailable stay so, by their ids.
+
+        Args:
+            model: For example `lightrec.updates.update(recommender.model, new_pairs).model`.
+        """
+        made = _State(model, Ranking(model, None, self._threads))
+        with self._changing:
+            old = self._state
+            if old.available is not None:
+                hidden = np.flatnonzero(~old.available.to_bool())
+                rows = matching_rows(
+                    IdMap(old.model.item_ids.series.gather(hidden)), model.item_ids
+                )
+                made.set_available(rows[rows >= 0], False)
+            self._state = made
 
     def set_available(self, items: Ids, available: bool) -> None:
         """Takes items out of all answers from now on, or back in: sold out, withdrawn, embargoed.
@@ -190,11 +248,10 @@ class Recommender:
         Raises:
             UnknownIdError: An item id is unknown.
         """
-        rows = known_rows(self.model.item_ids, id_list(items, "items"), "item")
         with self._changing:
-            if self._available is None:
-                self._available = RowMask(np.ones(self.model.num_items, np.bool_))
-        self._available.set(rows, available)
+            state = self._state
+            rows = known_rows(state.model.item_ids, id_list(items, "items"), "item")
+            state.set_available(rows, available)
 
     def similar_items(
         self,
@@ -221,12 +278,13 @@ class Recommender:
             UnknownIdError: An item id is unknown.
             ArgumentError: An argument is malformed.
         """
-        (row,) = known_rows(self.model.item_ids, [item_id], "item").tolist()
+        state = self._state
+        (row,) = known_rows(state.model.item_ids, [item_id], "item").tolist()
         k = whole_number(k, "k", at_least=1)
         itself = np.array([row], np.int32)
-        candidates = read_candidates(self.model, allow, deny, where).among(self._available)
-        best = self._similar.top_k(row, k, candidates.without(itself))
-        item_ids = self.model.item_ids.series
+        candidates = read_candidates(state.model, allow, deny, where).among(state.available)
+        best = state.similar.top_k(row, k, candidates.without(itself))
+        item_ids = state.model.item_ids.series
         return Recommendations(
             query_column="similar_to",
             queries=item_ids.gather([row]),
@@ -235,11 +293,26 @@ class Recommender:
             item_scores=best.scores,
         )
 
+
+class _State:
+    """One model and what searches it: what a request sees from its beginning to its end."""
+
+    def __init__(self, model: Model, ranking: Ranking) -> None:
+        self.model, self.ranking = model, ranking
+        self.available: RowMask | None = None  # every item, until one is set unavailable
+
+    def set_available(self, rows: np.ndarray, available: bool) -> None:
+        """Marks items; one caller at a time."""
+        if self.available is None:
+            self.available = RowMask(np.ones(self.model.num_items, np.bool_))
+        self.available.set(rows, available)
+
     @cached_property
-    def _similar(self) -> SimilarItems:
+    def similar(self) -> SimilarItems:
+        """Finds items like an item."""
         return SimilarItems(self.model.item_codes)
 
-    def _wish(
+    def wish(
         self,
         k: int,
         exclude_seen: bool | None,
@@ -248,6 +321,7 @@ class Recommender:
         where: Mapping[str, Any] | None,
         post_ranking: int,
     ) -> Wish:
+        """The arguments of a request, read."""
         return Wish(
             k=whole_number(k, "k", at_least=1),
             candidates=read_candidates(self.model, allow, deny, where),

@@ -1,0 +1,74 @@
+"""Two models measured on the same pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lightrec.cli.aligned_pairs import AlignedPairs
+from lightrec.cli.evaluate import measure
+from lightrec.errors import ArgumentError, InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from lightrec.artifact import Model
+    from lightrec.interactions import Interactions
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Ranking quality of an old and a new model.
+
+    Attributes:
+        pairs: Pairs whose user and item both models know.
+        users: Their users.
+        old: Means over the users, by the names of `evaluation.metrics`.
+        new: Likewise.
+    """
+
+    pairs: int
+    users: int
+    old: Mapping[str, float]
+    new: Mapping[str, float]
+
+
+def measured_alike(old: Model, new: Model, pairs: Interactions, source: str) -> Measured:
+    """Measures both on the pairs that both can rank.
+
+    Args:
+        old: A model.
+        new: Another.
+        pairs: Pairs that neither was trained on.
+        source: The file of the pairs, for errors.
+
+    Raises:
+        InputError: No pair is known to both, or one was trained on them.
+        ArgumentError: A model was saved without its training pairs.
+    """
+    for name, model in (("old", old), ("new", new)):
+        if model.history is None:
+            raise ArgumentError(
+                f"the {name} model was saved without its training pairs, which measuring leaves "
+                "out of the ranking; save models with their history"
+            )
+    shared = _known(old, pairs) & _known(new, pairs)
+    if not shared.any():
+        raise InputError(f"{source}: no pair's user and item are known to both models")
+    common = pairs.select(shared)
+    means = []
+    for model in (old, new):
+        assert model.history is not None
+        sought = AlignedPairs.of(common, model).known
+        means.append(measure(model, model.history, sought, source)["lightrec"])
+    users = len(set(common.user_rows.tolist()))
+    return Measured(int(shared.sum()), users, means[0], means[1])
+
+
+def _known(model: Model, pairs: Interactions) -> np.ndarray:
+    from lightrec.matching_ids import matching_rows
+
+    users = matching_rows(pairs.users, model.user_ids)[pairs.user_rows]
+    items = matching_rows(pairs.items, model.item_ids)[pairs.item_rows]
+    return (users >= 0) & (items >= 0)

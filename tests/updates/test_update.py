@@ -1,0 +1,240 @@
+"""A model brought up to date: what changes, what must not, and what is told."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+import lightrec
+from lightrec.errors import ArgumentError, InputError, UnknownIdError
+from lightrec.serving import Recommender
+from lightrec.updates import update
+
+FORMS = [
+    ("identity", False),
+    ("identity", True),
+    ("fitted", False),
+    ("fitted", True),
+    ("table", False),
+    ("table", True),
+    ("linear", False),
+]
+
+
+def top(model, user, k=20, **options):
+    return Recommender(model).recommend(users=user, k=k, **options).item_ids.to_list()
+
+
+def taste(item: str) -> int:
+    return int(item[1:]) % 2
+
+
+@pytest.fixture(scope="module")
+def new_pairs():
+    """Two new items, one of either taste; a new user of each taste; a known user's new item."""
+    pairs = [(f"u{user}", "new0") for user in range(0, 24, 2)]
+    pairs += [(f"u{user}", "new1") for user in range(1, 24, 2)]
+    pairs += [("even", f"i{item}") for item in range(0, 20, 2)]
+    pairs += [("odd", f"i{item}") for item in range(1, 20, 2)]
+    return [*pairs, ("u79", "i1")]
+
+
+@pytest.mark.parametrize(("form", "floats"), FORMS)
+def test_new_users_and_new_items_go_where_they_belong(make_model, table, new_pairs, form, floats):
+    model = make_model(form, float_items=floats)
+    done = update(model, table(new_pairs))
+    made = done.model
+    assert made.num_items == model.num_items + 2
+    assert made.num_users == model.num_users + 2
+    for user, parity in (("even", 0), ("odd", 1)):
+        liked = [item for item in top(made, user) if item.startswith("i")]
+        assert np.mean([taste(item) == parity for item in liked]) > 0.9
+    ranks = {
+        (user, item): top(made, user, made.num_items, exclude_seen=False).index(item)
+        for user in ("u40", "u41")
+        for item in ("new0", "new1")
+    }
+    assert ranks["u40", "new0"] < ranks["u40", "new1"]
+    assert ranks["u41", "new1"] < ranks["u41", "new0"]
+    assert (made.float_items is None) != floats
+
+
+@pytest.mark.parametrize(("form", "floats"), FORMS)
+def test_what_nobody_touched_does_not_change_by_a_bit(make_model, table, new_pairs, form, floats):
+    model = make_model(form, float_items=floats)
+    made = update(model, table(new_pairs)).model
+    kept = len(model.item_ids)
+    assert np.array_equal(made.item_codes.codes[:kept], model.item_codes.codes)
+    assert np.array_equal(made.item_codes.codebooks, model.item_codes.codebooks)
+    touched = {user for user, _ in new_pairs}
+    rows = [row for row in range(model.num_users) if f"u{row}" not in touched]
+    assert len(rows) == 55
+    assert np.array_equal(made.users.values[rows], model.users.values[rows])
+    again = set(range(model.num_users)) - set(rows)
+    for row in again:
+        assert not np.array_equal(made.users.values[row], model.users.values[row])
+
+
+def test_pairs_are_counted_and_popularity_follows(make_model, table, new_pairs):
+    model = make_model()
+    known = ("u0", model.item_ids.ids([int(model.history.of(0)[0])])[0])
+    done = update(model, table([*new_pairs, known]))
+    assert done.pairs_read == len(new_pairs) + 1
+    assert done.pairs_added == len(new_pairs)
+    assert done.pairs_left_out == 0
+    assert (done.users_added, done.users_refitted) == (2, 25)
+    assert (done.items_added, done.items_removed, done.items_left_out) == (2, 0, ())
+    made = done.model
+    assert len(made.history) == len(model.history) + len(new_pairs)
+    assert made.item_columns["popularity"].to_list() == made.history.item_degrees().tolist()
+    assert made.item_columns["popularity"][-2:].to_list() == [12, 12]
+    assert made.config["updates"][0]["pairs_added"] == len(new_pairs)
+    assert model.config.get("updates") is None
+
+
+def test_the_same_pairs_again_change_nothing(make_model, table, new_pairs):
+    once = update(make_model(), table(new_pairs)).model
+    twice = update(once, table(new_pairs))
+    assert twice.pairs_added == twice.users_refitted == twice.items_added == 0
+    assert np.array_equal(twice.model.users.values, once.users.values)
+    assert len(twice.model.config["updates"]) == 2
+
+
+@pytest.mark.parametrize("form", ["identity", "table", "fitted"])
+def test_an_updated_user_is_the_user_that_a_query_by_history_is(make_model, table, form):
+    model = make_model(form)
+    liked = [f"i{item}" for item in range(0, 30, 3)]
+    made = update(model, table([("somebody", item) for item in liked])).model
+    stored = Recommender(made).recommend(users="somebody", k=50)
+    asked = Recommender(model).recommend(histories=liked, k=50)
+    assert stored.item_ids.to_list() == asked.item_ids.to_list()
+    # float16 tables are rounded where they are stored
+    np.testing.assert_allclose(stored.item_scores, asked.item_scores, rtol=5e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(("form", "floats"), [("identity", False), ("table", True), ("linear", 0)])
+def test_an_item_with_the_vector_of_another_gets_about_its_scores(make_model, form, floats):
+    from tests.updates.conftest import vectors
+
+    model, (_, items) = make_model(form, float_items=bool(floats)), vectors()
+    chosen = np.array([3, 8, 50, 99])
+    done = update(model, item_ids=[f"x{row}" for row in chosen], item_vectors=items[chosen])
+    rec = Recommender(done.model)
+    users = model.user_ids.series
+    twins = rec.score(users=users, items=[f"x{row}" for row in chosen])
+    originals = rec.score(users=users, items=[f"i{row}" for row in chosen])
+    spread = rec.score(users=users, items=model.item_ids.series).std()
+    assert np.abs(twins - originals).mean() < 0.25 * spread
+    assert done.items_added == 4
+    assert done.items_sharing_a_code == sum(
+        (done.model.item_codes.codes[:120] == code).all(axis=1).any()
+        for code in done.model.item_codes.codes[120:]
+    )
+
+
+def test_removed_items_are_gone_everywhere(make_model, tmp_path):
+    model = make_model(float_items=True)
+    gone = ["i3", "i5", "i119"]
+    done = update(model, remove_items=gone)
+    made = done.model
+    assert done.items_removed == 3
+    assert made.num_items == 117
+    for user in ("u0", "u1"):
+        before = [item for item in top(model, user, 200) if item not in gone]
+        assert top(made, user, 200) == before
+    seen_before = {model.item_ids.ids([row])[0] for row in model.history.of(1).tolist()}
+    seen_now = {made.item_ids.ids([row])[0] for row in made.history.of(1).tolist()}
+    assert seen_now == seen_before - set(gone)
+    made.save(tmp_path / "model")
+    loaded = lightrec.Model.load(tmp_path / "model")
+    assert top(loaded, "u0") == top(made, "u0")
+
+
+def test_item_columns_come_with_new_items(make_model, table, new_pairs):
+    model = make_model()
+    named = {"title": pl.Series([f"title {row}" for row in range(120)])}
+    from dataclasses import replace
+
+    model = replace(model, item_columns=model.item_columns.with_columns(**named))
+    items = {"item_id": ["new1"], "title": ["a new one"], "unused": [1]}
+    made = update(model, table(new_pairs), items=items).model
+    assert made.item_columns["title"][-2:].to_list() == [None, "a new one"]
+    assert made.item_columns.columns == ["popularity", "title"]
+    found = Recommender(made).recommend(users="u40", k=5, where={"title": "a new one"})
+    assert found.item_ids.to_list() == ["new1"]
+    with pytest.raises(InputError, match="title"):
+        update(model, table(new_pairs), items={"item_id": ["new1"], "title": [["a", "b"]]})
+
+
+def test_items_that_no_user_tells_about_are_left_out_and_named(make_model, table):
+    from dataclasses import replace
+
+    model = make_model()
+    silent = replace(model.users, values=np.zeros_like(model.users.values))
+    model = replace(model, users=silent)
+    done = update(model, table([("u0", "strange"), ("u1", "strange")]))
+    assert done.items_left_out == ("strange",)
+    assert (done.items_added, done.pairs_left_out, done.pairs_added) == (0, 2, 0)
+    assert done.model.num_items == model.num_items
+
+
+def test_without_history_users_are_fitted_to_the_pairs_given_and_it_is_said(
+    make_model, table, tmp_path
+):
+    make_model().save(tmp_path / "model", with_history=False)
+    model = lightrec.Model.load(tmp_path / "model")
+    done = update(model, table([("u0", f"i{item}") for item in range(1, 20, 2)]))
+    assert "without its training pairs" in done.notes[0]
+    assert done.users_refitted == 1
+    assert np.mean([taste(item) for item in top(done.model, "u0")]) > 0.9  # an even user turned odd
+    before, after = (each.item_columns["popularity"] for each in (model, done.model))
+    assert (after - before).sum() == 10
+
+
+def test_integer_ids_stay_integers(make_model, table):
+    model = make_model(ids="integers")
+    done = update(model, table([("7", "1000"), ("9", "1000"), ("500", "3")]))
+    assert done.model.item_ids.series[-1] == 1000
+    assert done.model.user_ids.series[-1] == 500
+    with pytest.raises(InputError, match="'new'"):
+        update(model, table([("7", "new")]))
+    with pytest.raises(InputError, match="'0500'"):
+        update(model, table([("0500", "3")]))
+
+
+def test_wrong_arguments_are_refused(make_model, table):
+    model, width = make_model(), 6
+    with pytest.raises(ArgumentError, match="together"):
+        update(model, item_ids=["a"])
+    with pytest.raises(ArgumentError, match=r"\(1, 6\)"):
+        update(model, item_ids=["a"], item_vectors=np.zeros((1, 5)))
+    with pytest.raises(ArgumentError, match="'i3' already"):
+        update(model, item_ids=["i3"], item_vectors=np.zeros((1, width)))
+    with pytest.raises(ArgumentError, match="NaN"):
+        update(model, item_ids=["a"], item_vectors=np.full((1, width), np.nan))
+    with pytest.raises(InputError, match="more than once"):
+        update(model, item_ids=["a", "a"], item_vectors=np.zeros((2, width)))
+    with pytest.raises(UnknownIdError):
+        update(model, remove_items=["nothing like it"])
+
+
+def test_a_removed_item_can_come_back_with_another_vector(make_model):
+    model = make_model()
+    vector = -np.ones((1, 6), np.float32)
+    done = update(model, remove_items="i3", item_ids=["i3"], item_vectors=vector)
+    assert (done.items_removed, done.items_added) == (1, 1)
+    assert done.model.num_items == model.num_items
+    assert done.model.item_ids.series[-1] == "i3"
+
+
+def test_everything_comes_back_from_disk(make_model, table, new_pairs, tmp_path):
+    made = update(make_model("table", float_items=True), table(new_pairs)).model
+    made.save(tmp_path / "model")
+    loaded = lightrec.Model.load(tmp_path / "model")
+    assert np.array_equal(loaded.item_codes.codes, made.item_codes.codes)
+    assert np.array_equal(loaded.users.values, made.users.values)
+    assert loaded.float_items.dtype == np.float16
+    assert np.array_equal(loaded.selection.cells.factors, made.selection.cells.factors)
+    again = update(loaded, table([("even", "i0"), ("even", "i118")]))
+    assert again.pairs_added == 1
