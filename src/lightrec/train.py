@@ -48,6 +48,7 @@ from lightrec.teachers.ials import IalsConfig
 from lightrec.teachers.make_teacher import make_teacher
 from lightrec.teachers.sampled_softmax import SampledSoftmaxConfig
 from lightrec.training.loop import LoopConfig
+from lightrec.warm_start import STABILITY, WarmStart, requantize
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,11 @@ class Learned:
     metric: ItemMetric | None = None
 
     @property
+    def form(self) -> UserForm:
+        """The form of users that was chosen."""
+        return self.shipped.form
+
+    @property
     def shipped(self) -> CodedUsers:
         """Codes and users of the model."""
         return self.forms[-1]
@@ -82,6 +88,8 @@ def train(
     items: TableSource | None = None,
     columns: ColumnNames | None = None,
     refit: bool = True,
+    warm_start: Model | None = None,
+    stability: float = STABILITY,
     run_folder: Path | str | None = None,
     progress: bool = False,
 ) -> Model:
@@ -95,6 +103,10 @@ def train(
         items: Items table: the catalogue, with any columns to keep (title, category, ...).
         columns: The table's column names where they are not recognised.
         refit: Trains the shipped model on all pairs; False ships the one that validation saw.
+        warm_start: An earlier model from `train`: its choice of teacher and of the users' form is
+            repeated instead of made anew, and items keep their codes where these still fit.
+        stability: How much smaller, as a share, an item's error must get before its code changes
+            from the one in `warm_start`; 1 keeps all codes.
         run_folder: Where metrics and checkpoints go; the same call goes on where a run with the
             same data and configuration stopped (the choice among teachers starts over).
             `run_folder.clear_checkpoints` removes the checkpoints once the model is saved. None
@@ -107,7 +119,7 @@ def train(
     Raises:
         InputError: A table cannot be used, or no pair can be held out.
         ArtifactError: A column of the items table cannot be kept in a model.
-        ArgumentError: There are fewer items than codewords.
+        ArgumentError: There are fewer items than codewords, or `warm_start` does not fit the run.
         DivergedError: A loss is not finite.
         InterruptedRunError: The user asked to stop; checkpoints are in `run_folder`.
     """
@@ -122,16 +134,19 @@ def train(
     if items_table is not None and isinstance(interactions, Interactions):
         _check_catalogue(pairs, items_table)
     check_item_columns(item_columns(pairs, items_table), len(pairs.items))
+    warm = None
+    if warm_start is not None:
+        warm = WarmStart.of(warm_start, pairs.items, config, stability)
     folder = None if run_folder is None else Path(run_folder)
     run = RunFolder(folder, config, pairs.digest(), progress)
     held = hold_out(pairs, config)
     fitted, judged = held.train.history(), held.test.history()
-    learned = learn(fitted, config, held_out=judged, run=run)
+    learned = learn(fitted, config, held_out=judged, warm=warm, run=run)
     title = "; ".join([f"{len(judged):,} held-out validation pairs", *held.notes])
     comparison = compare(learned, fitted, judged, config, title)
     if not refit:
         return assemble(learned, held.train, config, comparison, items_table)
-    learned = learn(pairs.history(), config, repeat=learned, run=run)
+    learned = learn(pairs.history(), config, repeat=learned, warm=warm, run=run)
     return assemble(learned, pairs, config, comparison, items_table)
 
 
@@ -175,6 +190,7 @@ def learn(
     *,
     held_out: History | None = None,
     repeat: Learned | None = None,
+    warm: WarmStart | None = None,
     run: RunFolder | None = None,
 ) -> Learned:
     """Runs the stages.
@@ -184,17 +200,22 @@ def learn(
         config: The run's configuration.
         held_out: Pairs to choose teacher, epochs and users' form on.
         repeat: An earlier outcome whose choices are used instead.
+        warm: What is taken over from an earlier model.
         run: Where logs and checkpoints go.
     """
     run = run or RunFolder(None, config)
     part = "all" if held_out is None else "validation"
-    teacher = _teacher(pairs, config, held_out, repeat.teacher if repeat else None, run, part)
+    earlier = repeat or warm
+    teacher = _teacher(pairs, config, held_out, earlier.teacher if earlier else None, run, part)
     if config.student is not None:
         return _trained(pairs, config, config.student, teacher, held_out, repeat, run, part)
     with run.stage(f"codes-{part}", epochs=0, steps=0) as surroundings:
-        ranked = quantize_by_ranking(pairs, teacher.factors, config, surroundings.log)
+        if warm is None:
+            ranked = quantize_by_ranking(pairs, teacher.factors, config, surroundings.log)
+        else:
+            ranked = requantize(pairs, teacher.factors, config, warm, surroundings.log)
     codes = ranked.item_codes
-    asked = tuple(each.form for each in repeat.forms[-1:]) if repeat else forms_of(config)
+    asked = (earlier.form,) if earlier else forms_of(config)
     forms = tuple(
         users_in_form(
             form,
