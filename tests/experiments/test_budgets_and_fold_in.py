@@ -15,12 +15,14 @@ from lightrec.experiments import (
     teacher_cache,
     teacher_choices,
     training_study,
+    updates,
 )
 from lightrec.experiments.best_tables import (
     best_choices_table,
     budgets_table,
     fold_in_table,
     teacher_choices_table,
+    updates_table,
 )
 from lightrec.experiments.figures import draw_budgets
 from lightrec.experiments.parts import test_part as part_of_split  # pytest would collect it
@@ -56,7 +58,7 @@ def checkout(tmp_path_factory):
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("checkout")
     with pytest.MonkeyPatch.context() as patch:
-        for module in (best, best_choices, budgets, fold_in):
+        for module in (best, best_choices, budgets, fold_in, updates):
             patch.setattr(module, "load_config", lambda preset: load_config(preset, **SMALL))
         patch.setattr(budgets, "BYTES", SIZES)
         few = {name: best_choices.VARIANTS[name] for name in ("default", "users: no alternation")}
@@ -113,6 +115,24 @@ def test_new_users_are_ranked_beside_the_same_users_trained(data) -> None:
     known, new = rows["trained", "float"], rows["folded_in", "float"]
     assert 0.3 * known["recall@100"] < new["recall@100"]
     assert "| folded in | codes only |" in fold_in_table(content)
+
+
+def test_a_models_life_is_measured_on_the_same_pairs(data) -> None:
+    content = read_json(updates.run(root=data))
+    rows = {(row["model"], row["variant"]): row for row in content["rows"]}
+    warm = [f"stability {share:g}, " for share in updates.STABILITIES]
+    everything = [("updated", ""), ("cold", ""), *(("warm", each) for each in warm)]
+    expected = {(model, each + "all pairs") for model, each in everything}
+    expected |= {(model, each + "later items") for model, each in everything}
+    assert rows.keys() == expected | {("earlier", "all pairs")}
+    assert rows["earlier", "all pairs"]["items"] < rows["cold", "all pairs"]["items"] == 200
+    assert rows["updated", "later items"]["users"] == rows["cold", "later items"]["users"] > 0
+    changed = [rows["warm", each + "all pairs"]["codes_changed"] for each in warm]
+    assert changed == sorted(changed, reverse=True)
+    assert rows["updated", "all pairs"]["codes_changed"] == changed[-1] == 0
+    table = updates_table(content)
+    assert table.count("| citeulike-t |") == len(everything) + 1
+    assert f"| warm, stability 0.3 | {changed[1]} of 200 |" in table
 
 
 def test_choices_are_measured_on_validation_pairs_and_write_no_ledger(data, checkout) -> None:

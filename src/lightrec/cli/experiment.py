@@ -20,6 +20,7 @@ def experiment(
             "best",
             "budgets",
             "fold_in",
+            "updates",
             "choices",
             "best_choices",
             "teacher_choices",
@@ -65,6 +66,9 @@ def experiment(
 
     budgets, fold_in: the same with two to sixteen bytes an item; the same for
     users whom training never saw. Split 0 only.
+
+    updates: a model brought up to date, and trained again from its own codes,
+    beside one trained anew. Split 0 only.
 
     choices, best_choices, teacher_choices: every variant that was tried for
     the presets `trained` and `default` and for the teachers, on validation

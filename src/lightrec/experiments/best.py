@@ -12,6 +12,7 @@ has a choice of its own, made on its own training pairs.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,12 @@ def run(
 def chosen_teacher(
     runner: Runner, part: Part, config: RunConfig, surroundings: Surroundings
 ) -> FittedTeacher:
-    """Teacher, settings and epochs, chosen on validation pairs; its vectors are not kept."""
+    """Teacher, settings and epochs, chosen on validation pairs; its vectors are not kept.
+
+    The choice is a cell of this experiment, whichever experiment asks: it is made once.
+    """
+    if runner.name != NAME:
+        runner = replace(runner, name=NAME, sources=sources_of(NAME), rows=[])
     stage = {
         "data": part.data,
         "split": part.split,

@@ -118,6 +118,36 @@ def fold_in_table(content: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def updates_table(content: Mapping[str, Any]) -> str:
+    """A model brought up to date or trained again, beside one trained anew."""
+    lines = [
+        "| data | model | codes changed | Recall@100 / NDCG | of later items | seconds |",
+        "|---|---|---|---|---|---|",
+    ]
+    rows = content["rows"]
+    made = dict.fromkeys(
+        (row["data"], row["model"], row["variant"].removesuffix(row["sought"])) for row in rows
+    )
+    for data, model, variant in made:
+        cells: list[str] = []
+        of_one: Mapping[str, Any] = {}
+        for sought in ("all pairs", "later items"):
+            found = [
+                row
+                for row in rows
+                if (row["data"], row["model"], row["variant"]) == (data, model, variant + sought)
+            ]
+            pair = f"{found[0]['recall@100']:.4f} / {found[0]['ndcg']:.4f}" if found else ""
+            cells.append(pair)
+            of_one = found[0] if found else of_one
+        name = f"{model}, {variant.removesuffix(', ')}" if variant else model
+        lines.append(
+            f"| {data} | {name} | {of_one['codes_changed']:,} of {of_one['items']:,} | "
+            f"{' | '.join(cells)} | {of_one['making_seconds']:.0f} |"
+        )
+    return "\n".join(lines)
+
+
 def best_choices_table(content: Mapping[str, Any]) -> str:
     """Every variant of the default preset on validation pairs, in its three forms."""
     lines = [

@@ -15,6 +15,7 @@ from lightrec.experiments.best_tables import (
     budgets_table,
     fold_in_table,
     teacher_choices_table,
+    updates_table,
 )
 from lightrec.experiments.search_tables import (
     exactness_table,
@@ -164,6 +165,7 @@ TABLES = {
     "best_summary": ("best.json", best_summary),
     "budgets": ("budgets.json", budgets_table),
     "fold_in": ("fold_in.json", fold_in_table),
+    "updates": ("updates.json", updates_table),
     "timings": ("timings.json", timings_table),
     "training_study": ("training_study.json", training_study_table),
     "choices": ("choices.json", choices_table),
