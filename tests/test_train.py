@@ -384,12 +384,15 @@ def test_fewer_items_than_codewords_are_refused_before_training(pairs, monkeypat
         train(pairs, config=config)
 
 
-def test_item_columns_of_lists_are_left_out_and_named(data, tmp_path) -> None:
-    items = data.items.with_columns(tags=pl.concat_list("title", "category"))
+def test_item_columns_of_lists_travel_and_structures_are_left_out_and_named(data, tmp_path) -> None:
+    items = data.items.with_columns(
+        tags=pl.concat_list("title", "category"), odd=pl.struct("title", "category")
+    )
     model = train(data.interactions, items=items, config=small())
-    assert model.item_columns.columns == ["popularity", "title", "category"]
-    assert model.config["item_columns_left_out"] == ["tags"]
+    assert model.item_columns.columns == ["popularity", "title", "category", "tags"]
+    assert model.config["item_columns_left_out"] == ["odd"]
     model.save(tmp_path / "model")
+    assert Model.load(tmp_path / "model").item_columns["tags"].equals(model.item_columns["tags"])
 
 
 def test_categories_of_pandas_are_text(data, tmp_path) -> None:

@@ -123,6 +123,8 @@ def compress(
         InputError: A table cannot be used.
     """
     config = config or CompressConfig()
+    if not isinstance(keep_float_items, bool):
+        raise ArgumentError(f"keep_float_items must be True or False, not {keep_float_items!r}")
     ready = prepare(items, users, item_bias)
     factors, notes = ready.factors, list(ready.notes)
     item_map = _id_map(item_ids, len(factors.items), "item")
@@ -297,7 +299,10 @@ def _bias(values: np.ndarray, num_items: int) -> np.ndarray:
 
 
 def _matrix(values: np.ndarray, name: str) -> np.ndarray:
-    matrix = np.asarray(values)
+    try:
+        matrix = np.asarray(values)
+    except ValueError:
+        raise ArgumentError(f"{name} must be a matrix: its rows differ in width") from None
     if matrix.ndim != 2 or matrix.dtype.kind not in "fiu" or not matrix.shape[1]:
         raise ArgumentError(
             f"{name} must be a matrix of numbers, not {matrix.shape} {matrix.dtype}"

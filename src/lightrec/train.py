@@ -18,7 +18,7 @@ import polars as pl
 
 from lightrec._version import __version__
 from lightrec.artifact.contents import Model, Selection, Users
-from lightrec.artifact.verify import check_item_columns
+from lightrec.artifact.verify import can_keep, check_item_columns
 from lightrec.codes.coded_users import FORMS, CodedUsers, UserForm, users_in_form
 from lightrec.codes.half_precision import half_precision
 from lightrec.codes.item_codes import ItemCodes
@@ -372,9 +372,9 @@ def assemble(
 
 
 def item_columns(pairs: Interactions, items_table: pl.DataFrame | None) -> pl.DataFrame:
-    """Popularity and the flat columns of the items table, in row order.
+    """Popularity and the columns of the items table, in row order.
 
-    Columns of lists have no place in a model folder; `nested_columns` names them.
+    Columns of structures have no place in a model folder; `nested_columns` names them.
     """
     columns = pl.DataFrame({"popularity": pairs.history().item_degrees()})
     if items_table is None:
@@ -395,8 +395,9 @@ def item_columns(pairs: Interactions, items_table: pl.DataFrame | None) -> pl.Da
 
 
 def nested_columns(items_table: pl.DataFrame) -> list[str]:
-    """Names of the columns that a model cannot keep, because a cell holds more than one value."""
-    return [name for name, dtype in items_table.schema.items() if dtype.is_nested()]
+    """Names of the columns that a model cannot keep: structures, and lists of such."""
+    schema = items_table.schema.items()
+    return [name for name, dtype in schema if dtype.is_nested() and not can_keep(dtype)]
 
 
 def _check_catalogue(pairs: Interactions, items_table: pl.DataFrame) -> None:

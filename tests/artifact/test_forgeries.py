@@ -59,6 +59,7 @@ def _at(index, value):
 
 CODES, USERS, HISTORY = "codes.safetensors", "users.safetensors", "history.safetensors"
 SELECTION, FLOATS = "selection.safetensors", "float_items.safetensors"
+ONES = np.ones(3, np.float32)
 
 TENSOR_FORGERIES = {
     "code beyond the codebook": (CODES, _change("codes", _at((0, 0), 4))),
@@ -473,23 +474,32 @@ def test_random_edits_of_fitted_users_are_refused_or_answer(saved_fitted, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("centres", "metrics"),
+    ("centres", "metrics", "floors"),
     [
-        (np.zeros((0, 2), np.float32), np.zeros((0, 2, 2), np.float32)),
-        (np.zeros((3, 2), np.float32), np.zeros((2, 2, 2), np.float32)),
-        (np.zeros((3, 1), np.float32), np.zeros((3, 1, 1), np.float32)),
-        (np.zeros((3, 2), np.float32), np.zeros((3, 2, 0), np.float32)),
-        (np.zeros((3, 2), np.float32), np.full((3, 2, 2), np.inf, np.float32)),
-        (np.zeros((3, 2), np.int32), np.zeros((3, 2, 2), np.float32)),
-        (np.zeros(3, np.float32), np.zeros((3, 2, 2), np.float32)),
-        (np.zeros((), np.float32), np.zeros((), np.float32)),
+        (np.zeros((0, 2), np.float32), np.zeros((0, 2, 2), np.float32), ONES),
+        (np.zeros((3, 2), np.float32), np.zeros((2, 2, 2), np.float32), ONES),
+        (np.zeros((3, 1), np.float32), np.zeros((3, 1, 1), np.float32), ONES),
+        (np.zeros((3, 2), np.float32), np.zeros((3, 2, 0), np.float32), ONES),
+        (np.zeros((3, 2), np.float32), np.full((3, 2, 2), np.inf, np.float32), ONES),
+        (np.zeros((3, 2), np.int32), np.zeros((3, 2, 2), np.float32), ONES),
+        (np.zeros(3, np.float32), np.zeros((3, 2, 2), np.float32), ONES),
+        (np.zeros((), np.float32), np.zeros((), np.float32), ONES),
+        (np.zeros((3, 2), np.float32), np.zeros((3, 2, 2), np.float32), ONES[:2]),
+        (np.zeros((3, 2), np.float32), np.zeros((3, 2, 2), np.float32), 0 * ONES),
+        (np.zeros((3, 2), np.float32), np.zeros((3, 2, 2), np.float32), None),
     ],
 )
-def test_forged_cells_are_refused(tmp_path, make_model, seal, centres, metrics):
+def test_forged_cells_are_refused(tmp_path, make_model, seal, centres, metrics, floors):
     folder = tmp_path / "model"
-    cells = Selection(centres=np.zeros((3, 2), np.float32), metrics=np.zeros((3, 2, 2), np.float32))
+    cells = Selection(
+        centres=np.zeros((3, 2), np.float32),
+        metrics=np.zeros((3, 2, 2), np.float32),
+        weights={"floors": ONES},
+    )
     make_model(selection=cells).save(folder)
-    (folder / SELECTION).write_bytes(save_tensors({"centres": centres, "metrics": metrics}))
+    tensors = {"centres": centres, "metrics": metrics, "weights.floors": floors}
+    tensors = {name: array for name, array in tensors.items() if array is not None}
+    (folder / SELECTION).write_bytes(save_tensors(tensors))
     seal(folder)
     with pytest.raises(ArtifactError, match="selection"):
         Model.load(folder)

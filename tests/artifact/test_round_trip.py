@@ -119,7 +119,7 @@ def test_item_columns_of_every_kept_type_come_back(tmp_path, make_model, assert_
 @pytest.mark.parametrize(
     ("column", "named"),
     [
-        (pl.Series("tags", [["a"], ["b"], [], None, []]), "'tags'"),
+        (pl.Series("tags", [[["a"]], [["b"]], [], None, []]), "'tags'"),
         (pl.Series("tags", list("abcde"), dtype=pl.Categorical), "'tags'"),
         (pl.Series("popularity", [1, 2, 3, 4, None], dtype=pl.Int64), "'popularity'"),
         (pl.Series("popularity", [1, 2, 3, 4, -5], dtype=pl.Int64), "'popularity'"),

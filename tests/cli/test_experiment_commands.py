@@ -11,7 +11,8 @@ import pytest
 
 WITH_SPLITS = ["main_path", "best"]
 ONE_SPLIT = [
-    *("budgets", "fold_in", "updates", "choices", "best_choices", "teacher_choices", "training_study")
+    *("budgets", "fold_in", "updates", "choices", "best_choices", "teacher_choices"),
+    "training_study",
 ]
 EXPERIMENTS = [*WITH_SPLITS, *ONE_SPLIT, "timings"]
 

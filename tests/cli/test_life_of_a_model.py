@@ -155,11 +155,11 @@ def judged(model):
     values = model.users.values.copy()
     values[0] = decoded[wanted] - decoded.mean(axis=0)
     best = max(free, key=lambda row: float(decoded[row] @ values[0]))
-    values_of_worse = values.copy()
-    values_of_worse[0] *= -1
+    opposite = values.copy()
+    opposite[0] *= -1
     pairs = Interactions.from_table({"user_id": ["u0"], "item_id": [1000 + int(best)]})
     better, worse = (
-        replace(model, users=replace(model.users, values=each)) for each in (values, values_of_worse)
+        replace(model, users=replace(model.users, values=each)) for each in (values, opposite)
     )
     return better, worse, pairs
 

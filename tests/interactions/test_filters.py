@@ -25,6 +25,22 @@ def test_the_result_does_not_depend_on_the_order_of_rows() -> None:
         assert kept.tolist() == [[1, 1, 5, 4], [1, 2, 1, 1]]
 
 
+def test_what_stays_of_many_is_what_a_loop_would_keep() -> None:
+    rng = np.random.default_rng(0)
+    for trial in range(200):
+        count = int(rng.integers(1, 80))
+        users, items = rng.integers(0, 5, count), rng.integers(0, 1 + trial % 9, count)
+        times = None if trial % 3 == 0 else rng.integers(0, 4, count)
+        ratings = None if trial % 2 else rng.integers(0, 3, count).astype(np.float64)
+        best: dict[tuple[int, int], tuple] = {}
+        for row in range(count):
+            values = [float(value[row]) for value in (times, ratings) if value is not None]
+            pair, rank = (int(users[row]), int(items[row])), (*values, -row)
+            best[pair] = max(best.get(pair, rank), rank)
+        expected = [-rank[-1] for _, rank in sorted(best.items())]
+        assert merge_duplicates(users, items, times, ratings).tolist() == expected
+
+
 def test_minimum_negative_times_and_unsigned_extremes() -> None:
     users, items = np.zeros(2, np.int64), np.zeros(2, np.int64)
     lowest = np.array([-(2**63), 2**63 - 1])

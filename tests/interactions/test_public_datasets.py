@@ -50,13 +50,13 @@ def test_gowalla_carries_the_split_that_others_measure_on() -> None:
     assert (len(split.train), len(split.test)) == (810_128, 217_242)
 
 
-def test_every_real_set_can_be_read() -> None:
-    for name in PUBLIC_DATASETS:
-        root = real_data(name)
-        items = load_public_items(name, root)
-        assert (items is not None) == PUBLIC_DATASETS[name].has_items
-        assert items is None or items.columns[0] == "item_id"
-        assert len(data_digest(name, root)) == 64
+@pytest.mark.parametrize("name", PUBLIC_DATASETS)
+def test_every_real_set_can_be_read(name: str) -> None:
+    root = real_data(name)
+    items = load_public_items(name, root)
+    assert (items is not None) == PUBLIC_DATASETS[name].has_items
+    assert items is None or items.columns[0] == "item_id"
+    assert len(data_digest(name, root)) == 64
 
 
 @pytest.fixture

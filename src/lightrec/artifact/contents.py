@@ -143,7 +143,8 @@ class Model:
         users: Vectors or score tables of the M users.
         user_ids: External ids of the users, in row order.
         item_ids: External ids of the items, in row order.
-        item_columns: N rows; `popularity` (Int64), and any further flat columns such as `title`.
+        item_columns: N rows; `popularity` (Int64), and any further columns such as `title`; lists
+            of numbers or text too.
         history: The training pairs, if they are kept.
         selection: How new items are encoded, if that is known.
         float_items: (N, T) float32 or float16 teacher vectors, for post-ranking and to fit new

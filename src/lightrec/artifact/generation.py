@@ -24,7 +24,7 @@ from lightrec.artifact.manifest import (
     Manifest,
 )
 from lightrec.durable_files import Bytes, FilePath, open_regular, resolve_folder, sha256_of
-from lightrec.errors import ArtifactError, InputError
+from lightrec.errors import ArgumentError, ArtifactError, InputError
 
 _TRIES = 20
 _OPEN_FOLDER = os.O_RDONLY | sum(
@@ -74,9 +74,13 @@ def open_generation(path: FilePath, stack: contextlib.ExitStack) -> Generation:
     Raises:
         ArtifactError: There is no model, a newer release wrote it, its manifest is damaged, or a
             file of it is missing or not a regular file.
+        ArgumentError: `path` is no path.
     """
     for _ in range(_TRIES):
-        folder = resolve_folder(path)
+        try:
+            folder = resolve_folder(path)
+        except (TypeError, ValueError):  # no path, or with NUL or half a character inside
+            raise ArgumentError(f"a model is read from a path, not {path!a}") from None
         try:
             return _open_files(path, os.open(folder, _OPEN_FOLDER), stack)
         except FileNotFoundError as error:

@@ -10,6 +10,7 @@ import polars as pl
 
 from lightrec.artifact.contents import Model, Selection, Users
 from lightrec.artifact.generation import damaged, open_generation
+from lightrec.artifact.list_columns import restored
 from lightrec.artifact.manifest import (
     CODES,
     CONFIG,
@@ -151,7 +152,8 @@ def _read_table(
             raise InputError(f"is not a Parquet file that can be read: {reason}") from None
         if len(table) != num_rows or id_column not in table.columns:
             raise InputError(f"must hold {num_rows} rows and the column {id_column}")
-        return IdMap(table[id_column], id_column.removesuffix("_id")), table.drop(id_column)
+        ids = IdMap(table[id_column], id_column.removesuffix("_id"))
+        return ids, restored(table.drop(id_column))
 
 
 def _read_history(contents: Mapping[str, Bytes], num_items: int) -> History | None:

@@ -11,6 +11,7 @@ import polars as pl
 
 from lightrec.artifact.card import model_card
 from lightrec.artifact.contents import Model
+from lightrec.artifact.list_columns import flattened
 from lightrec.artifact.manifest import (
     CARD,
     CODES,
@@ -57,7 +58,8 @@ def save_model(model: Model, path: FilePath, *, with_history: bool = True) -> No
 
     Raises:
         ArtifactError: The model is not sound, `path` holds something that is not a model, or the
-            disk is full or not writable. The old model is still there.
+            disk is full or not writable. The old model is still there; when only the switch to the
+            new one could not be synced, the new one may be, whole.
     """
     try:
         check_target(path)
@@ -96,7 +98,7 @@ def check_target(path: FilePath) -> None:
 
 def _check_writable(path: Path) -> None:
     """Refuses a folder that cannot be made, where that can be told before the work."""
-    above = next((folder for folder in path.absolute().parents if folder.exists()), None)
+    above = next((folder for folder in path.absolute().parents if os.path.exists(folder)), None)
     if above is not None and not os.access(above, os.W_OK):
         raise ArtifactError(f"{path} cannot be written: no permission to write into {above}")
 
@@ -118,7 +120,7 @@ def encode_model(model: Model, *, with_history: bool = True) -> dict[str, tuple[
         CODES: encode_tensors({"codes": codes.codes, "codebooks": codes.codebooks}),
         USERS: encode_tensors(user_tensors),
         ITEM_TABLE: _encode_table(
-            model.item_ids.series.alias(ITEM_ID), *model.item_columns.get_columns()
+            model.item_ids.series.alias(ITEM_ID), *flattened(model.item_columns).get_columns()
         ),
         USER_TABLE: _encode_table(model.user_ids.series.alias(USER_ID)),
     }
@@ -160,7 +162,8 @@ def write_generation(path: FilePath, parts: Parts, *, card: str) -> Manifest:
         needed = sum(map(num_bytes, parts.values()))
         raise ArtifactError(
             f"{os.fspath(path)}: the model was not saved: {error}. The whole model needs "
-            f"{needed:,} bytes, {bytes_free(path) or 0:,} are free. What was there before is kept"
+            f"{needed:,} bytes, {bytes_free(path) or 0:,} are free. The model of "
+            "before is still there, or, if all but the last sync went well, the new one"
         ) from error
     return manifest
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import polars as pl
 
 from lightrec.artifact.contents import Model, Selection, Users, layer_of
+from lightrec.artifact.list_columns import is_taken, kind_of
 from lightrec.artifact.manifest import (
     CODES,
     FLOAT_ITEMS,
@@ -76,9 +77,13 @@ def verify(model: Model) -> None:
         _check_floats(FLOAT_ITEMS, "float_items", model.float_items, MAX_MAGNITUDE)
 
 
-def is_flat(dtype: pl.DataType) -> bool:
-    """Whether a model folder can keep a column of this type: numbers, text, truths, dates."""
-    return dtype.is_integer() or isinstance(dtype, _COLUMN_TYPES)
+def can_keep(dtype: pl.DataType) -> bool:
+    """Whether a model folder can keep a column of this type.
+
+    Numbers, text, truths, dates, and lists of numbers or text.
+    """
+    flat = dtype.is_integer() or isinstance(dtype, _COLUMN_TYPES)
+    return flat or kind_of(dtype) is not None
 
 
 def check_item_columns(columns: pl.DataFrame, num_items: int) -> None:
@@ -97,9 +102,14 @@ def check_item_columns(columns: pl.DataFrame, num_items: int) -> None:
     for name, dtype in columns.schema.items():
         _check(name != "", ITEM_TABLE, "a column has no name")
         _check(
-            is_flat(dtype),
+            can_keep(dtype),
             ITEM_TABLE,
             f"column {name!r} of type {dtype} cannot be kept; cast it to text or numbers",
+        )
+        _check(
+            not is_taken(name),
+            ITEM_TABLE,
+            f"the name of column {name!r} is one that lists are kept under; rename it",
         )
     counts = columns[POPULARITY] if POPULARITY in columns.columns else None
     _check(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lightrec.cli.options import (
+    FormatOfFile,
     ItemColumn,
     Json,
     ModelPath,
@@ -45,6 +46,7 @@ def evaluate(
     rating_column: RatingColumn = None,
     timestamp_column: TimestampColumn = None,
     rating_above: RatingAbove = None,
+    file_format: FormatOfFile = None,
     as_json: Json = False,
 ) -> None:
     """Measure a model on pairs that it was not trained on.
@@ -66,7 +68,9 @@ def evaluate(
     columns = column_names(user_column, item_column, rating_column, timestamp_column)
 
     def aligned(path: Path) -> AlignedPairs:
-        pairs = Interactions.from_table(path, columns, rating_above=rating_above)
+        pairs = Interactions.from_table(
+            path, columns, rating_above=rating_above, file_format=file_format
+        )
         if not as_json:
             show(pairs.report.describe())
         return AlignedPairs.of(pairs, loaded)

@@ -5,20 +5,25 @@ Commands import polars, torch and the rest only when they run, so that `--help` 
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import io
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
 from lightrec._version import __version__
 from lightrec.cli.bench import bench
 from lightrec.cli.compress import compress
+from lightrec.cli.data import data
 from lightrec.cli.demo import demo
+from lightrec.cli.diff import diff
 from lightrec.cli.evaluate import evaluate
 from lightrec.cli.experiment import experiment
+from lightrec.cli.explain import explain
 from lightrec.cli.inspect import inspect
 from lightrec.cli.options import Verbose
 from lightrec.cli.recommend import recommend
@@ -28,11 +33,14 @@ from lightrec.cli.similar import similar
 from lightrec.cli.split import split
 from lightrec.cli.terminal import set_up_log
 from lightrec.cli.train import train
+from lightrec.cli.update import update
+from lightrec.cli.verify import verify
 from lightrec.errors import LightRecError, MissingExtraError
 
 TRACEBACK = "LIGHTREC_TRACEBACK"
 INTERRUPTED = 130
 UNEXPECTED = 70  # EX_SOFTWARE of sysexits.h
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 _COMMANDS: tuple[Callable[..., None], ...] = (
     demo,
@@ -43,6 +51,10 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     recommend,
     score,
     similar,
+    explain,
+    update,
+    diff,
+    verify,
     inspect,
     bench,
     experiment,
@@ -60,6 +72,7 @@ app = typer.Typer(
 )
 for _command in _COMMANDS:
     app.command()(_command)
+app.add_typer(data)
 
 
 def _show_version(wanted: bool) -> None:
@@ -92,8 +105,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
         arguments: the words after `lightrec`; those of the process when None.
 
     Raises:
-        SystemExit: always; 0 when all went well, 2 for wrong arguments, 130 when interrupted, else
-            the error's `exit_code`.
+        SystemExit: always, with one of the codes that `docs/errors.md` lists.
     """
     if sys.stdout is None:  # closed before we began, as by `>&-`
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
@@ -102,16 +114,20 @@ def run(arguments: Sequence[str] | None = None) -> None:
     try:
         code = app(arguments, prog_name="lightrec", standalone_mode=False)
         sys.stdout.flush()
-        sys.exit(code if isinstance(code, int) else 0)
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, SystemExit):  # typer makes the second of the first
+        _settle(sys.stdout)  # the reader, such as `head`, has seen enough
         sys.exit(0)
     except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted", INTERRUPTED)
     except Exception as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # Python 3.11 wraps some, in an import
+            _fail("interrupted", INTERRUPTED)
         if os.environ.get(TRACEBACK) == "1":
             raise
         _fail(*_explained(error))
+    if code == INTERRUPTED:  # what some releases of typer make of a KeyboardInterrupt
+        _fail("interrupted", INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _explained(error: Exception) -> tuple[str, int]:
@@ -123,15 +139,17 @@ def _explained(error: Exception) -> tuple[str, int]:
         path = context.command_path if context is not None else "lightrec"
         if not error.format_message():  # no argument at all: the help has been shown
             return "name a command", error.exit_code
-        return f"{error.format_message().rstrip('.')}; see {path} --help", error.exit_code
+        message = " ".join(error.format_message().split())  # choices are listed line by line
+        return f"{message.rstrip('.')}; see {path} --help", error.exit_code
     if isinstance(error, ModuleNotFoundError):
         package = (error.name or "").partition(".")[0]
         if package in _PACKAGES_OF_EXTRAS:
             missing = MissingExtraError(*_PACKAGES_OF_EXTRAS[package])
             return str(missing), missing.exit_code
     if isinstance(error, OSError) and error.strerror:
-        place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{error.strerror}", LightRecError.exit_code
+        # Files are written through `durable_files`, whose errors name them.
+        place = error.filename or ("standard output" if error.errno in _NO_ROOM else "")
+        return f"{place}{place and ': '}{error.strerror}", LightRecError.exit_code
     if isinstance(error, MemoryError):
         return "not enough memory; use a smaller input or a machine with more", 1
     kind = type(error).__name__
@@ -142,5 +160,21 @@ def _explained(error: Exception) -> tuple[str, int]:
 
 
 def _fail(message: str, code: int) -> None:
-    typer.echo(f"lightrec: error: {message}", err=True)
+    _settle(sys.stdout)
+    with contextlib.suppress(OSError):  # nobody can be told, but the exit code tells
+        typer.echo(f"lightrec: error: {message}", err=True)
+    _settle(sys.stderr)
     sys.exit(code)
+
+
+def _settle(stream: TextIO | None) -> None:
+    """Writes what a stream still holds, or drops it where it takes no more.
+
+    Otherwise Python would complain at its end, and leave with an exit code of its own.
+    """
+    if stream is None:
+        return
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

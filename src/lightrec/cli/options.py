@@ -20,7 +20,18 @@ InteractionsPath = Annotated[
     Path,
     typer.Argument(
         metavar="INTERACTIONS",
-        help="Table of interactions: .csv, .tsv, .inter (also .gz) or .parquet.",
+        help="Table of interactions: .csv, .tsv, .inter (also .gz) or .parquet; ratings.dat of "
+        "MovieLens, users.dat of CiteULike, train.txt of LightGCN.",
+    ),
+]
+FormatOfFile = Annotated[
+    Literal["csv", "tsv", "recbole", "parquet", "movielens", "lightgcn", "citeulike"] | None,
+    typer.Option(
+        "--format",
+        metavar="FORMAT",
+        help="What the table is, where its name does not tell: csv, tsv, recbole, parquet, "
+        "movielens, lightgcn or citeulike.",
+        show_default="by name and content",
     ),
 ]
 ModelOut = Annotated[Path, typer.Option("--out", metavar="MODEL", help="Folder for the model.")]

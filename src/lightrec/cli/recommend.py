@@ -22,6 +22,7 @@ from lightrec.cli.options import (
 from lightrec.cli.queries import read_filters, read_query
 from lightrec.cli.ranked_lists import show_ranked
 from lightrec.cli.write_tables import check_table_path
+from lightrec.errors import ArgumentError
 
 logger = logging.getLogger("lightrec")
 
@@ -71,6 +72,8 @@ def recommend(
     from lightrec.serving import Recommender
 
     if out is not None:
+        if as_json:
+            raise ArgumentError("--json prints the answers, --out writes a table; leave one out")
         check_table_path(out)
     recommender = Recommender.load(model)
     loaded = recommender.model

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from lightrec.cli.options import (
+    FormatOfFile,
     InteractionsPath,
     ItemColumn,
     MinUserPairs,
@@ -43,6 +44,7 @@ def split(
     timestamp_column: TimestampColumn = None,
     rating_above: RatingAbove = None,
     min_user_pairs: MinUserPairs = 1,
+    file_format: FormatOfFile = None,
 ) -> None:
     """Split a table of interactions into train and test.
 
@@ -52,8 +54,9 @@ def split(
       user_id,item_id,rating,timestamp
       anna,0345339681,5,1136073600
 
-    The folder gets train and test in the format of the input, with all of its
-    columns and every cell as it was; rows of the same pair are merged.
+    The folder gets train and test in the format of the input (Parquet where that
+    has no column names), with all of its columns and every cell as it was; rows
+    of the same pair are merged.
 
     Examples:
       lightrec split ratings.csv --out parts
@@ -65,7 +68,7 @@ def split(
 
     if not 0 < test_share < 1:
         raise ArgumentError(f"--test-share must lie between 0 and 1, not {test_share:g}")
-    table = open_table(interactions)
+    table = open_table(interactions, file_format)
     ending = _ending(interactions) if table.text else ".parquet"
     train_file, test_file = out / f"train{ending}", out / f"test{ending}"
     for target in (train_file, test_file):

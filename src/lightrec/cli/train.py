@@ -10,6 +10,7 @@ import typer
 from lightrec.cli.comparison_table import show_bytes, show_choice, show_comparison
 from lightrec.cli.options import (
     BytesPerItem,
+    FormatOfFile,
     FormOfUsers,
     InteractionsPath,
     ItemColumn,
@@ -25,7 +26,7 @@ from lightrec.cli.options import (
     column_names,
 )
 from lightrec.cli.terminal import flush_output, in_words, set_up_log, show, show_next
-from lightrec.errors import InputError
+from lightrec.errors import ArgumentError, InputError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -68,6 +69,32 @@ def train(
     timestamp_column: TimestampColumn = None,
     rating_above: RatingAbove = None,
     min_user_pairs: MinUserPairs = 1,
+    file_format: FormatOfFile = None,
+    warm_start: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Repeat the choices of an earlier model, and keep its items' codes where they "
+            "still fit.",
+        ),
+    ] = None,
+    stability: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="With --warm-start: how much smaller an item's error must get before its code "
+            "changes; 1 keeps all codes.",
+            show_default="0.3",
+        ),
+    ] = None,
+    publish_if_better: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TEST",
+            help="Replace the model in MODEL only if the new one is at least as good on these "
+            "pairs, which neither was trained on.",
+        ),
+    ] = None,
     run_folder: Annotated[
         Path | None,
         typer.Option(
@@ -94,6 +121,10 @@ def train(
     Presets: `default` chooses the teacher itself and needs no gradient for the
     codes; `trained` learns them by gradient from a BPR teacher; `paper` does
     so as the paper does.
+
+    With --publish-if-better TEST a model that is already in MODEL stays there
+    (exit code 8) unless the new one is at least as good: Recall@100 + NDCG on
+    the pairs of TEST that both know.
 
     --config changes settings of the preset, in TOML:
 
@@ -127,6 +158,7 @@ def train(
         items=catalogue,
         rating_above=rating_above,
         min_pairs_per_user=min_user_pairs,
+        file_format=file_format,
     )
     show(pairs.report.describe())
     if catalogue is not None and pairs.report.items_without_pairs == len(catalogue):
@@ -138,7 +170,7 @@ def train(
     left_out = [] if catalogue is None else nested_columns(catalogue)
     if left_out:
         names = ", ".join(left_out)
-        show(f"  item columns left out, because their cells hold lists: {names}")
+        show(f"  item columns left out, because their cells hold structures: {names}")
     flush_output()  # before the bars on standard error
     folder = run_folder or out.with_name(out.name + ".run")
     model = train_model(
@@ -146,10 +178,18 @@ def train(
         config=settings,
         items=catalogue,
         refit=refit,
+        **_earlier(warm_start, stability),
         run_folder=folder,
         progress=True,
     )
-    model.save(out, with_history=history)
+    if publish_if_better is not None and out.exists():
+        from lightrec.cli.publish import publish
+
+        columns = column_names(user_column, item_column, rating_column, timestamp_column)
+        test = Interactions.from_table(publish_if_better, columns, rating_above=rating_above)
+        publish(model, out, test, str(publish_if_better), folder / "model", with_history=history)
+    else:
+        model.save(out, with_history=history)
     clear_checkpoints(folder)
     show()
     comparison = Comparison.from_json(model.config["comparison"])
@@ -167,6 +207,18 @@ def train(
         f"lightrec similar {place} --item {in_words(item)}",
         f"lightrec inspect {place}",
     )
+
+
+def _earlier(warm_start: Path | None, stability: float | None) -> dict[str, Any]:
+    """The arguments of a warm start."""
+    if warm_start is None:
+        if stability is not None:
+            raise ArgumentError("--stability belongs to --warm-start MODEL; give both")
+        return {}
+    from lightrec.artifact import load_model
+
+    earlier = {} if stability is None else {"stability": stability}
+    return {"warm_start": load_model(warm_start), **earlier}
 
 
 def _catalogue(items: Path, item_column: str | None) -> pl.DataFrame:

@@ -6,6 +6,7 @@ whole. Written for POSIX; elsewhere it imports, and does without locks and the e
 """
 
 from lightrec.durable_files.folders import replace_folder, resolve_folder
+from lightrec.durable_files.leftovers import sweep
 from lightrec.durable_files.reading import open_regular, read_json, sha256_of
 from lightrec.durable_files.strict_json import parse_json, to_json
 from lightrec.durable_files.writing import (
@@ -32,6 +33,7 @@ __all__ = [
     "replace_folder",
     "resolve_folder",
     "sha256_of",
+    "sweep",
     "to_json",
     "write_file",
     "write_new_file",

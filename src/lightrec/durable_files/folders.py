@@ -34,7 +34,8 @@ def replace_folder(path: FilePath) -> Iterator[Path]:
         path: The folder; a symbolic link is followed and kept.
 
     Raises:
-        LightRecError: The disk is full, the parent not writable, or a file has the folder's name.
+        LightRecError: The disk is full, the parent not writable, or a file has the folder's name;
+            or the switch itself could not be synced, and then the new content is there already.
     """
     target = Path(os.path.realpath(path))
     try:
@@ -53,7 +54,8 @@ def replace_folder(path: FilePath) -> Iterator[Path]:
             refuse(path, error)
         raise
     finally:
-        os.close(fd)
+        with contextlib.suppress(OSError):  # it held a lock, no content
+            os.close(fd)
     try:
         sync(target.parent)
     except OSError as error:  # a power cut may bring back either generation, so both are kept
@@ -127,7 +129,7 @@ def _switch_in_two_steps(hidden: Path, target: Path) -> None:
 def _sweep_previous(target: Path) -> None:
     """Deletes the `.NAME.previous` that a kill left behind, once `NAME` is there again."""
     previous = _previous(target)
-    if previous.exists():
+    if os.path.exists(previous):
         with contextlib.suppress(OSError), _locked_folder(target.parent):
             if target.exists():
                 remove(previous)

@@ -40,7 +40,8 @@ def write_file(path: FilePath, *chunks: Bytes) -> FileDigest:
         *chunks: The content, in order.
 
     Raises:
-        LightRecError: The disk is full or the folder not writable; the old content is still there.
+        LightRecError: The disk is full or the folder not writable; the old content is still there,
+            or, when only the switch to the new one could not be synced, the new one.
     """
     target = Path(os.path.realpath(path))
     hidden = hidden_sibling(target)
@@ -114,7 +115,7 @@ def append_line(path: FilePath, line: str, *, durable: bool = True) -> None:
                 os.fsync(fd)
         finally:
             os.close(fd)
-        if durable and not size:
+        if durable:  # whoever created the file may not have made its name durable
             sync(target.parent)
     except OSError as error:
         refuse(path, error, len(data))
@@ -150,6 +151,8 @@ def make_folder(folder: Path) -> None:
         with contextlib.suppress(FileExistsError):
             os.mkdir(folder)
         sync(folder.parent)
+    elif not os.listdir(folder) and os.access(folder.parent, os.R_OK):
+        sync(folder.parent)  # whoever made it may have died before that
 
 
 def sync(path: FilePath) -> None:

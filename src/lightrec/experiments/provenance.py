@@ -49,6 +49,10 @@ _RANKING_KERNELS = (
 _BESIDE = {
     "budgets": ("baselines", "experiments/best.py"),
     "fold_in": ("serving", "experiments/best.py"),
+    "updates": (
+        *("artifact", "serving", "updates", "warm_start.py", "matching_ids.py"),
+        "experiments/best.py",
+    ),
     "timings": ("native/*", "artifact", "search", "serving", "train.py"),
 }
 _SEARCH = ("codes", "native/*", "native.py", "search")
@@ -57,8 +61,32 @@ _SPEED = (
     *(f"benchmarks/{part}.py" for part in ("catalogues", "opponents", "timing")),
 )
 _RESUME = ("artifact", "durable_files", "native/*", "run_folder.py", "train.py")
+_KILL = (
+    *("artifact", "durable_files", "training/checkpoint.py"),
+    *(f"benchmarks/{part}.py" for part in ("interrupted", "writers")),
+)
+_DAMAGE = (
+    *("artifact", "codes/item_codes.py", "durable_files", "errors.py"),
+    *(f"interactions/{part}.py" for part in ("history", "id_index", "id_map")),
+    *(f"benchmarks/{part}_forgeries.py" for part in ("array", "table")),
+    *(f"benchmarks/damaged_{part}.py" for part in ("models", "rivals")),
+    *(f"benchmarks/{part}.py" for part in ("forgeries", "fuzz", "hostile_values", "in_children")),
+    *(f"benchmarks/{part}.py" for part in ("made_up_models", "mutations", "own_contents")),
+)
 BENCHMARKS = {
+    "damage": _DAMAGE,
+    "damaged_tables": (
+        *("durable_files", "interactions"),
+        *(f"benchmarks/{part}.py" for part in ("in_children", "mutations")),
+    ),
     "exactness": (*_SEARCH, *(f"benchmarks/{part}.py" for part in ("adversaries", "comparison"))),
+    "ids": (
+        *("artifact", "compress.py", "durable_files", "interactions", "serving", "train.py"),
+        "benchmarks/hostile_ids.py",
+    ),
+    "kill": _KILL,
+    "kill_rivals": (*_KILL, "benchmarks/kill.py"),
+    "reading": ("interactions",),
     "resume": (*_RANKING, *_RESUME),
     "scaling": _SPEED,
     "search": (*_SPEED, "benchmarks/resident.py"),

@@ -37,6 +37,15 @@ ALIASES: dict[str, frozenset[str]] = {
 }
 """Recognised names of each column, in the form that `_simplified` gives them."""
 
+_WEIGHTS = ALIASES[RATING] | frozenset(
+    {"count", "counts", "cnt", "num", "n", "plays", "playcount", "listens", "listencount"}
+    | {"weights", "value", "confidence", "strength", "affinity", "implicitrating"}
+    | {"frequency", "freq", "quantity", "qty", "amount", "clicks", "clickcount", "views"}
+    | {"viewcount", "purchases", "purchasecount", "visits", "visitcount", "watches", "times"}
+    | {"timesplayed", "occurrences", "repeats", "hours", "hoursplayed", "playtime", "watchtime"}
+    | {"watchratio", "duration", "dwelltime", "likes", "interactions", "numinteractions"}
+)
+
 
 @dataclass(frozen=True)
 class ColumnNames:
@@ -75,6 +84,11 @@ class ColumnNames:
                     raise ArgumentError(f"{source}: column {name!r} was chosen for two purposes")
                 chosen[canonical] = name
         return chosen
+
+
+def weight_columns(found: Sequence[str]) -> list[str]:
+    """Columns that look like ratings, weights or counts, so that none is left unread in silence."""
+    return [name for name in found if _simplified(name) in _WEIGHTS]
 
 
 def find_column(
@@ -138,7 +152,11 @@ def _once(name: str, found: Sequence[str], source: str) -> str:
 
 
 def _listing(found: Sequence[str]) -> str:
-    return "columns found: " + (", ".join(repr(name) for name in found) or "none")
+    listing = "columns found: " + (", ".join(repr(name) for name in found) or "none")
+    numbers = [name for name in found if name.replace(".", "", 1).replace(" ", "").isdecimal()]
+    if len(numbers) > len(found) / 2:
+        listing += " (is this a row? The first line must hold the column names)"
+    return listing
 
 
 def _remedy(canonical: str) -> str:

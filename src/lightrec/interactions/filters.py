@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ class PairFilter:
         min_pairs_per_item: drop items with fewer pairs (once, after the users).
 
     Raises:
-        ArgumentError: a minimum is less than 1.
+        ArgumentError: a minimum is no whole number or less than 1, or `rating_above` is no number.
     """
 
     rating_above: float | None = None
@@ -31,8 +32,13 @@ class PairFilter:
     min_pairs_per_item: int = 1
 
     def __post_init__(self) -> None:
-        if self.min_pairs_per_user < 1 or self.min_pairs_per_item < 1:
-            raise ArgumentError("min_pairs_per_user and min_pairs_per_item must be at least 1")
+        above, minima = self.rating_above, (self.min_pairs_per_user, self.min_pairs_per_item)
+        if above is not None and (not isinstance(above, Real) or np.isnan(float(above))):
+            raise ArgumentError(f"rating_above must be a number, not {above!r}")
+        if not all(isinstance(minimum, Integral) and minimum >= 1 for minimum in minima):
+            raise ArgumentError(
+                "min_pairs_per_user and min_pairs_per_item must be whole numbers, at least 1"
+            )
 
 
 def merge_duplicates(
@@ -58,13 +64,15 @@ def merge_duplicates(
     if not len(user_rows):
         return np.zeros(0, dtype=np.int64)
     pairs = user_rows.astype(np.int64) * (int(item_rows.max()) + 1) + item_rows
-    order = np.argsort(pairs, kind="stable")
+    order = np.argsort(pairs)
     last = _last_of_each(pairs[order])
     if not last.all():
-        # Sorting by several values is slow: only here, where something has to be chosen.
-        earlier_rows_later = -np.arange(len(pairs))
-        values = [value for value in (ratings, timestamps) if value is not None]
-        order = np.lexsort([earlier_rows_later, *values, pairs])
+        # Sorting by several values is slow: only rows of pairs that occur again are sorted so.
+        again = ~last
+        again[1:] |= ~last[:-1]
+        rows = order[again]
+        values = [value[rows] for value in (ratings, timestamps) if value is not None]
+        order[again] = rows[np.lexsort([-rows, *values, pairs[rows]])]
     return order[last].astype(np.int64, copy=False)
 
 

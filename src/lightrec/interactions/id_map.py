@@ -24,6 +24,8 @@ from lightrec.interactions.id_index import (
     listed,
 )
 
+_POLARS_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+
 
 class IdMap:
     """The ids of users or items in row order; all `str` or all 64-bit integers.
@@ -168,13 +170,16 @@ def id_series(values: IdValues, what: str) -> pl.Series:
 
 
 def _series_of(values: IdValues, what: str) -> pl.Series:
+    plain = isinstance(values, np.ndarray) and values.dtype != object
+    if isinstance(values, np.ndarray) and values.ndim != 1 and plain:
+        raise InputError(f"{what}: expected one dimension, found shape {values.shape}")
+    given = values if plain else listed(values)
+    kinds = set() if plain else set(map(type, given))
     try:
-        if isinstance(values, np.ndarray) and values.dtype != object:
-            if values.ndim != 1:
-                raise InputError(f"{what}: expected one dimension, found shape {values.shape}")
-            return pl.Series(values)
-        return pl.Series(listed(values), strict=True)
-    except (TypeError, OverflowError, UnicodeError, pl.exceptions.PolarsError):
+        if bool in kinds and len(kinds) > 1:  # polars would read True among integers as 1
+            raise TypeError
+        return pl.Series(given, strict=True)
+    except (TypeError, ValueError, OverflowError, *_POLARS_ERRORS):
         raise InputError(
             f"{what}: ids must be all text or all integers within 64 bits; cast them to text"
         ) from None

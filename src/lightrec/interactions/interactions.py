@@ -15,11 +15,13 @@ from lightrec.interactions.cell_values import Timestamps
 from lightrec.interactions.columns import ColumnNames
 from lightrec.interactions.filters import PairFilter
 from lightrec.interactions.history import History, row_starts
+from lightrec.interactions.id_index import IdValues
 from lightrec.interactions.id_map import IdMap
 from lightrec.interactions.random_streams import random_stream
 from lightrec.interactions.read_pairs import PairsRead, read_pairs
 from lightrec.interactions.read_report import ReadReport
-from lightrec.interactions.read_tables import TableSource
+from lightrec.interactions.read_tables import Table, TableSource, open_table
+from lightrec.interactions.sparse_matrices import SparseMatrix, read_matrix
 
 _NOT_READ = ReadReport("given arrays", 0, 0)
 
@@ -79,15 +81,17 @@ class Interactions:
         rating_above: float | None = None,
         min_pairs_per_user: int = 1,
         min_pairs_per_item: int = 1,
+        file_format: str | None = None,
     ) -> Interactions:
-        """Reads interactions from a file or table.
+        """Reads interactions from a file, table or sparse matrix.
 
         Rows of one pair are merged (the latest stays; without times, the one rated highest), then
         ratings are filtered, then users, then items, each once. `report` counts every row.
 
         Args:
-            table: a path to CSV, TSV, RecBole `.inter` or Parquet, or a table: polars, pandas,
-                Arrow, a dict of columns, anything with `__arrow_c_stream__`.
+            table: a path to CSV, TSV, RecBole `.inter`, Parquet, MovieLens or CiteULike `.dat` or
+                LightGCN `.txt`, or a table: polars, pandas, Arrow, a dict of columns, anything
+                with `__arrow_c_stream__`; or a matrix of scipy.sparse, as in `from_matrix`.
             columns: the table's column names, where they are neither `user_id`, `item_id`,
                 `rating`, `timestamp` nor a known alias.
             items: an items table; all its items belong to the catalogue, in its order. Items that
@@ -96,15 +100,51 @@ class Interactions:
             min_pairs_per_user: drop users with fewer pairs.
             min_pairs_per_item: drop items with fewer pairs (an items table keeps them in the
                 catalogue).
+            file_format: "csv", "tsv", "recbole", "parquet", "movielens", "lightgcn" or
+                "citeulike", where the file's name does not tell.
 
         Raises:
             InputError: the file or a cell cannot be used: where it is and what to do.
-            ArgumentError: a minimum is less than 1.
+            ArgumentError: a minimum is less than 1, or there is no such format.
         """
         if isinstance(table, Interactions):
             raise ArgumentError("these are Interactions already; use them as they are")
         pair_filter = PairFilter(rating_above, min_pairs_per_user, min_pairs_per_item)
-        return cls.of(read_pairs(table, columns, items, pair_filter))
+        return cls.of(read_pairs(open_table(table, file_format), columns, items, pair_filter))
+
+    @classmethod
+    def from_matrix(
+        cls,
+        matrix: SparseMatrix,
+        user_ids: IdValues | None = None,
+        item_ids: IdValues | None = None,
+        *,
+        rating_above: float | None = None,
+        min_pairs_per_user: int = 1,
+        min_pairs_per_item: int = 1,
+    ) -> Interactions:
+        """Reads a sparse matrix of users by items.
+
+        Every stored value above 0 is a pair. Values of 0 and below are left out, and counted in
+        `report.below_rating`; NaN and infinity are errors. Values stored twice for one place are
+        added up first. Every column is an item of the catalogue, in the order of columns; rows
+        without a pair are no users.
+
+        Args:
+            matrix: a scipy.sparse matrix or array (users, items) of any layout.
+            user_ids: one id a row; row numbers by default.
+            item_ids: one id a column; column numbers by default.
+            rating_above: keep values strictly higher; None keeps all above 0.
+            min_pairs_per_user: drop users with fewer pairs.
+            min_pairs_per_item: drop the pairs of items with fewer.
+
+        Raises:
+            InputError: a value is not finite, the ids do not fit the shape, or no pair is left.
+            ArgumentError: this is no sparse matrix, or a minimum is less than 1.
+        """
+        table = Table.of_rows(read_matrix(matrix, user_ids, item_ids), "the given matrix")
+        pair_filter = PairFilter(rating_above, min_pairs_per_user, min_pairs_per_item)
+        return cls.of(read_pairs(table, pair_filter=pair_filter))
 
     @classmethod
     def of(cls, pairs: PairsRead) -> Interactions:

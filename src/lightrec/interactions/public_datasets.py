@@ -1,8 +1,8 @@
 """Public data sets by name: where they come from and how the paper's protocol reads them.
 
 A data folder holds one folder for each set, with `interactions.parquet` (columns `user` and `item`)
-and, where the set has one, `items.parquet` (column `item`). Nothing is downloaded: several licences
-forbid passing the data on.
+and, where the set has one, `items.parquet` (column `item`). None of them comes with LightRec:
+several licences forbid passing the data on. `lightrec data get` fetches sets from their publishers.
 """
 
 from __future__ import annotations
@@ -117,6 +117,28 @@ _DATASETS = (
         "research use only, no redistribution",
         has_items=False,
     ),
+    PublicDataset(
+        name="movielens-10m",
+        description="rated films; 69,878 users, 10,681 items; titles and genres",
+        source="Harper and Konstan, The MovieLens Datasets, TiiS 2015; research use only, no "
+        "redistribution",
+        rating_column="rating",
+        rating_above=3,
+    ),
+    PublicDataset(
+        name="movielens-20m",
+        description="rated films; 138,493 users, 27,278 items; titles and genres",
+        source="Harper and Konstan, The MovieLens Datasets, TiiS 2015; research use only, no "
+        "redistribution",
+        rating_column="rating",
+        rating_above=3,
+    ),
+    PublicDataset(
+        name="amazon-book-full",
+        description="the complete 10-core set of NGCF and LightGCN; 52,643 users, 91,599 items; "
+        "ids only",
+        source=f"Wang et al., NGCF, SIGIR 2019; {_UCSD}",
+    ),
 )
 
 PUBLIC_DATASETS: dict[str, PublicDataset] = {dataset.name: dataset for dataset in _DATASETS}
@@ -219,7 +241,10 @@ def _files(dataset: PublicDataset) -> list[str]:
 
 def _folder(dataset: PublicDataset, root: Path | str | None) -> Path:
     place = root if root is not None else os.environ.get(DATA_VARIABLE)
-    remedy = f"set {DATA_VARIABLE} to a folder that holds {dataset.name}/{_files(dataset)[0]}"
+    remedy = (
+        f"set {DATA_VARIABLE} to a folder that holds {dataset.name}/{_files(dataset)[0]} (lightrec "
+        f"data get {dataset.name} --out FOLDER makes one)"
+    )
     if not place:
         raise InputError(f"{dataset.name}: {DATA_VARIABLE} is not set; {remedy}")
     folder = Path(place) / dataset.name

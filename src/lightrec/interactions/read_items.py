@@ -7,7 +7,8 @@ import polars as pl
 from lightrec.errors import InputError
 from lightrec.interactions.cell_values import ids_of
 from lightrec.interactions.columns import ITEM, find_column
-from lightrec.interactions.read_tables import TableSource, open_table
+from lightrec.interactions.item_sequences import as_sequence
+from lightrec.interactions.read_tables import Table, TableSource, open_table
 
 _INTEGER = r"^-?(0|[1-9][0-9]{0,17})$"
 _DECIMAL = r"^-?(0|[1-9][0-9]{0,17})(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?$"
@@ -23,7 +24,8 @@ def read_items(source: TableSource, item_column: str | None = None) -> pl.DataFr
     Returns:
         The table with its id column first and called `item_id` (String or Int64, unique), and
         RecBole's type suffixes removed from the other names. Text columns of text files become
-        numbers where every cell is a plainly written number (`12`, `9.90`; not `007`).
+        numbers where every cell is a plainly written number (`12`, `9.90`; not `007`), and lists
+        where they are declared as sequences (`item_sequences`).
 
     Raises:
         InputError: no id column, an id missing or twice, two columns of one name, or an unreadable
@@ -44,8 +46,14 @@ def read_items(source: TableSource, item_column: str | None = None) -> pl.DataFr
         name = column.name.split(":", 1)[0]
         if name in columns:
             raise InputError(f"{table.label}: two columns would be called {name!r}; rename one")
-        columns[name] = _as_number(column.alias("cells")) if table.text is not None else column
+        columns[name] = column if table.text is None else _values(column, table)
     return pl.DataFrame(columns)
+
+
+def _values(column: pl.Series, table: Table) -> pl.Series:
+    """Cells of a text file as lists, numbers or text."""
+    sequences = as_sequence(column, table)
+    return _as_number(column.alias("cells")) if sequences is None else sequences
 
 
 def _as_number(column: pl.Series) -> pl.Series:

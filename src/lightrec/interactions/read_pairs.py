@@ -8,9 +8,16 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from lightrec.errors import InputError
+from lightrec.errors import ArgumentError, InputError
 from lightrec.interactions.cell_values import Timestamps, ids_of, ratings_of, timestamps_of
-from lightrec.interactions.columns import ITEM, RATING, TIMESTAMP, USER, ColumnNames
+from lightrec.interactions.columns import (
+    ITEM,
+    RATING,
+    TIMESTAMP,
+    USER,
+    ColumnNames,
+    weight_columns,
+)
 from lightrec.interactions.filters import PairFilter, in_groups_of_at_least, merge_duplicates
 from lightrec.interactions.id_map import IdMap
 from lightrec.interactions.read_items import read_items
@@ -50,7 +57,10 @@ def read_pairs(
     """Reads a table of interactions; arguments and errors as in `Interactions.from_table`."""
     table = open_table(source)
     pair_filter = pair_filter or PairFilter()
-    names = (columns or ColumnNames()).resolve(table.names, table.label)
+    columns = ColumnNames() if columns is None else columns
+    if not isinstance(columns, ColumnNames):
+        raise ArgumentError(f"columns must be ColumnNames(user_id=...), not {columns!r}")
+    names = columns.resolve(table.names, table.label)
     frame = table.read(list(names.values()))
     ratings = ratings_of(frame, names[RATING], table) if RATING in names else None
     times = timestamps_of(frame, names[TIMESTAMP], table) if TIMESTAMP in names else None
@@ -59,10 +69,21 @@ def read_pairs(
             f"{table.label} has no rating column for rating_above={pair_filter.rating_above:g}; "
             "name it with --rating-column NAME or ColumnNames(rating=NAME), or do not filter"
         )
+    items = table.catalogue if items is None else items
     catalogue = None if items is None else read_items(items)[ITEM]
     item_column, catalogue, notes = _of_one_type(ids_of(frame, names[ITEM], table), catalogue)
+    notes = [*table.notes, *notes]
     if ratings is not None and pair_filter.rating_above is None:
-        notes.append("ratings are not used: every row counts as liked (see rating_above)")
+        notes.append(
+            f"ratings are not used: every row counts as liked, whatever its {names[RATING]!r} (see "
+            "rating_above)"
+        )
+    notes += [
+        f"column {name!r} is not used: every row counts once (--rating-column and --rating-above "
+        "keep the rows above a value)"
+        for name in weight_columns(table.names)
+        if name not in names.values()
+    ]
 
     users, user_rows = _numbered(ids_of(frame, names[USER], table))
     items_seen, item_rows = _numbered(item_column, catalogue)
@@ -82,15 +103,15 @@ def read_pairs(
     used_items, kept_item_rows = _renumbered(items_seen, item_rows[kept], always_used=listed)
     report = ReadReport(
         source=table.label,
-        rows_in=frame.height,
+        rows_in=frame.height + table.left_out,
         rows_used=len(kept),
-        below_rating=len(distinct) - len(rated),
+        below_rating=len(distinct) - len(rated) + table.left_out,
         merged_duplicates=frame.height - len(distinct),
         below_user_minimum=len(rated) - len(by_user),
         below_item_minimum=len(by_user) - len(kept),
         users_dropped=len(users) - len(used_users),
         items_dropped=len(items_seen) - len(used_items),
-        items_without_pairs=len(used_items) - len(np.unique(kept_item_rows)),
+        items_without_pairs=len(used_items) - int(np.count_nonzero(np.bincount(kept_item_rows))),
         items_added=len(used_items) - listed if catalogue is not None else 0,
         columns=names,
         notes=tuple(notes),
@@ -126,8 +147,10 @@ def _numbered(
         distinct = pl.concat(
             [catalogue.alias(ids.name), distinct.filter(IdMap(catalogue).find(distinct) < 0)]
         )
-    id_map = IdMap(distinct)
-    return id_map, id_map.find(ids)
+    # A hash join: IdMap.find sorts its ids first, for which many repeated ones are too many.
+    numbers = pl.DataFrame({"id": distinct, "row": np.arange(len(distinct), dtype=np.int64)})
+    rows = ids.alias("id").to_frame().join(numbers, on="id", how="left", maintain_order="left")
+    return IdMap(distinct), rows["row"].to_numpy()
 
 
 def _renumbered(

@@ -12,19 +12,21 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 from polars.selectors import by_name
 
 from lightrec.errors import ArgumentError, InputError
+from lightrec.interactions.file_formats import format_of, read_headerless
+from lightrec.interactions.id_index import INT64_MAX, INT64_MIN
+from lightrec.interactions.rows_read import RowsRead
+from lightrec.interactions.sparse_matrices import is_sparse_matrix, read_matrix
 from lightrec.interactions.text_files import TextFile
 
 TableSource: TypeAlias = Any
-"""A path, or a table of polars, pandas, Arrow or anything with `__arrow_c_stream__`."""
+"""A path, a table of polars, pandas, Arrow or anything with `__arrow_c_stream__`, or a matrix of
+scipy.sparse."""
 
-_TAB_SUFFIXES = frozenset({".tsv", ".tab", ".inter", ".item", ".user"})
-_TEXT_SUFFIXES = _TAB_SUFFIXES | {".csv", ".txt"}
-_PARQUET_SUFFIXES = frozenset({".parquet", ".pq"})
-_FORMATS = ".csv, .tsv, .txt, .inter, .item (each also .gz) or .parquet"
 _READ_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 
 
@@ -36,13 +38,35 @@ class Table:
         lazy: the columns; those of a text file are all String.
         names: the column names, in order.
         label: the file, or the kind of table, for messages.
-        text: the text file, where the table comes from one.
+        text: the text file with column names, where the table comes from one.
+        lines: the line that each row stands on, integers (rows,), in a file without column names.
+        notes: what the reader of such a file or matrix has to say, one sentence each.
+        left_out: entries of the source that are no pairs, which the notes explain.
+        catalogue: the whole catalogue, where the source names it: a table with column `item_id`.
     """
 
     lazy: pl.LazyFrame
     names: tuple[str, ...]
     label: str
     text: TextFile | None = None
+    lines: npt.NDArray[np.integer[Any]] | None = None
+    notes: tuple[str, ...] = ()
+    left_out: int = 0
+    catalogue: pl.DataFrame | None = None
+
+    @classmethod
+    def of_rows(cls, rows: RowsRead, label: str) -> Table:
+        """What a reader made of a source without column names."""
+        frame = rows.frame
+        return cls(
+            frame.lazy(),
+            tuple(frame.columns),
+            label,
+            lines=rows.lines,
+            notes=rows.notes,
+            left_out=rows.left_out,
+            catalogue=rows.catalogue,
+        )
 
     def read(self, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """Reads the named columns (all by default).
@@ -65,33 +89,45 @@ class Table:
             frame = frame.filter(filled)
         if not frame.height:
             raise InputError(f"{self.label} has no rows")
+        # polars takes a quote that is open until the end for closed where the end looks so.
+        if self.text is not None and self.text.may_end_open(frame.get_column(self.names[-1])[-1]):
+            self.text.blank_rows()
         return frame.select(by_name(*wanted))
 
     def place(self, row: int) -> str:
         """Names a row for an error message: "ratings.csv, line 17"."""
         if self.text is not None:
             return f"{self.label}, line {self.text.line_of(row)}"
+        if self.lines is not None:
+            return f"{self.label}, line {self.lines[row]}"
         return f"{self.label}, row {row + 1}"
 
 
-def open_table(source: TableSource) -> Table:
-    """Opens a file or wraps a table, without reading its rows.
+def open_table(source: TableSource, file_format: str | None = None) -> Table:
+    """Opens a file or wraps a table; rows of CSV, TSV and Parquet are read when they are used.
 
     Args:
         source: a path to CSV, TSV, RecBole (`.inter`, `.item`) or Parquet (a file, or a folder of
-            parts), or a table: polars, pandas, Arrow, a dict of columns, anything with
-            `__arrow_c_stream__`.
+            parts), to `.dat` of MovieLens or CiteULike or to `.txt` of LightGCN; or a table:
+            polars, pandas, Arrow, a dict of columns, anything with `__arrow_c_stream__`; or a
+            matrix of scipy.sparse (users x items, ids are row and column numbers).
+        file_format: what the file is (`file_formats.FileFormat`), where its name does not tell.
 
     Raises:
         InputError: the file is missing, empty, of an unknown kind or not UTF-8; or the object is
             no table.
-        ArgumentError: the argument is plainly something else, such as None.
+        ArgumentError: the argument is plainly something else, such as None; there is no such
+            format, or one is given with what is no file.
     """
+    if isinstance(source, str | Path):
+        return _open_path(Path(source), file_format)
+    if file_format is not None:
+        raise ArgumentError(f"a format ({file_format!r}) can be given for a file only")
     if isinstance(source, Table):
         return source
-    if isinstance(source, str | Path):
-        return _open_path(Path(source))
     label = f"the given {type(source).__name__}"
+    if is_sparse_matrix(source):
+        return Table.of_rows(read_matrix(source), label)
     if isinstance(source, pl.LazyFrame):
         source = source.collect()
     frame = source if isinstance(source, pl.DataFrame) else _frame_of(source, label)
@@ -103,7 +139,9 @@ def read_table(source: TableSource) -> pl.DataFrame:
     return open_table(source).read()
 
 
-def _open_path(path: Path) -> Table:
+def _open_path(path: Path, file_format: str | None) -> Table:
+    if not _is_utf8(str(path)):
+        raise InputError(f"{path}: the path is not UTF-8 text; rename the file or its folder")
     if path.is_dir():
         parts = sorted(path.glob("*.parquet"))
         if not parts:
@@ -111,19 +149,20 @@ def _open_path(path: Path) -> Table:
         return _open_parquet(parts, str(path))
     if not path.is_file():
         raise InputError(f"{path} does not exist; check the path")
-    kind = path.with_suffix("").suffix if path.suffix.lower() == ".gz" else path.suffix
-    kind = kind.lower()
-    if kind in _TEXT_SUFFIXES:
-        text = TextFile.opened(path, "\t" if kind in _TAB_SUFFIXES else ",")
-        return Table(text.scan(), text.names, str(path), text)
-    if kind in _PARQUET_SUFFIXES:
+    found = format_of(path, file_format)
+    if found == "parquet":
         return _open_parquet([path], str(path))
-    raise InputError(f"{path}: unknown kind of file {kind!r}; use {_FORMATS}")
+    rows = read_headerless(path, found, named=file_format is not None)
+    if rows is not None:
+        return Table.of_rows(rows, str(path))
+    text = TextFile.opened(path, "," if found == "csv" else "\t")
+    return Table(text.scan(), text.names, str(path), text)
 
 
 def _open_parquet(paths: list[Path], label: str) -> Table:
     try:
-        lazy = pl.scan_parquet(paths, hive_partitioning=False)
+        absolute = [path.absolute() for path in paths]  # polars reads "~" in a relative one
+        lazy = pl.scan_parquet(absolute, hive_partitioning=False, glob=False)
         return Table(lazy, tuple(lazy.collect_schema()), label)
     except _READ_ERRORS as error:
         raise InputError(f"{label} is no readable Parquet file: {_first_line(error)}") from None
@@ -134,12 +173,53 @@ def _frame_of(source: Any, label: str) -> pl.DataFrame:  # noqa: ANN401
         raise ArgumentError(f"expected a path or a table, found {type(source).__name__}")
     try:
         try:
-            return pl.DataFrame(source)
+            frame = pl.DataFrame(source)
+            if isinstance(source, dict) and any(map(_truth_among_others, source.values())):
+                raise TypeError("a column holds true or false among other values")
+            return frame
         except ImportError:
             # polars reads pandas through pyarrow, which may not be installed.
             return pl.DataFrame({str(name): source[name].to_list() for name in source.columns})
-    except Exception as error:  # whatever the other library raises
-        raise InputError(f"{label} cannot be read as a table: {_first_line(error)}") from None
+    except (Exception, pl.exceptions.PanicException) as error:  # whatever the other library raises
+        fault = _misfit(source) or _first_line(error)
+        raise InputError(f"{label} cannot be read as a table: {fault}") from None
+
+
+def _misfit(source: Any) -> str | None:  # noqa: ANN401
+    """What is wrong with the first cell that no column can hold; None where that is not it."""
+    try:
+        names = list(source.columns if hasattr(source, "columns") else source.keys())
+        for name in names:
+            kind = None
+            for row, value in enumerate(source[name], start=1):
+                place = f"row {row}, column {name!r}"
+                if isinstance(value, str) and not _is_utf8(value):
+                    return f"{place}: {value!a} holds half a character (a lone surrogate); mend it"
+                if isinstance(value, int) and not INT64_MIN <= value <= INT64_MAX:
+                    return f"{place}: {value} does not fit 64 bits with sign; cast ids to text"
+                kind = kind or (None if value is None else type(value))
+                if kind is not None and value is not None and type(value) is not kind:
+                    return (
+                        f"{place}: {value!r} is {type(value).__name__}, where those before are "
+                        f"{kind.__name__}; give the column one type"
+                    )
+    except Exception:  # it is no table of columns
+        return None
+    return None
+
+
+def _truth_among_others(values: object) -> bool:
+    """Whether polars would read True in a list of integers as 1."""
+    kinds = set(map(type, values)) if isinstance(values, list) else set()
+    return bool in kinds and not kinds <= {bool, type(None)}
+
+
+def _is_utf8(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:  # bytes that are no text come from the file system as surrogates
+        return False
+    return True
 
 
 def _first_line(error: BaseException) -> str:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import csv
 import gzip
+import os
+import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -55,7 +57,8 @@ class TextFile:
 
     def scan(self) -> pl.LazyFrame:
         """The columns, every cell as text; a cell without a character (also unquoted) is null."""
-        return pl.scan_csv(self.path, separator=self.separator, infer_schema=False)
+        path = self.path.absolute()  # polars reads "~" and "file:" in a relative one
+        return pl.scan_csv(path, separator=self.separator, infer_schema=False, glob=False)
 
     def line_of(self, row: int) -> int:
         """The line on which a row starts, from 1; rows are counted from 0, without blank lines."""
@@ -84,17 +87,44 @@ class TextFile:
             row += 1
         return blank
 
+    def may_end_open(self, last_cell: str | None) -> bool:
+        """Whether the last cell may be what follows a quote that nobody closed."""
+        if last_cell is not None and any(letter in last_cell for letter in '\n\r"'):
+            return True
+        if self.path.suffix.lower() == ".gz":
+            return False
+        with self.path.open("rb") as stream:
+            stream.seek(-2, os.SEEK_END)
+            return stream.read() == b'""'
+
     def explained(self, message: str) -> InputError:
         """The error to raise for one that polars met while reading, naming the line."""
         try:
             if "utf-8" in message:
                 return _not_utf8(self.path)
             self.blank_rows()
+            self._check_quotes()
         except InputError as found:
             return found
         except (OSError, EOFError, zlib.error):
             pass  # a damaged gzip file has no lines to point at
         return InputError(f"{self.path} cannot be read: {message.splitlines()[0]}")
+
+    def _check_quotes(self) -> None:
+        """Refuses a quote inside a field that is not quoted, which polars loses its way at."""
+        field = f'"[^"]*(?:""[^"]*)*"|[^"{re.escape(self.separator)}]*'
+        quoted_well = re.compile(f"(?:{field})(?:{re.escape(self.separator)}(?:{field}))*")
+        raw: list[str] = []
+        with _open_text(self.path) as stream:
+            reader = csv.reader(_recorded(stream, raw), delimiter=self.separator)
+            for fields in reader:
+                text = "".join(raw).rstrip("\r\n")
+                if any('"' in cell for cell in fields) and not quoted_well.fullmatch(text):
+                    raise InputError(
+                        f"{self.path}, line {reader.line_num - len(raw) + 1}: a quote inside a "
+                        "field that is not quoted; quote the field, and double the quotes inside"
+                    )
+                raw.clear()
 
     def _lines(self) -> Iterator[tuple[int, list[str]]]:
         """Each line's number and fields; a field with line breaks makes one long line."""
@@ -116,7 +146,9 @@ class TextFile:
 
 def _column_names(path: Path, separator: str) -> tuple[str, ...]:
     try:
-        frame = pl.read_csv(path, separator=separator, infer_schema=False, n_rows=0)
+        frame = pl.read_csv(
+            path.absolute(), separator=separator, infer_schema=False, n_rows=0, glob=False
+        )
     except pl.exceptions.NoDataError:
         raise InputError(f"{path} is empty; it needs a line of column names and rows") from None
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -131,7 +163,7 @@ def _column_names(path: Path, separator: str) -> tuple[str, ...]:
 
 def _not_utf8(path: Path) -> InputError:
     remedy = "convert the file to UTF-8 (for example: iconv -f latin1 -t utf-8)"
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as stream:
         for line, data in enumerate(stream, start=1):
             try:
                 data.decode("utf-8")
@@ -140,8 +172,14 @@ def _not_utf8(path: Path) -> InputError:
     return InputError(f"{path} is not UTF-8; {remedy}")
 
 
+def _recorded(lines: Iterable[str], record: list[str]) -> Iterator[str]:
+    for line in lines:
+        record.append(line)
+        yield line
+
+
 def _open_text(path: Path) -> TextIO:
     # Errors of decoding are found elsewhere; here only separators and quotes matter.
-    if path.suffix == ".gz":
+    if path.suffix.lower() == ".gz":
         return gzip.open(path, "rt", encoding="utf-8-sig", errors="replace", newline="")
     return path.open(encoding="utf-8-sig", errors="replace", newline="")

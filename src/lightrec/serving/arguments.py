@@ -74,6 +74,17 @@ def known_rows(known: IdMap, ids: IdList, what: str) -> np.ndarray:
         raise UnknownIdError(what, unknown, hint) from None
 
 
+def truth(value: object, argument: str) -> bool:
+    """True or False, and nothing that Python would take for one of them.
+
+    Raises:
+        ArgumentError: It is something else.
+    """
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    raise ArgumentError(f"{argument} must be True or False, not {value!r}")
+
+
 def whole_number(value: Any, argument: str, *, at_least: int) -> int:  # noqa: ANN401
     """A count as an int.
 

@@ -84,7 +84,7 @@ def read_candidates(
     denied = _no_rows() if deny is None else _rows(model, deny, "deny")
     allowed = None if allow is None else _rows(model, allow, "allow")
     mask = None
-    if where:
+    if where is not None and not (isinstance(where, Mapping) and not where):
         matching = matching_rows(model.item_columns, where)
         if allowed is None and len(matching) > model.num_items // FEW:
             mask = RowMask.of_rows(model.num_items, matching)

@@ -17,7 +17,7 @@ from lightrec.matching_ids import matching_rows
 from lightrec.progress import track
 from lightrec.search.filters import RowMask
 from lightrec.search.scan import Scan
-from lightrec.serving.arguments import Ids, id_list, known_rows, whole_number
+from lightrec.serving.arguments import Ids, id_list, known_rows, truth, whole_number
 from lightrec.serving.candidates import read_candidates
 from lightrec.serving.explain import Explanation, explain
 from lightrec.serving.queries import UserQueries, read_queries
@@ -247,7 +247,9 @@ class Recommender:
 
         Raises:
             UnknownIdError: An item id is unknown.
+            ArgumentError: An argument is malformed.
         """
+        available = truth(available, "available")
         with self._changing:
             state = self._state
             rows = known_rows(state.model.item_ids, id_list(items, "items"), "item")
@@ -325,6 +327,6 @@ class _State:
         return Wish(
             k=whole_number(k, "k", at_least=1),
             candidates=read_candidates(self.model, allow, deny, where),
-            exclude_seen=exclude_seen,
+            exclude_seen=None if exclude_seen is None else truth(exclude_seen, "exclude_seen"),
             post_ranking=whole_number(post_ranking, "post_ranking", at_least=0),
         )

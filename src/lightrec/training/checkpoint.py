@@ -21,6 +21,7 @@ from lightrec.durable_files import (
     replace_folder,
     resolve_folder,
     sha256_of,
+    sweep,
     to_json,
     write_file,
 )
@@ -57,6 +58,9 @@ class Checkpoint:
             "tensors_sha256": sha256_of(content),
         }
         written = to_json(state)
+        if folder.is_dir():  # what a killed run began in the other slot would stay for long
+            for slot in SLOTS:
+                sweep(folder / slot)
         with replace_folder(folder / SLOTS[number % 2]) as fresh:
             write_file(fresh / TENSORS, content)
             write_file(fresh / STATE, written)

@@ -1,0 +1,1 @@
+"""Public data sets from those who publish them: fetched, checked, converted."""
