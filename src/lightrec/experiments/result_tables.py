@@ -17,6 +17,7 @@ from lightrec.experiments.best_tables import (
     teacher_choices_table,
     updates_table,
 )
+from lightrec.experiments.reliability_tables import damage_table, kill_table
 from lightrec.experiments.search_tables import (
     exactness_table,
     search_opponents,
@@ -166,6 +167,8 @@ TABLES = {
     "budgets": ("budgets.json", budgets_table),
     "fold_in": ("fold_in.json", fold_in_table),
     "updates": ("updates.json", updates_table),
+    "damage": ("damage.json", damage_table),
+    "kill": ("kill.json", kill_table),
     "timings": ("timings.json", timings_table),
     "training_study": ("training_study.json", training_study_table),
     "choices": ("choices.json", choices_table),
