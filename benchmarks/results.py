@@ -32,7 +32,7 @@ def measured_once(
         stale: Whether rows of an older source are measured again.
     """
     file = FOLDER / "cells" / name / f"{contest}.json"
-    digest = source_digest(sources_of(name))
+    digest = source_digest(sources_of(name.removesuffix("-trial")))
     if file.exists():
         rows: list[Row] = json.loads(file.read_text(encoding="utf-8"))
         fresh = all(row["source_digest"] == digest for row in rows)
@@ -65,7 +65,7 @@ def write_results(name: str, command: str, rows: Sequence[Row]) -> Path:
     content = {
         "command": command,
         "commit": commit(),
-        "source_digest": source_digest(sources_of(name)),
+        "source_digest": source_digest(sources_of(name.removesuffix("-trial"))),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(),
         "versions": versions(),

@@ -7,6 +7,7 @@ take turns: should the newest one be damaged, the one before it serves.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,7 @@ class Checkpoint:
             "tensors_sha256": sha256_of(content),
         }
         written = to_json(state)
-        if folder.is_dir():  # what a killed run began in the other slot would stay for long
+        with contextlib.suppress(OSError):  # what a killed run began in the other slot
             for slot in SLOTS:
                 sweep(folder / slot)
         with replace_folder(folder / SLOTS[number % 2]) as fresh:
