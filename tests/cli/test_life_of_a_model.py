@@ -12,7 +12,7 @@ import pytest
 
 from lightrec.artifact import Model
 from lightrec.cli import publish as publishing
-from lightrec.errors import NotPublishedError
+from lightrec.errors import InputError, NotPublishedError
 from lightrec.interactions import Interactions
 
 
@@ -173,6 +173,19 @@ def test_a_better_model_takes_the_place_of_a_worse(judged, tmp_path, capsys):
     assert np.array_equal(Model.load(tmp_path / "model").users.values, better.users.values)
     assert not (tmp_path / "kept").exists()
     assert "is replaced: Recall@100 + NDCG on 1 pairs" in capsys.readouterr().out
+
+
+def test_a_model_that_cannot_be_compared_is_kept(judged, model, tmp_path):
+    better, worse, _ = judged
+    worse.save(tmp_path / "model")
+    row = int(model.history.of(0)[0])
+    trained_on = Interactions.from_table({"user_id": ["u0"], "item_id": [1000 + row]})
+    with pytest.raises(InputError, match="was trained on"):
+        publishing.publish(
+            better, tmp_path / "model", trained_on, "t.csv", tmp_path / "kept", with_history=True
+        )
+    assert np.array_equal(Model.load(tmp_path / "model").users.values, worse.users.values)
+    assert np.array_equal(Model.load(tmp_path / "kept").users.values, better.users.values)
 
 
 def test_a_worse_model_does_not(judged, tmp_path):

@@ -192,6 +192,16 @@ def test_without_history_users_are_fitted_to_the_pairs_given_and_it_is_said(
     assert (after - before).sum() == 10
 
 
+def test_without_history_a_new_item_does_not_push_the_other_pairs_out(make_model, table, tmp_path):
+    make_model().save(tmp_path / "model", with_history=False)
+    model = lightrec.Model.load(tmp_path / "model")
+    odd = [("u0", f"i{item}") for item in range(1, 20, 2)]
+    touched = [(f"u{user}", "new0") for user in range(0, 24, 2)]
+    done = update(model, table([*odd, *touched]))
+    assert done.pairs_added == len(odd) + len(touched)
+    assert np.mean([taste(item) for item in top(done.model, "u0") if item != "new0"]) > 0.7
+
+
 def test_integer_ids_stay_integers(make_model, table):
     model = make_model(ids="integers")
     done = update(model, table([("7", "1000"), ("9", "1000"), ("500", "3")]))

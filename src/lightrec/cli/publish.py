@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lightrec.cli.terminal import show
 from lightrec.cli.two_models import measured_alike
-from lightrec.errors import NotPublishedError
+from lightrec.errors import LightRecError, NotPublishedError
 
 if TYPE_CHECKING:
     from lightrec.artifact import Model
@@ -35,13 +35,17 @@ def publish(
 
     Raises:
         NotPublishedError: The old model is better; it stays as it is.
-        InputError: The pairs cannot judge.
-        ArgumentError: A model was saved without its training pairs.
+        LightRecError: The two cannot be compared; the old model stays and the new one is kept.
     """
     from lightrec.artifact import load_model
     from lightrec.evaluation.judging import value_of
 
-    measured = measured_alike(load_model(out), new, test, source)
+    try:
+        measured = measured_alike(load_model(out), new, test, source)
+    except LightRecError:
+        new.save(otherwise, with_history=with_history)  # the training is not lost with it
+        show(f"The new model could not be compared; it is in {otherwise}.")
+        raise
     old_value, new_value = value_of(dict(measured.old)), value_of(dict(measured.new))
     told = (
         f"Recall@100 + NDCG on {measured.pairs:,} pairs of {measured.users:,} users: "

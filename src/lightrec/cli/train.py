@@ -136,6 +136,7 @@ def train(
       lightrec train plays.parquet --items songs.csv --out model --bytes 8
       lightrec train plays.parquet --out model --user-form identity --seed 7
     """
+    from lightrec.artifact.manifest import MANIFEST
     from lightrec.artifact.save import check_target
     from lightrec.comparison import Comparison
     from lightrec.interactions import Interactions
@@ -171,6 +172,10 @@ def train(
     if left_out:
         names = ", ".join(left_out)
         show(f"  item columns left out, because their cells hold structures: {names}")
+    test, holds_model = None, (out / MANIFEST).exists()
+    if publish_if_better is not None:  # read now, so that a mistake is told before the long work
+        columns = column_names(user_column, item_column, rating_column, timestamp_column)
+        test = Interactions.from_table(publish_if_better, columns, rating_above=rating_above)
     flush_output()  # before the bars on standard error
     folder = run_folder or out.with_name(out.name + ".run")
     model = train_model(
@@ -182,11 +187,9 @@ def train(
         run_folder=folder,
         progress=True,
     )
-    if publish_if_better is not None and out.exists():
+    if test is not None and holds_model:
         from lightrec.cli.publish import publish
 
-        columns = column_names(user_column, item_column, rating_column, timestamp_column)
-        test = Interactions.from_table(publish_if_better, columns, rating_above=rating_above)
         publish(model, out, test, str(publish_if_better), folder / "model", with_history=history)
     else:
         model.save(out, with_history=history)

@@ -198,9 +198,10 @@ def _with_pairs(
         places = np.full(len(pairs.items), -1, np.int64)
         places[new[found]] = model.num_items - len(found) + np.arange(len(found))
         item_rows = np.where(known, item_rows, places[pairs.item_rows])
-        late = ~known & (item_rows >= 0)
-        model, again, more = _refitted(model, user_rows[late], item_rows[late], progress)
-        fitted, added = np.union1d(fitted, again), added + more
+        there = item_rows >= 0  # all pairs: a model without history knows no earlier ones
+        model, again, more = _refitted(model, user_rows[there], item_rows[there], progress)
+        fitted = np.union1d(fitted, again)
+        added = more if model.history is None else added + more
         done = replace(done, items_added=done.items_added + len(found))
     return replace(
         done,
