@@ -9,7 +9,7 @@ import pytest
 from lightrec.experiments.report import render
 from lightrec.experiments.source_tree import source_tree
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "lightrec"
 
 

@@ -1,0 +1,88 @@
+"""Where a page is run: an empty folder, or one that holds what the page takes for granted."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import polars as pl
+import pytest
+
+import lightrec
+from lightrec import run_config
+from lightrec.codes.additive_quantization import AdditiveQuantizationConfig
+from lightrec.codes.ranking_metric import RankingMetricConfig
+from lightrec.compress import CompressConfig
+from lightrec.interactions import synthetic_catalogue
+
+QUICK = """
+teacher.kind = "ials"
+teacher.width = 16
+teacher.sweeps = 3
+codes = {num_codewords = 64, kmeans_iterations = 5, rounds = 1}
+ranking = {rounds = 1, cells = 8, users = 200}
+users = {rounds = 1, refits = 0}
+"""
+
+
+@pytest.fixture
+def empty(tmp_path, monkeypatch):
+    """An empty folder, without public data sets."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LIGHTREC_DATA", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def quick(tmp_path_factory, monkeypatch):
+    """Trainings that say nothing else are quick."""
+    presets = tmp_path_factory.mktemp("presets")
+    (presets / "default.toml").write_text(QUICK, encoding="utf-8")
+    monkeypatch.setattr(run_config, "resources", SimpleNamespace(files=lambda package: presets))
+
+
+@pytest.fixture
+def books(empty, quick):
+    """Tables of a made-up shop of 2,000 books."""
+    data = synthetic_catalogue(500, 2_000, 0)
+    data.interactions.write_csv(empty / "reads.csv")
+    data.items.write_csv(empty / "books.csv")
+
+
+@pytest.fixture
+def films(empty, quick):
+    """What the README takes for granted: ratings, films, vectors and today's interactions."""
+    rng = np.random.default_rng(0)
+    data = synthetic_catalogue(300, 1_000, 0)
+    pairs = data.interactions.with_columns(pl.col("user_id", "item_id").str.slice(1))
+    pairs = pairs.with_columns(pl.col("user_id", "item_id").str.strip_chars_start("0"))
+    films = data.items.with_columns(pl.col("item_id").str.slice(1).str.strip_chars_start("0"))
+    pairs.filter(pl.col("user_id") != "", pl.col("item_id") != "").write_csv("ratings.csv")
+    films.filter(pl.col("item_id") != "").write_csv("films.csv")
+    pl.DataFrame({"user_id": ["new", "new"], "item_id": ["7", "9"]}).write_csv("today.csv")
+    np.save("V.npy", rng.standard_normal((1_000, 16), np.float32))
+    np.save("U.npy", rng.standard_normal((300, 16), np.float32))
+
+
+@pytest.fixture
+def shop(empty):
+    """A model as large as that of `lightrec demo`: 12,000 books and some readers."""
+    rng = np.random.default_rng(0)
+    users = rng.normal(size=(300, 4)).astype(np.float32)
+    items = rng.normal(size=(12_000, 4)).astype(np.float32)
+    reads = rng.integers((300, 12_000), size=(3_000, 2))
+    model = lightrec.compress(
+        items,
+        users,
+        item_ids=[f"b{row:05d}" for row in range(12_000)],
+        user_ids=[f"u{row:04d}" for row in range(300)],
+        interactions={
+            "user_id": [f"u{row:04d}" for row in reads[:, 0]],
+            "item_id": [f"b{row:05d}" for row in reads[:, 1]],
+        },
+        config=CompressConfig(
+            codes=AdditiveQuantizationConfig(num_codewords=32, rounds=1, beam=4),
+            ranking=RankingMetricConfig(rounds=1, cells=8, beam=2),
+        ),
+    )
+    model.save(empty / "shop" / "model")
