@@ -48,6 +48,29 @@ struct BoundFilter {
 
   // One bit for each of 64 bytes that is at most `limit`; they stand at an address that 64 divides.
   std::uint64_t (*within)(const std::uint8_t* bytes, int limit);
+
+  // A cheaper filter of the same runs, which lets more items through; null where there is none.
+  const BoundFilter* coarse;
+};
+
+// Which of two filters serves next: the coarse one while few items pass it, because each costs an exact score.
+class FilterChoice {
+ public:
+  explicit FilterChoice(const BoundFilter& fine) : fine_(fine), coarse_(fine.coarse != nullptr) {}
+
+  const BoundFilter& filter() const { return coarse_ ? *fine_.coarse : fine_; }
+
+  // How many of the items last filtered passed.
+  void learn(std::size_t items, std::size_t passed) {
+    if (fine_.coarse == nullptr) return;
+    coarse_ = passed * (coarse_ ? kItemsPerCoarse : kItemsPerFine) <= items;
+  }
+
+ private:
+  static constexpr std::size_t kItemsPerCoarse = 100, kItemsPerFine = 400;  // measured; a quarter passes the fine one
+
+  const BoundFilter& fine_;
+  bool coarse_;
 };
 
 // The filter for an instruction set other than kPortable.

@@ -147,9 +147,10 @@ class PermittedRows {
 };
 
 struct BoundScan::Query {
-  Query(const LabelledTable& labelled, Scratch& memory, const PermittedRows& rows)
+  Query(const LabelledTable& labelled, const BoundFilter& filter, Scratch& memory, const PermittedRows& rows)
       : table(labelled),
         deficits(labelled.entries(), labelled.magnitude()),
+        choice(filter),
         permitted(rows),
         scratch(memory),
         best(memory.best) {}
@@ -165,6 +166,7 @@ struct BoundScan::Query {
 
   const LabelledTable& table;
   Deficits deficits;
+  FilterChoice choice;
   int limit = Deficits::kLimit;
   std::size_t scored = 0;
   const PermittedRows& permitted;
@@ -175,18 +177,24 @@ struct BoundScan::Query {
 template <typename Score>
 void BoundScan::Query::score_hits(std::size_t num_hits, Score score) {
   constexpr std::size_t kPlacesAtOnce = 2048;
+  constexpr std::uint64_t kLast = std::uint64_t{1} << 63;
   std::vector<std::uint32_t>&places = scratch.places, &words = scratch.words;
-  if (places.size() < num_hits * kBlock) {
-    places.resize(num_hits * kBlock);
-    words.resize(num_hits * kBlock);
+  if (places.size() < num_hits * kBlock + 4) {
+    places.resize(num_hits * kBlock + 4);
+    words.resize(num_hits * kBlock + 4);
   }
   std::size_t num_places = 0;
   for (std::size_t h = 0; h < num_hits; ++h) {
     const Hit& hit = scratch.hits[h];
-    for (std::uint64_t items = hit.items; items != 0; items &= items - 1) {
-      places[num_places] = hit.first + static_cast<std::uint32_t>(__builtin_ctzll(items));
-      words[num_places++] = hit.word;
-    }
+    std::uint64_t items = hit.items;
+    do {  // four at once, wanted or not: how many there are nobody can predict
+      for (std::size_t j = 0; j < 4; ++j) {
+        places[num_places] = hit.first + static_cast<std::uint32_t>(__builtin_ctzll(items | kLast));
+        words[num_places] = hit.word;
+        num_places += items != 0 ? 1U : 0U;
+        items &= items - 1;
+      }
+    } while (items != 0);
   }
   scored += num_places;
   for (std::size_t begin = 0; begin < num_places; begin += kPlacesAtOnce) {

@@ -11,7 +11,7 @@ namespace lightrec {
 namespace {
 
 constexpr std::size_t kBlocksAtOnce = 512;  // between two looks at the bar
-constexpr std::size_t kFirstBlocks = 16;    // while there is no bar, and every item passes
+constexpr std::size_t kFirstBlocks = 16;    // to begin with, and while there is no bar and every item passes
 constexpr std::size_t kBlocksSample = 4096;
 constexpr std::size_t kCellsSample = 1024;
 constexpr std::size_t kFewOfSample = 128;
@@ -39,9 +39,9 @@ std::vector<std::uint32_t> rows_of_sample(std::size_t num_items, Layout layout) 
 }
 
 // Short runs are worth while where they hold enough items to fill the registers.
-const RunFilter& run_filter(const BoundFilter& filter, std::size_t num_items) {
+RunFilter BoundFilter::* kind_of_runs(const BoundFilter& filter, std::size_t num_items) {
   const bool enough = num_items * filter.short_runs.words_in_run >= 65536 * kItemsInShortRun;
-  return enough ? filter.short_runs : filter.long_runs;
+  return enough ? &BoundFilter::short_runs : &BoundFilter::long_runs;
 }
 
 unsigned shift_for(std::size_t num_items, std::size_t words_in_run) {
@@ -69,7 +69,7 @@ BoundScan::BoundScan(const std::uint8_t* codes, std::size_t num_items, std::size
       codes_(codes),
       labels_(labels),
       filter_(bound_filter(set)),
-      runs_(run_filter(filter_, num_items)),
+      runs_(kind_of_runs(filter_, num_items)),
       sampled_(rows_of_sample(num_items, layout)),
       sample_(sampled_.size(), kFourBooks, [&](std::size_t i, std::size_t place) {
         return labels[place][byte_of(codes + sampled_[i] * num_codebooks, num_codebooks, place)];
@@ -81,7 +81,7 @@ BoundScan::BoundScan(const std::uint8_t* codes, std::size_t num_items, std::size
     blocks_.emplace(num_items, kFourBooks, label_of);
   } else {
     cells_.emplace(num_items, label_of);
-    shift_ = shift_for(num_items, runs_.words_in_run);
+    shift_ = shift_for(num_items, (filter_.*runs_).words_in_run);
   }
 }
 
@@ -102,7 +102,7 @@ Ranking BoundScan::top_k(const float* table, std::size_t k, const RowFilter& fil
   }
   const LabelledTable labelled(table, num_codebooks(), num_codewords(), labels_);
   const PermittedRows permitted(memory, num_items(), filter);
-  Query query(labelled, memory, permitted);
+  Query query(labelled, filter_, memory, permitted);
   float bar = starting_bar(query, k);
   query.scored = 0;
   while (true) {
@@ -174,8 +174,9 @@ float BoundScan::starting_bar(Query& query, std::size_t k) const {
 }
 
 void BoundScan::scan_blocks(Query& query) const {
+  std::size_t at_once = kFirstBlocks;
   for (std::size_t begin = 0; begin < blocks_->num_blocks();) {
-    const std::size_t at_once = query.best.bar() == kNoBar ? kFirstBlocks : kBlocksAtOnce;
+    if (query.best.bar() != kNoBar) at_once = std::min(2 * at_once, kBlocksAtOnce);
     const std::size_t end = std::min(blocks_->num_blocks(), begin + at_once);
     score_blocks(query, *blocks_, begin, end);
     begin = end;
@@ -186,8 +187,9 @@ void BoundScan::score_blocks(Query& query, const PackedCodes& codes, std::size_t
                              std::size_t end_block) const {
   std::vector<Hit>& hits = query.scratch.hits;
   if (hits.size() < end_block - begin_block + 1) hits.resize(end_block - begin_block + 1);
-  const std::size_t num_hits =
-      filter_.blocks(query.deficits, query.limit, codes.block(0), begin_block, end_block, hits.data());
+  const std::size_t before = query.scored;
+  const std::size_t num_hits = query.choice.filter().blocks(query.deficits, query.limit, codes.block(0),
+                                                            begin_block, end_block, hits.data());
   const std::size_t tail = codes.num_items() % kBlock;
   if (tail != 0 && num_hits > 0 && hits[num_hits - 1].first == codes.num_items() - tail) {
     hits[num_hits - 1].items &= (std::uint64_t{1} << tail) - 1;  // the padding of the last block
@@ -201,6 +203,7 @@ void BoundScan::score_blocks(Query& query, const PackedCodes& codes, std::size_t
       return score_of<false>(query.table, codes.item(place));
     });
   }
+  query.choice.learn((end_block - begin_block) * kBlock, query.scored - before);
 }
 
 void BoundScan::Query::settle(std::size_t first) {

@@ -55,7 +55,7 @@ class BoundScan final : public Scan {
   const std::uint8_t* codes_;
   Labels labels_;
   const BoundFilter& filter_;
-  const RunFilter& runs_;
+  RunFilter BoundFilter::*runs_;
   std::optional<PackedCodes> blocks_;
   std::optional<CellOrder> cells_;
   unsigned shift_ = 0;                  // a cell is 2^shift neighbouring second codewords

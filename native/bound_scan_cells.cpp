@@ -44,10 +44,10 @@ class BoundScan::CellWalk {
   CellWalk(const BoundScan& scan, Query& query)
       : query_(query),
         cells_(*scan.cells_),
-        runs_filter_(scan.runs_),
+        runs_(scan.runs_),
         shift_(scan.shift_),
         num_groups_(kWords >> shift_),
-        groups_in_run_(std::max<std::size_t>(runs_filter_.words_in_run >> shift_, 1)),
+        groups_in_run_(std::max<std::size_t>((scan.filter_.*runs_).words_in_run >> shift_, 1)),
         within_(scan.filter_.within) {}
 
   // Visits first codewords in the order given, which should be that of their promise.
@@ -105,13 +105,16 @@ class BoundScan::CellWalk {
     const std::size_t most = items_ / 32 + 2 * runs.size() + 1;
     if (hits.size() < most) hits.resize(2 * most);
     const Planes planes = cells_.planes();
-    const std::size_t count = runs_filter_.filter(query_.deficits, planes, runs.data(), runs.size(), hits.data());
+    const RunFilter& filter = query_.choice.filter().*runs_;
+    const std::size_t count = filter.filter(query_.deficits, planes, runs.data(), runs.size(), hits.data());
     const float step = query_.deficits.step();
+    const std::size_t before = query_.scored;
     if (query_.table.paired()) {
       score_hits<true>(count, planes);
     } else {
       score_hits<false>(count, planes);
     }
+    query_.choice.learn(items_, query_.scored - before);
     if (query_.deficits.step() != step) measure_groups();
     runs.clear();
     items_ = 0;
@@ -129,7 +132,7 @@ class BoundScan::CellWalk {
 
   Query& query_;
   const CellOrder& cells_;
-  const RunFilter& runs_filter_;
+  RunFilter BoundFilter::*runs_;
   unsigned shift_;
   std::size_t num_groups_, groups_in_run_;
   std::uint64_t (*within_)(const std::uint8_t*, int);
@@ -158,7 +161,7 @@ Ranking BoundScan::probe(const float* table, std::size_t k, std::size_t nprobe, 
 
   const LabelledTable labelled(table, num_codebooks(), num_codewords(), labels_);
   const PermittedRows permitted(scratch(), num_items(), filter);
-  Query query(labelled, scratch(), permitted);
+  Query query(labelled, filter_, scratch(), permitted);
   query.best.start(k, kNoBar, cells_->rows());
   query.deficits.quantise(kNoBar);
   scan_cells(query, labels, count);

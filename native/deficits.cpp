@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "eight_floats.hpp"
 #include "instruction_sets.hpp"
 
 namespace lightrec {
@@ -15,11 +16,6 @@ constexpr float kSmallestRange = 1e-30F;  // keeps the number of steps in a unit
 struct Extremes {
   float largest, smallest;
 };
-
-// Eight floats in the middle of an array.
-using Eight = float __attribute__((vector_size(32), aligned(4), may_alias));
-
-LIGHTREC_INLINE const Eight& eight(const float* values) { return *reinterpret_cast<const Eight*>(values); }
 
 LIGHTREC_MULTIVERSIONED
 Extremes extremes_of(const float* entries) {
@@ -49,6 +45,11 @@ void measure(const float* entries, float largest, float steps_per_unit, std::uin
   }
 }
 
+LIGHTREC_MULTIVERSIONED
+void lesser_of_pairs(const std::uint8_t* values, std::size_t count, std::uint8_t* lesser) {
+  for (std::size_t i = 0; i < count; ++i) lesser[i] = std::min(values[2 * i], values[2 * i + 1]);
+}
+
 }  // namespace
 
 Deficits::Deficits(const float* entries, float magnitude) : magnitude_(magnitude), entries_(entries) {
@@ -69,11 +70,8 @@ void Deficits::quantise(float bar) {
   for (std::size_t book = 0; book < kFourBooks; ++book) {
     std::uint8_t* words = of_word_[book].data();
     measure(entries_ + book * kWords, largest_[book], steps_per_unit_, words);
-    std::uint8_t* fours = of_four_[book].data();
-    for (std::size_t four = 0; four < kWords / 4; ++four) {
-      const std::uint8_t* word = words + 4 * four;
-      fours[four] = std::min(std::min(word[0], word[1]), std::min(word[2], word[3]));
-    }
+    lesser_of_pairs(words, kWords / 2, of_pair_[book].data());
+    lesser_of_pairs(of_pair_[book].data(), kWords / 4, of_four_[book].data());
   }
 }
 

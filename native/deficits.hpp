@@ -40,6 +40,9 @@ class alignas(64) Deficits {
 
   const std::uint8_t* of(std::size_t book) const { return of_word_[book].data(); }  // (256,)
 
+  // The lesser deficit of each two neighbouring codewords: (128,).
+  const std::uint8_t* of_pair(std::size_t book) const { return of_pair_[book].data(); }
+
   // The least deficit of each four neighbouring codewords: (64,).
   const std::uint8_t* of_four(std::size_t book) const { return of_four_[book].data(); }
 
@@ -47,6 +50,7 @@ class alignas(64) Deficits {
   float range(float bar) const;
 
   alignas(64) std::array<std::array<std::uint8_t, kWords>, kFourBooks> of_word_;
+  alignas(64) std::array<std::array<std::uint8_t, kWords / 2>, kFourBooks> of_pair_;
   alignas(64) std::array<std::array<std::uint8_t, kWords / 4>, kFourBooks> of_four_;
   std::array<float, kFourBooks> largest_;
   float best_ = 0.0F, magnitude_ = 0.0F, steps_per_unit_ = 0.0F;

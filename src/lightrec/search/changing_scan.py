@@ -16,7 +16,7 @@ import numpy as np
 
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.errors import ArgumentError
-from lightrec.search.filters import BatchFilter, Filter, RowMask
+from lightrec.search.filters import EVERYTHING, BatchFilter, Filter, RowMask
 from lightrec.search.reference_scan import check_codes
 from lightrec.search.scan import Scan, ScanMaker
 from lightrec.search.top_k import TopK, TopKBatch, best_first, checked_k
@@ -199,7 +199,7 @@ class ChangingScan:
 
     def top_k(self, table: np.ndarray, k: int, rows: Filter | None = None) -> TopK:
         """The k best rows of one query; see `lightrec.search.scan.Scan.top_k`."""
-        state, k, rows = self._state, checked_k(k), rows or Filter()
+        state, k, rows = self._state, checked_k(k), rows or EVERYTHING
         rows = replace(rows, mask=_mask_of(rows.mask, state.num_rows))
         rows.check(state.num_rows)
         found = []

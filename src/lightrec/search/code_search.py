@@ -8,7 +8,7 @@ from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.score_table import ScoreTableBuilder
 from lightrec.errors import ArgumentError
 from lightrec.native import KERNELS
-from lightrec.search.filters import Filter
+from lightrec.search.filters import EVERYTHING, Filter
 from lightrec.search.post_ranking import ItemVectors, plain_vectors, post_rank
 from lightrec.search.scan import CompiledScan, Scan, make_scan, mask_arguments
 from lightrec.search.top_k import TopK, checked_k
@@ -61,7 +61,7 @@ class CodeSearch:
             raise ArgumentError(
                 f"query must be ({self._builder.width},) float32, not {query.shape} {query.dtype}"
             )
-        k, rows = checked_k(k), rows or Filter()
+        k, rows = checked_k(k), rows or EVERYTHING
         if (candidates != 0) != (item_vectors is not None):
             raise ArgumentError("candidates and item_vectors go together")
         if item_vectors is not None:

@@ -206,6 +206,10 @@ class Filter:
                 raise ArgumentError(f"{what} rows hold {rows[-1]}, but there are {num_items} items")
 
 
+EVERYTHING = Filter()
+"""Every row may be returned."""
+
+
 @dataclass(frozen=True)
 class BatchFilter:
     """Filters of many queries: each excludes rows of its own, all share the allowed rows.

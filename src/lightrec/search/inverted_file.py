@@ -12,7 +12,7 @@ import numpy as np
 
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.errors import ArgumentError
-from lightrec.search.filters import Filter
+from lightrec.search.filters import EVERYTHING, Filter
 from lightrec.search.reference_scan import ReferenceScan
 from lightrec.search.scan import BoundScan, mask_arguments
 from lightrec.search.score_table import check_tables
@@ -63,7 +63,7 @@ class InvertedFile:
             ArgumentError: As for `lightrec.search.scan.Scan.top_k`, or `nprobe` is out of range.
         """
         check_tables(table, (self._codes.shape[1], self._num_codewords))
-        k, rows = checked_k(k), rows or Filter()
+        k, rows = checked_k(k), rows or EVERYTHING
         nprobe = self.nprobe if nprobe is None else self._checked(nprobe)
         if self._bounds is not None:
             found = self._bounds.kernel.probe(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lightrec.errors import ArgumentError
-from lightrec.search.filters import BatchFilter, Filter
+from lightrec.search.filters import EVERYTHING, BatchFilter, Filter
 from lightrec.search.score_table import check_tables
 from lightrec.search.top_k import TopK, TopKBatch, best_first, checked_k
 
@@ -40,7 +40,7 @@ class ReferenceScan:
         for book in range(1, num_codebooks):
             scores = scores + table[book][self._codes[:, book]]
 
-        rows = rows or Filter()
+        rows = rows or EVERYTHING
         rows.check(self.num_items)
         kept = np.full(self.num_items, rows.allow is None)
         if rows.allow is not None:
