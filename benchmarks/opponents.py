@@ -74,7 +74,7 @@ def numpy_float(catalogue: Catalogue) -> Iterator[Opponent]:
 def fused_float(catalogue: Catalogue) -> Iterator[Opponent]:
     """The same in C++, without a place for the scores."""
     assert catalogue.items is not None
-    scan = FloatScan(np.ascontiguousarray(catalogue.items))
+    scan = FloatScan(np.ascontiguousarray(catalogue.items))  # a copy of its own, in large pages
     yield Opponent("fused_float", lambda query, k: _pair(scan.top_k(query, k)), "float")
 
 

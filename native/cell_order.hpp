@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bound_filter.hpp"
+#include "large_pages.hpp"
 
 namespace lightrec {
 
@@ -46,8 +47,9 @@ class CellOrder {
   static constexpr std::size_t kCells = 65536;
   static constexpr std::size_t kPadding = 64;  // filters read whole vectors
 
-  std::vector<std::uint32_t> starts_, rows_;
-  std::vector<std::uint8_t> planes_[3];
+  std::vector<std::uint32_t> starts_;
+  LargeArray<std::uint32_t> rows_;
+  LargeArray<std::uint8_t> planes_[3];
 };
 
 }  // namespace lightrec

@@ -5,6 +5,7 @@
 #include <limits>
 #include <vector>
 
+#include "large_pages.hpp"
 #include "ranking.hpp"
 
 namespace lightrec {
@@ -28,7 +29,7 @@ class FloatScan {
  private:
   std::size_t num_items_, width_;
   double largest_row_ = 0.0;  // the largest sum of a row's magnitudes
-  std::vector<float> blocks_;
+  LargeArray<float> blocks_;
 };
 
 }  // namespace lightrec

@@ -3,7 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
+#include "large_pages.hpp"
 
 namespace lightrec {
 
@@ -45,7 +45,7 @@ class PackedCodes {
   std::size_t offset(std::size_t row) const { return row / kBlock * kBlock * num_codebooks_ + row % kBlock; }
 
   std::size_t num_items_, num_codebooks_;
-  std::vector<std::uint8_t> bytes_;
+  LargeArray<std::uint8_t> bytes_;
 };
 
 }  // namespace lightrec

@@ -1,8 +1,9 @@
 """The pages of README.md and docs/, and what running one means.
 
-A block after `<!-- file: NAME -->` is that file. A block `sh` is run line by line, and has to end well; `sh fails` has to
-end with errors; of `sh parsed` only the options are read. A block `python` is executed, in the
-names that the blocks before it left. The lines of a `text` block have to be in what the block before printed, in their order.
+A block after `<!-- file: NAME -->` is that file. A block `sh` is run line by line, and has to end
+well; `sh fails` has to end with errors; of `sh parsed` only the options are read. A block `python`
+is executed, in the names that the blocks before it left. The lines of a `text` block have to be in
+what the block before printed, in their order.
 """
 
 from __future__ import annotations
