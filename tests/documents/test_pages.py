@@ -17,7 +17,7 @@ SEARCHED = {
     ),
     "query": RNG.normal(size=8).astype(np.float32),
     "items": RNG.normal(size=(3_000, 8)).astype(np.float32),
-    "histories": [np.array([7, 9]), np.array([11])],
+    "histories": [np.array([7, 9], np.int32), np.array([11], np.int32)],
 }
 TRAINED = {
     "df": synthetic_catalogue(300, 1_000, 1).interactions,
