@@ -44,6 +44,7 @@ class BoundScan::CellWalk {
   CellWalk(const BoundScan& scan, Query& query)
       : query_(query),
         cells_(*scan.cells_),
+        planes_(cells_.planes()),
         runs_(scan.runs_),
         shift_(scan.shift_),
         num_groups_(kWords >> shift_),
@@ -93,6 +94,7 @@ class BoundScan::CellWalk {
       if (left < 0) return;
       const auto end = static_cast<std::uint32_t>(std::min<std::size_t>(to, from + kMostItems));
       query_.scratch.runs.push_back({from, end, word, static_cast<std::uint32_t>(left)});
+      for (const std::uint8_t* plane : planes_.of_book) __builtin_prefetch(plane + from);  // runs lie anywhere
       items_ += end - from;
       from = end;
       if (items_ >= kMostItems) score_runs();
@@ -104,15 +106,14 @@ class BoundScan::CellWalk {
     std::vector<Hit>& hits = query_.scratch.hits;
     const std::size_t most = items_ / 32 + 2 * runs.size() + 1;
     if (hits.size() < most) hits.resize(2 * most);
-    const Planes planes = cells_.planes();
     const RunFilter& filter = query_.choice.filter().*runs_;
-    const std::size_t count = filter.filter(query_.deficits, planes, runs.data(), runs.size(), hits.data());
+    const std::size_t count = filter.filter(query_.deficits, planes_, runs.data(), runs.size(), hits.data());
     const float step = query_.deficits.step();
     const std::size_t before = query_.scored;
     if (query_.table.paired()) {
-      score_hits<true>(count, planes);
+      score_hits<true>(count);
     } else {
-      score_hits<false>(count, planes);
+      score_hits<false>(count);
     }
     query_.choice.learn(items_, query_.scored - before);
     if (query_.deficits.step() != step) measure_groups();
@@ -122,8 +123,9 @@ class BoundScan::CellWalk {
   }
 
   template <bool kPaired>
-  void score_hits(std::size_t count, const Planes& planes) {
+  void score_hits(std::size_t count) {
     const LabelledTable& table = query_.table;
+    const Planes& planes = planes_;
     query_.score_hits(count, [&](std::uint32_t place, std::uint32_t word) {
       return table.score<kPaired>(word, planes.of_book[0][place], planes.of_book[1][place],
                                   planes.of_book[2][place]);
@@ -132,6 +134,7 @@ class BoundScan::CellWalk {
 
   Query& query_;
   const CellOrder& cells_;
+  Planes planes_;
   RunFilter BoundFilter::*runs_;
   unsigned shift_;
   std::size_t num_groups_, groups_in_run_;

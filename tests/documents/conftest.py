@@ -21,7 +21,7 @@ teacher.width = 16
 teacher.sweeps = 3
 codes = {num_codewords = 64, kmeans_iterations = 5, rounds = 1}
 ranking = {rounds = 1, cells = 8, users = 200}
-users = {rounds = 1, refits = 0}
+users = {alternations = 1, fit = {rounds = 2, vector_rounds = 1}}
 """
 
 

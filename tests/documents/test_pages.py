@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 
 from lightrec.codes.item_codes import ItemCodes
@@ -20,7 +21,10 @@ SEARCHED = {
     "histories": [np.array([7, 9], np.int32), np.array([11], np.int32)],
 }
 TRAINED = {
-    "df": synthetic_catalogue(300, 1_000, 1).interactions,
+    "df": synthetic_catalogue(300, 1_000, 1).interactions.with_columns(
+        ("u" + pl.col("user_id").str.slice(1).cast(pl.Int64).cast(pl.String)).alias("user_id"),
+        ("i" + pl.col("item_id").str.slice(1).cast(pl.Int64).cast(pl.String)).alias("item_id"),
+    ),
     "queries": RNG.normal(size=(2, 16)).astype(np.float32),
 }
 PAGES = [
