@@ -57,7 +57,7 @@ class BoundScan::CellWalk {
     query_.scratch.runs.clear();
     for (std::size_t i = 0; i < count; ++i) {
       visit(words[i]);
-      if (items_ >= target_ || query_.scratch.runs.size() >= kMostRuns) score_runs();
+      if (query_.scratch.runs.size() >= kMostRuns) score_runs();
     }
     score_runs();
   }
@@ -87,17 +87,17 @@ class BoundScan::CellWalk {
     }
   }
 
-  // In pieces where it is long, so that memory stays small and the bar is looked at in between.
+  // In pieces where it is long, so that memory stays small, and the bar rises before much has passed.
   void add_run(std::uint32_t from, std::uint32_t to, std::uint8_t word) {
     while (from < to) {
       const int left = left_beside(word);  // anew, because the bar may have risen
       if (left < 0) return;
-      const auto end = static_cast<std::uint32_t>(std::min<std::size_t>(to, from + kMostItems));
+      const auto end = static_cast<std::uint32_t>(std::min<std::size_t>(to, from + (target_ - items_)));
       query_.scratch.runs.push_back({from, end, word, static_cast<std::uint32_t>(left)});
       for (const std::uint8_t* plane : planes_.of_book) __builtin_prefetch(plane + from);  // runs lie anywhere
       items_ += end - from;
       from = end;
-      if (items_ >= kMostItems) score_runs();
+      if (items_ >= target_) score_runs();
     }
   }
 

@@ -21,10 +21,12 @@ SEARCHED = {
     "histories": [np.array([7, 9], np.int32), np.array([11], np.int32)],
 }
 TRAINED = {
-    "df": synthetic_catalogue(300, 1_000, 1).interactions.with_columns(
-        ("u" + pl.col("user_id").str.slice(1).cast(pl.Int64).cast(pl.String)).alias("user_id"),
-        ("i" + pl.col("item_id").str.slice(1).cast(pl.Int64).cast(pl.String)).alias("item_id"),
-    ),
+    "df": pl.concat(
+        [
+            synthetic_catalogue(300, 1_000, 1).interactions,
+            pl.DataFrame({"user_id": ["u001", "u002"], "item_id": ["i7", "i9"], "timestamp": [1, 1]}),
+        ]
+    ).with_columns(pl.col("user_id").str.replace("^u0+", "u")),
     "queries": RNG.normal(size=(2, 16)).astype(np.float32),
 }
 PAGES = [
