@@ -40,7 +40,7 @@ demo: .venv/.installed-train
 
 test: .venv/.installed-dev
 	LIGHTREC_NO_NATIVE=1 $(BIN)/python -m pytest $(KERNEL_TESTS)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest
 
 # Python itself is not built with sanitizers, so their runtimes have to be there before it starts, and
 # libstdc++ with them, whose exceptions they watch. Python leaks on purpose.
