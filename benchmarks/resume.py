@@ -80,15 +80,18 @@ def tried(student: str, trials: int, seed: int) -> Row:
         whole = Path(scratch) / "whole"
         begun = time.perf_counter()
         run(student, whole)
-        seconds = time.perf_counter() - begun
-        first = seconds - events_of(whole, "epoch")[-1]["seconds"]  # before there is a checkpoint
+        first, seconds = moments_of(whole, time.perf_counter() - begun)
         right = digest_of(whole)
         identical = kills = resumed = lost = 0
         for trial in range(trials):
             folder = Path(scratch) / f"trial-{trial}"
             for _ in range(1 + trial % MOST_KILLS):
+                begun = time.perf_counter()
                 while not run(student, folder, kill_after=float(rng.uniform(first, seconds))):
-                    shutil.rmtree(folder)  # it was quicker than that: no kill, no trial
+                    # It was quicker than that, as after a cold start: no kill, no trial.
+                    first, seconds = moments_of(folder, time.perf_counter() - begun)
+                    shutil.rmtree(folder)
+                    begun = time.perf_counter()
                 kills += 1
             try:
                 run(student, folder)
@@ -113,6 +116,11 @@ def tried(student: str, trials: int, seed: int) -> Row:
         "commit": commit(),
         "source_digest": source_digest(sources_of(NAME)),
     }
+
+
+def moments_of(folder: Path, seconds: float) -> tuple[float, float]:
+    """When a run that took so long had its first checkpoint, about, and when it ended."""
+    return seconds - events_of(folder, "epoch")[-1]["seconds"], seconds
 
 
 def events_of(folder: Path, kind: str) -> list[Row]:
