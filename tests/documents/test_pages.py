@@ -24,7 +24,9 @@ TRAINED = {
     "df": pl.concat(
         [
             synthetic_catalogue(300, 1_000, 1).interactions,
-            pl.DataFrame({"user_id": ["u001", "u002"], "item_id": ["i7", "i9"], "timestamp": [1, 1]}),
+            pl.DataFrame(
+                {"user_id": ["u001", "u002"], "item_id": ["i7", "i9"], "timestamp": [1, 1]}
+            ),
         ]
     ).with_columns(pl.col("user_id").str.replace("^u0+", "u")),
     "queries": RNG.normal(size=(2, 16)).astype(np.float32),
