@@ -1,8 +1,5 @@
 """The encoder inside somebody else's network."""
 
-import re
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -121,9 +118,3 @@ def test_parts_go_to_the_encoder() -> None:
 def test_there_must_be_items() -> None:
     with pytest.raises(ArgumentError, match="num_embeddings"):
         CompositeEmbedding(0, 8)
-
-
-def test_the_documents_example_runs() -> None:
-    document = Path(__file__).resolve().parents[2] / "docs" / "training.md"
-    (code,) = re.findall(r"```python\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL)
-    exec(code, {})
