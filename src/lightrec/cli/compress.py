@@ -11,6 +11,7 @@ from lightrec.cli.comparison_table import show_bytes, show_choice, show_comparis
 from lightrec.cli.options import (
     BytesPerItem,
     CodewordWidth,
+    FormatOfFile,
     FormOfUsers,
     ItemColumn,
     KeepFloatItems,
@@ -66,6 +67,7 @@ def compress(
         Path | None,
         typer.Option(metavar="FILE", help="Pairs that they were not trained on, to measure on."),
     ] = None,
+    file_format: FormatOfFile = None,
     num_bytes: BytesPerItem = None,
     user_form: FormOfUsers = None,
     codeword_width: CodewordWidth = None,
@@ -129,7 +131,9 @@ def compress(
     def pairs(path: Path | None) -> Interactions | None:
         if path is None:
             return None
-        read = Interactions.from_table(path, columns, rating_above=rating_above)
+        read = Interactions.from_table(
+            path, columns, rating_above=rating_above, file_format=file_format
+        )
         show(read.report.describe())
         return read
 

@@ -36,7 +36,7 @@ def train(
     interactions: InteractionsPath,
     out: ModelOut,
     preset: Annotated[
-        str, typer.Option(metavar="default|paper|trained", help="Settings to start from.")
+        str, typer.Option(metavar="default|trained|paper|kde", help="Settings to start from.")
     ] = "default",
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="TOML file that changes settings.")
@@ -120,7 +120,7 @@ def train(
 
     Presets: `default` chooses the teacher itself and needs no gradient for the
     codes; `trained` learns them by gradient from a BPR teacher; `paper` does
-    so as the paper does.
+    so as the paper does; `kde` is an older method that the paper compares with.
 
     With --publish-if-better TEST a model that is already in MODEL stays there
     (exit code 8) unless the new one is at least as good: Recall@100 + NDCG on

@@ -49,6 +49,7 @@ _RANKING_KERNELS = (
 _BESIDE = {
     "budgets": ("baselines", "experiments/best.py"),
     "fold_in": ("serving", "experiments/best.py"),
+    "training_study": ("experiments/best.py",),
     "updates": (
         *("artifact", "serving", "updates", "warm_start.py", "matching_ids.py"),
         "experiments/best.py",

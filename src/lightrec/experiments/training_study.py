@@ -17,17 +17,15 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.evaluation.judging import value_of
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer
+from lightrec.experiments.best import chosen_teacher
 from lightrec.experiments.parts import Part, teacher_of, test_part, validation_part
 from lightrec.experiments.provenance import sources_of
 from lightrec.experiments.rows import coded_sizes, ranking_row
 from lightrec.experiments.runner import Row, Runner, command_for
-from lightrec.experiments.teacher_cache import description_of, fitted_teacher
 from lightrec.run_config import RunConfig, load_config
 from lightrec.settings import merged, validated
 from lightrec.stages import FittedStudent, fit_student, quantize
@@ -299,20 +297,11 @@ class _Study:
         )
 
     def _teacher(self, validating: bool) -> Factors:
-        """Chosen on validation pairs; with these settings, trained again on all of them."""
+        """Of the settings and epochs that validation chose, whichever experiment asked first."""
         config, chosen_on = self.regime.config, self.chosen_on
-        if validating:
-            return teacher_of(chosen_on, config, None, self.surroundings).fitted.factors
-        nothing = Factors(np.zeros((0, 1), np.float32), np.zeros((0, 1), np.float32))
-        stage = {"data": chosen_on.data, "part": "validation", "seed": config.seed}
-        stage |= {"teacher": config.teacher.model_dump()}
-        told = self.runner.cell(
-            stage,
-            chosen_on.digest,
-            lambda: description_of(teacher_of(chosen_on, config, None, self.surroundings).fitted),
-        )
-        again = fitted_teacher(nothing, told)
-        return teacher_of(self.tested_on, config, again, self.surroundings).fitted.factors
+        chosen = chosen_teacher(self.runner, chosen_on, config, self.surroundings)
+        part = chosen_on if validating else self.tested_on
+        return teacher_of(part, config, chosen, self.surroundings).fitted.factors
 
     def _start(self, validating: bool, start: str) -> ItemCodes | None:
         part = self.chosen_on if validating else self.tested_on
