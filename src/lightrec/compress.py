@@ -50,7 +50,7 @@ UNIT_LENGTH = 1e-3  # how far from 1 the norms of normalised vectors may be
 class CompressUsersConfig(UsersConfig):
     """Settings of the users' form where vectors are compressed."""
 
-    form: Literal["auto", "identity", "linear", "fitted", "table"] = "identity"
+    form: Literal["auto", "identity", "linear", "mlp", "fitted", "table"] = "identity"
     """`auto`, which is the form with the fewest bytes a user that comes within `tolerance` of the
     best, needs test pairs to choose on."""
 
@@ -239,7 +239,7 @@ def _forms(
 def _check_form(asked: str, factors: Factors, held_out: History | None) -> None:
     """Refuses a form of users that cannot be made or chosen, before the long work."""
     if not len(factors.users):
-        if asked in ("linear", "fitted", "table"):
+        if asked in MADE and asked != "identity":
             raise ArgumentError(
                 f"users.form = {asked!r} is made from user vectors, and there are none; "
                 "give users, or leave the form at 'identity'"

@@ -162,7 +162,7 @@ def test_options_win_over_the_file(cli, words, vectors, config):
         (("--bytes", "65"), "--bytes 65: an item takes 1 to 64 bytes"),
         (("--bytes", "few"), "--bytes"),
         (("--user-form", "free"), "--user-form"),
-        (("--codeword-width", "3"), "--user-form linear"),
+        (("--codeword-width", "3"), "--user-form linear, mlp, fitted or auto"),
         (("--user-form", "auto"), "give test"),
     ],
 )

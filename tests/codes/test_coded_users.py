@@ -107,6 +107,34 @@ def test_a_mapped_vector_ranks_about_as_it_did_among_the_teachers_codebooks(
     assert np.median(correlations) > 0.8
 
 
+@pytest.mark.parametrize("form", ["linear", "mlp"])
+def test_mapped_users_have_the_codebooks_of_fitted_ones_and_store_no_more_than_the_map_gives(
+    form, teacher, codes, seen
+) -> None:
+    users = users_in_form(form, *teacher, codes, seen, CONFIG, seed=2)
+    assert users.item_codes.width == WIDTH // 2
+    assert users.values.shape == (USERS, WIDTH // 2)
+    layers = dict(users.query_map)
+    mapped = teacher[0] @ layers.pop("0.weight").T
+    if form == "mlp":
+        mapped = np.tanh(mapped + layers.pop("0.bias")) @ layers.pop("2.weight").T
+        mapped = mapped + layers.pop("2.bias")
+    assert not layers
+    np.testing.assert_allclose(users.values, mapped, atol=2e-3 * np.abs(mapped).max())
+    fitted = users_in_form(
+        *("fitted", *teacher, codes, seen), CONFIG.model_copy(update={"codeword_width": 6}), seed=2
+    )
+    assert np.array_equal(fitted.item_codes.codebooks, users.item_codes.codebooks)
+
+
+def test_the_width_of_codewords_may_be_said_up_to_the_teachers() -> None:
+    said, unsaid = UsersConfig(codeword_width=8), UsersConfig()
+    assert [said.width_of(form, 12) for form in ("linear", "mlp", "fitted")] == [8, 8, 8]
+    assert [unsaid.width_of(form, 12) for form in ("linear", "mlp", "fitted")] == [6, 6, 12]
+    assert said.width_of("linear", 5) == said.width_of("fitted", 5) == 5
+    assert unsaid.width_of("linear", 1) == 1
+
+
 def test_the_same_seed_gives_the_same_bytes(teacher, codes, seen, forms) -> None:
     again = users_in_form("fitted", *teacher, codes, seen, CONFIG, seed=2)
     assert np.array_equal(again.values, forms["fitted"].values)

@@ -9,7 +9,6 @@ from lightrec.codes import user_codebooks, user_fit
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.user_codebooks import (
     codebooks_for_users,
-    query_map,
     refit_codebooks_to_users,
     vectors_for_tables,
 )
@@ -78,24 +77,6 @@ def test_items_rank_the_same_by_tables_that_vectors_can_make():
     expected = codes.scores(tables)
     expected -= expected.mean(axis=1, keepdims=True)
     np.testing.assert_allclose(scores, expected, atol=1e-4)
-    mapped = own.scores(own.score_tables(users @ query_map(codes, own).T))
-    np.testing.assert_allclose(mapped, expected, atol=1e-4)
-
-
-def test_the_query_map_is_the_least_squares_one():
-    rng = np.random.default_rng(2)
-    source = random_codes(rng, width=5)
-    target = ItemCodes(source.codes, rng.normal(size=(3, 6, 2)).astype(F))
-    counts = counts_of(source)
-    weights = np.sqrt(counts).reshape(-1, 1)
-    have, want = (
-        weights * centred(codes.codebooks.transpose(2, 0, 1), counts).reshape(-1, 18).T
-        for codes in (target, source)
-    )
-    expected = np.linalg.lstsq(have, want, rcond=None)[0]
-    np.testing.assert_allclose(query_map(source, target), expected, atol=1e-5)
-    with pytest.raises(ArgumentError, match="the same"):
-        query_map(source, random_codes(rng, items=49))
 
 
 class Scene:

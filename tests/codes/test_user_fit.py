@@ -81,7 +81,9 @@ def solved(design, targets, weights, ridge, start, intercept=False):
 SIZES = [(3, 8), (4, 16), (1, 7), (6, 2), (4, 256), (9, 3)]
 CONFIGS = [
     UserFitConfig(candidates=10, false_positives=0, catalogue_sample=0),
-    UserFitConfig(candidates=10, false_positives=10, catalogue_sample=0, ridge=0.3),
+    UserFitConfig(
+        candidates=10, false_positives=10, catalogue_sample=0, ridge=0.3, vector_ridge=0.2
+    ),
     UserFitConfig(candidates=7, false_positives=5, catalogue_sample=25, catalogue_weight=4.0),
     UserFitConfig(candidates=500, false_positives=500, catalogue_sample=9, ridge=2.0),
 ]
@@ -121,7 +123,7 @@ def test_a_round_of_tables_solves_the_normal_equations(path, books, words, confi
 @pytest.mark.parametrize("config", CONFIGS)
 def test_a_round_of_vectors_solves_the_normal_equations(path, width, config):
     problem = Problem(width, width=width, books=4, words=16)
-    ridge = config.ridge * np.mean((problem.codes.decode() ** 2).sum(axis=1))
+    ridge = config.vector_ridge * np.mean((problem.codes.decode() ** 2).sum(axis=1))
     student = problem.codes.scores(problem.codes.score_tables(problem.users))
     found = fit_vectors(*problem.teacher, problem.codes, problem.seen, config, rounds=1, seed=5)
     decoded = problem.codes.decode().astype(np.float64)
@@ -144,7 +146,9 @@ def drawn_catalogue(problem, config, seed=5):
 @pytest.mark.parametrize("fit", [fit_tables, fit_vectors])
 def test_later_rounds_pick_candidates_anew(path, fit):
     problem = Problem(3, items=80, books=4, words=16)
-    config = UserFitConfig(candidates=8, false_positives=8, catalogue_sample=0, ridge=0.5)
+    config = UserFitConfig(
+        candidates=8, false_positives=8, catalogue_sample=0, ridge=0.5, vector_ridge=0.5
+    )
     by_rounds = fit(*problem.teacher, problem.codes, problem.seen, config, rounds=3)
     begun = None
     for _ in range(3):
@@ -165,7 +169,7 @@ def test_a_representable_table_is_recovered(path):
 
 def test_a_representable_vector_is_recovered_and_kept(path):
     problem = Problem(1, items=200, books=4, words=8, width=6)
-    everything = UserFitConfig(candidates=200, catalogue_sample=0, ridge=1e-3)
+    everything = UserFitConfig(candidates=200, catalogue_sample=0, vector_ridge=1e-3)
     args = (problem.users, problem.codes.decode(), problem.codes, problem.seen, everything)
     found = fit_vectors(*args, start=np.zeros((3, 6), F))
     np.testing.assert_allclose(found, problem.users, atol=2e-3)

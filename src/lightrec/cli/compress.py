@@ -92,10 +92,10 @@ def compress(
     Users stay as they are unless --user-form says otherwise. More of their
     ranking survives where they are fitted to the codes (fitted) or get score
     tables of their own (table, 2 KB a user at 4 bytes an item). `auto` makes all
-    three and keeps the smallest that is about as good as any on --test. Wide
-    vectors meet codewords of fewer numbers through a map (linear): smaller
-    codebooks and faster score tables. Query vectors from a live user tower can
-    be asked of any of them.
+    three and keeps the smallest that is about as good as any on --test. Query
+    vectors from a live user tower can be asked of any of them; where they are
+    all there is, a map learned from fitted users (linear) ranks better than
+    identity, with codewords of half as many numbers.
 
     Printed: how much of the float top 100 the codes keep and, where there are
     pairs, ranking quality before and after.
@@ -120,8 +120,8 @@ def compress(
     chosen = {} if config is None else read_toml(config)
     changes = changed_settings(num_bytes, user_form, codeword_width)
     settings = validated(CompressConfig, merged(chosen, changes), str(config or "the options"))
-    if codeword_width is not None and settings.users.form != "linear":
-        raise ArgumentError("--codeword-width goes with --user-form linear")
+    if codeword_width is not None and settings.users.form in ("identity", "table"):
+        raise ArgumentError("--codeword-width goes with --user-form linear, mlp, fitted or auto")
     columns = column_names(user_column, item_column, rating_column, timestamp_column)
 
     def vectors(path: Path, what: str, *, one: bool = False) -> Vectors:

@@ -46,13 +46,14 @@ BytesPerItem = Annotated[
     ),
 ]
 FormOfUsers = Annotated[
-    Literal["identity", "linear", "fitted", "table", "auto"] | None,
+    Literal["identity", "linear", "mlp", "fitted", "table", "auto"] | None,
     typer.Option(
         "--user-form",
         metavar="FORM",
-        help="How users meet the codes. identity: as they are; linear: through a map to codewords "
-        "of fewer numbers (--codeword-width); fitted: as vectors fitted to the codes; table: as "
-        "score tables of their own; auto: as held-out pairs favour.",
+        help="How users meet the codes. identity: as they are; fitted: as vectors fitted to the "
+        "codes; table: as score tables of their own; linear, mlp: through a map that comes near to "
+        "fitted vectors, for towers whose users are not known yet; auto: identity, fitted or "
+        "table, as held-out pairs favour.",
     ),
 ]
 CodewordWidth = Annotated[
@@ -60,8 +61,8 @@ CodewordWidth = Annotated[
     typer.Option(
         "--codeword-width",
         metavar="N",
-        help="Numbers in a codeword, for --user-form linear.",
-        show_default="64",
+        help="Numbers in a codeword, for --user-form linear, mlp or fitted.",
+        show_default="fitted: as in the user vectors; others: half of that",
     ),
 ]
 KeepFloatItems = Annotated[

@@ -2,9 +2,9 @@
 
 - `identity`: the teacher's vectors as they are, P2 = P1. Nothing is stored beside them, and the
   vectors of a live user tower can query.
-- `linear`: a linear map of the teacher's vectors, to codebooks of fewer numbers. The vectors of a
-  live user tower can query, through the map.
 - `fitted`: vectors fitted to the codes in closed form, together with codebooks fitted to them.
+- `linear`, `mlp`: a map of the teacher's vectors that comes near to fitted ones, with codebooks
+  made likewise. The vectors of a live user tower can query, through the map.
 - `table`: a score table of each user's own, fitted likewise, stored as float16. No codebook is read
   when a known user is scored.
 
@@ -22,11 +22,12 @@ from pydantic import Field
 
 from lightrec.codes.half_precision import half_precision
 from lightrec.codes.item_codes import ItemCodes
-from lightrec.codes.linear_users import linear_users
+from lightrec.codes.linear_users import linear_map
+from lightrec.codes.mlp_users import mlp_map
 from lightrec.codes.user_codebooks import (
     codebooks_for_users,
-    query_map,
     refit_codebooks_to_users,
+    vectors_for_tables,
 )
 from lightrec.codes.user_fit import UserFitConfig, fit_tables, fit_vectors
 from lightrec.errors import ArgumentError
@@ -36,7 +37,7 @@ from lightrec.settings import Settings
 UserForm = Literal["identity", "fitted", "table", "free", "linear", "mlp"]
 FORMS: tuple[UserForm, ...] = ("identity", "fitted", "table")
 """Those that are compared where none is asked for."""
-MADE: tuple[UserForm, ...] = ("identity", "linear", "fitted", "table")
+MADE: tuple[UserForm, ...] = ("identity", "linear", "mlp", "fitted", "table")
 CODEBOOK_USERS = 10_000  # whom the codebooks of `fitted` users are made for
 ALTERNATION_ROUNDS = 5  # of the vectors' fit between two fits of the codebooks
 
@@ -44,16 +45,22 @@ ALTERNATION_ROUNDS = 5  # of the vectors' fit between two fits of the codebooks
 class UsersConfig(Settings):
     """Settings of the users' form."""
 
-    form: Literal["auto", "identity", "linear", "fitted", "table"] = "auto"
+    form: Literal["auto", "identity", "linear", "mlp", "fitted", "table"] = "auto"
     """`auto`: the form of `identity`, `fitted` and `table` with the fewest bytes a user that comes
     within `tolerance` of the best."""
-    codeword_width: int = Field(64, ge=1)
-    """Numbers in a codeword for `linear` users; the teacher's width where that is less."""
+    codeword_width: int | None = Field(None, ge=1)
+    """Numbers in a codeword, and in a user's vector, for `linear`, `mlp` and `fitted` users, up to
+    the teacher's width. When not said, `fitted` users have that width, mapped ones half of it."""
     tolerance: float = Field(0.01, ge=0)
     """Share of the best form's Recall@100 + NDCG on validation pairs that fewer bytes may cost."""
     alternations: int = Field(2, ge=0)
     """How often codebooks and vectors of `fitted` users are fitted to each other."""
     fit: UserFitConfig = UserFitConfig()
+
+    def width_of(self, form: UserForm, teacher_width: int) -> int:
+        """Numbers in a codeword of codebooks made for users in a form."""
+        usual = teacher_width if form == "fitted" else (teacher_width + 1) // 2
+        return min(self.codeword_width or usual, teacher_width)
 
 
 class _Effort(TypedDict):
@@ -72,8 +79,8 @@ class CodedUsers:
         form: Which form; `free`, `linear` and `mlp` where a gradient trained them beside the codes.
         item_codes: The codes; their codebooks are the form's own for `fitted`.
         values: (M, D) float32 vectors, or (M, B, W) score tables, float16 where they fit.
-        query_map: The map from the teacher's space: for `fitted` linear, `0.weight` (D, T); for
-            `linear` and `mlp` its layers.
+        query_map: The map from the teacher's space: for `fitted` and `linear` users `0.weight`
+            (D, T); for `mlp` its layers.
     """
 
     form: UserForm
@@ -121,25 +128,28 @@ def users_in_form(
     how = _Effort(seed=seed, threads=threads, progress=progress)
     if form == "identity":
         return CodedUsers(form, item_codes, users)
-    if form == "linear":
-        own, to_own = linear_users(users, item_codes, min(config.codeword_width, item_codes.width))
-        return CodedUsers(form, own, users @ to_own.T, {"0.weight": to_own})
     if form == "table":
         tables = fit_tables(users, items, item_codes, seen, config.fit, **how)
         return CodedUsers(form, item_codes, half_precision(tables))
-    fitted = _own_codebooks(users, items, item_codes, seen, config, how)
-    to_own = query_map(item_codes, fitted)
-    vectors = fit_vectors(
-        users,
-        items,
-        fitted,
-        seen,
-        config.fit,
-        start=users @ to_own.T,
-        rounds=config.fit.rounds_of_vectors,
-        **how,
-    )
-    return CodedUsers(form, fitted, vectors, {"0.weight": to_own})
+    width = config.width_of(form, item_codes.width)
+    own, rows, vectors = _own_codebooks(users, items, item_codes, seen, config, width, how)
+    if form == "mlp":
+        network = mlp_map(users[rows], vectors, own, rng=np.random.default_rng(seed))
+        return CodedUsers(form, own, network.of(users), network.layers())
+    to_own = linear_map(users[rows], vectors)
+    mapped = users @ to_own.T
+    if form == "fitted":
+        mapped = fit_vectors(
+            users,
+            items,
+            own,
+            seen,
+            config.fit,
+            start=mapped,
+            rounds=config.fit.rounds_of_vectors,
+            **how,
+        )
+    return CodedUsers(form, own, mapped, {"0.weight": to_own})
 
 
 def _own_codebooks(
@@ -148,20 +158,24 @@ def _own_codebooks(
     item_codes: ItemCodes,
     seen: History | None,
     config: UsersConfig,
+    width: int,
     how: _Effort,
-) -> ItemCodes:
-    """The codes with codebooks for `fitted` users, made from a sample of them.
+) -> tuple[ItemCodes, np.ndarray, np.ndarray]:
+    """The codes with codebooks for vectors fitted to them, made from a sample of the users.
 
     First those whose score tables come nearest to the users' own tables; then codebooks and vectors
     are fitted to each other in turn.
+
+    Returns:
+        The codes with codebooks (B, W, D), the rows of the sample, and its vectors (n, D).
     """
     rows = np.arange(len(users))
     if len(rows) > CODEBOOK_USERS:
         drawn = np.random.default_rng(how["seed"]).choice(rows, CODEBOOK_USERS, replace=False)
         rows = np.sort(drawn)
     tables = fit_tables(users, items, item_codes, seen, config.fit, user_rows=rows, **how)
-    own = ItemCodes(item_codes.codes, codebooks_for_users(tables, item_codes, item_codes.width))
-    vectors = users[rows] @ query_map(item_codes, own).T
+    own = ItemCodes(item_codes.codes, codebooks_for_users(tables, item_codes, width))
+    vectors = vectors_for_tables(tables, own)
     for _ in range(config.alternations):
         vectors = fit_vectors(
             users,
@@ -178,4 +192,4 @@ def _own_codebooks(
             vectors, users, items, own, seen, config.fit, user_rows=rows, **how
         )
         own = ItemCodes(item_codes.codes, books)
-    return own
+    return own, rows, vectors

@@ -90,33 +90,6 @@ def vectors_for_tables(tables: np.ndarray, item_codes: ItemCodes) -> np.ndarray:
     return vectors
 
 
-def query_map(source: ItemCodes, target: ItemCodes) -> np.ndarray:
-    """The linear map of query vectors under which one set of codebooks scores most like another.
-
-    Least squares over the codewords, as above: it maps the teacher's vectors to where they rank
-    about alike among codebooks that were fitted to users.
-
-    Args:
-        source: Codes and codebooks that the queries are made for, of width T.
-        target: The same codes, with codebooks of width D.
-
-    Returns:
-        (D, T) float32; a query's vector among the target's codebooks is `map @ query`.
-
-    Raises:
-        ArgumentError: The codes differ in number or in their books.
-    """
-    same = source.codes.shape == target.codes.shape
-    if not same or source.num_codewords != target.num_codewords:
-        raise ArgumentError(
-            f"source has codes {source.codes.shape} of {source.num_codewords} codewords and "
-            f"target {target.codes.shape} of {target.num_codewords}: the codes must be the same"
-        )
-    usage = Usage.of(source)
-    inverse = np.linalg.pinv(usage.weighted_codebooks(target))
-    return np.asarray(inverse @ usage.weighted_codebooks(source), dtype=np.float32)
-
-
 def refit_codebooks_to_users(
     vectors: np.ndarray,
     teacher_users: np.ndarray,

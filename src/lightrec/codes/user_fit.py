@@ -45,9 +45,11 @@ class UserFitConfig(Settings):
     """Items drawn from the whole catalogue, anew each round, the same for all users."""
     catalogue_weight: float = Field(20.0, ge=0.0)
     """Weight of the whole sample."""
-    ridge: float = Field(2.0, gt=0.0)
-    """Penalty on the squared step that a round takes."""
-    rounds: int = Field(24, ge=1)
+    ridge: float = Field(8.0, gt=0.0)
+    """Penalty on the squared step that a score table takes in a round."""
+    vector_ridge: float = Field(2.0, gt=0.0)
+    """The same for a vector, relative to the mean squared norm of the decoded items."""
+    rounds: int = Field(48, ge=1)
     """Rounds of picking candidates and fitting to them."""
     vector_rounds: int = Field(12, ge=1)
     """Most rounds for `fitted` users: they are dearer there, and bring less than to tables."""
@@ -142,11 +144,10 @@ def fit_vectors(
     As `fit_tables`, with the score `p . y_j + a`: y_j is the decoded item (Eq. 1) and `a` an
     intercept of the round, free and thrown away, since a constant does not change a ranking.
 
-    The ridge on |p' - p|^2 is `config.ridge` times the mean squared norm of the decoded items, so
-    that the scale of the codebooks does not matter. To move a typical item's score by d then costs
-    `ridge d^2`, in a score table only `ridge d^2 / B`, as the step is spread over B entries. A
-    vector needs the shorter steps: each of its numbers moves every item, so that a longer one
-    raises false positives elsewhere as fast as it pushes these down.
+    The ridge on |p' - p|^2 is `config.vector_ridge` times the mean squared norm of the decoded
+    items, so that the scale of the codebooks does not matter: to move a typical item's score by d
+    then costs `vector_ridge d^2`. In a score table it costs `ridge d^2 / B`, as the step is spread
+    over B entries.
 
     Args:
         teacher_users: (M, T) float32, P1 of the paper.
@@ -334,7 +335,9 @@ class FitTask:
 
 def vector_ridge(config: UserFitConfig, item_codes: ItemCodes) -> float:
     """What a step of a vector costs for its squared length; see `fit_vectors`."""
-    return max(config.ridge * mean_squared_norm(item_codes), float(np.finfo(np.float32).tiny))
+    return max(
+        config.vector_ridge * mean_squared_norm(item_codes), float(np.finfo(np.float32).tiny)
+    )
 
 
 def mean_squared_norm(item_codes: ItemCodes) -> float:

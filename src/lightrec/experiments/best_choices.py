@@ -38,16 +38,20 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "codes: 2,000 users judge": {"ranking": {"users": 2_000}},
     "codes: identity .1": {"ranking": {"identity": 0.1}},
     "codes: items alike": {"ranking": {"popularity_power": 0.0}},
-    "users: 6 rounds": {"users": {"fit": {"rounds": 6}}},
     "users: 12 rounds": {"users": {"fit": {"rounds": 12}}},
-    "users: 48 rounds": {"users": {"fit": {"rounds": 48}}},
+    "users: 24 rounds": {"users": {"fit": {"rounds": 24}}},
+    "users: 96 rounds": {"users": {"fit": {"rounds": 96}}},
     "users: no false positives": {"users": {"fit": {"false_positives": 0}}},
     "users: 60 + 60 candidates": {"users": {"fit": {"candidates": 60, "false_positives": 60}}},
     "users: 240 + 240 candidates": {"users": {"fit": {"candidates": 240, "false_positives": 240}}},
     "users: no catalogue sample": {"users": {"fit": {"catalogue_sample": 0}}},
-    "users: catalogue weight 100": {"users": {"fit": {"catalogue_weight": 100.0}}},
-    "users: ridge .5": {"users": {"fit": {"ridge": 0.5}}},
-    "users: ridge 8": {"users": {"fit": {"ridge": 8.0}}},
+    "users: catalogue weight 5": {"users": {"fit": {"catalogue_weight": 5.0}}},
+    "users: ridge 2": {"users": {"fit": {"ridge": 2.0}}},
+    "users: ridge 32": {"users": {"fit": {"ridge": 32.0}}},
+    "users: ridge 2, 24 rounds": {"users": {"fit": {"ridge": 2.0, "rounds": 24}}},
+    "users: vector ridge 8": {"users": {"fit": {"vector_ridge": 8.0}}},
+    "users: vectors of 128 numbers": {"users": {"codeword_width": 128}},
+    "users: vectors of 64 numbers": {"users": {"codeword_width": 64}},
     "users: no alternation": {"users": {"alternations": 0}},
     "users: 4 alternations": {"users": {"alternations": 4}},
 }
@@ -106,9 +110,10 @@ class _Choices:
         codes = self._codes(config)
         row: Row = {"data": self.part.data, "split": self.part.split, "seed": config.seed}
         row |= {"model": "lightrec", "variant": variant}
+        slow = variant == "default" or "alternation" in variant or "vector" in variant
         means = self._means(FloatScorer(factors.users, factors.items))
         row |= {f"{name}_validation_teacher": value for name, value in means.items()}
-        for form in FORMS if variant == "default" or "alternation" in variant else QUICK_FORMS:
+        for form in (*FORMS, "linear") if slow else QUICK_FORMS:
             users = users_in_form(
                 form,
                 factors.users,
