@@ -11,6 +11,7 @@ from lightrec.experiments import (
     best_choices,
     budgets,
     fold_in,
+    live_users,
     runner,
     teacher_cache,
     teacher_choices,
@@ -21,6 +22,7 @@ from lightrec.experiments.best_tables import (
     best_choices_table,
     budgets_table,
     fold_in_table,
+    live_users_table,
     teacher_choices_table,
     updates_table,
 )
@@ -58,7 +60,7 @@ def checkout(tmp_path_factory):
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("checkout")
     with pytest.MonkeyPatch.context() as patch:
-        for module in (best, best_choices, budgets, fold_in, updates):
+        for module in (best, best_choices, budgets, fold_in, live_users, updates):
             patch.setattr(module, "load_config", lambda preset: load_config(preset, **SMALL))
         patch.setattr(budgets, "BYTES", SIZES)
         few = {name: best_choices.VARIANTS[name] for name in ("default", "users: no alternation")}
@@ -107,7 +109,7 @@ def test_held_out_users_are_in_nobody_elses_part(data) -> None:
 
 
 def test_new_users_are_ranked_beside_the_same_users_trained(data) -> None:
-    content = read_json(fold_in.run(root=data))
+    content = read_json(fold_in.run(["citeulike-t"], root=data))
     rows = {(row["model"], row["variant"]): row for row in content["rows"]}
     trained = {("trained", form) for form in ("float", *fold_in.TRAINED)}
     assert rows.keys() == trained | {("folded_in", variant) for variant in fold_in.FOLDED}
@@ -115,6 +117,22 @@ def test_new_users_are_ranked_beside_the_same_users_trained(data) -> None:
     known, new = rows["trained", "float"], rows["folded_in", "float"]
     assert 0.3 * known["recall@100"] < new["recall@100"]
     assert "| folded in | codes only |" in fold_in_table(content)
+
+
+def test_vectors_of_unknown_users_query_as_they_are_and_through_maps(data, checkout) -> None:
+    ledger = checkout / "experiments" / "results" / "ledger.jsonl"
+    before = ledger.stat().st_size if ledger.exists() else 0
+    content = read_json(live_users.run(root=data))
+    assert (ledger.stat().st_size if ledger.exists() else 0) == before
+    rows = {row["variant"]: row for row in content["rows"]}
+    assert rows.keys() == set(live_users.VARIANTS)
+    assert 0 < rows["float"]["users"] < 150 / 5
+    assert rows["identity"]["ndcg_validation"] < rows["float"]["ndcg_validation"]
+    refitted = rows["identity, codebooks refitted"]
+    assert refitted["ndcg_validation"] != rows["identity"]["ndcg_validation"]
+    table = live_users_table(content)
+    assert table.splitlines()[2].startswith("| citeulike-t | float | 8 |")
+    assert "| citeulike-t | linear | 8 |" in table
 
 
 def test_a_models_life_is_measured_on_the_same_pairs(data) -> None:

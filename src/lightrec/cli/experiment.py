@@ -20,6 +20,7 @@ def experiment(
             "best",
             "budgets",
             "fold_in",
+            "live_users",
             "updates",
             "choices",
             "best_choices",
@@ -66,6 +67,9 @@ def experiment(
 
     budgets, fold_in: the same with two to sixteen bytes an item; the same for
     users whom training never saw. Split 0 only.
+
+    live_users: the same for vectors of users whom nobody has fitted, as they
+    are and through maps. Validation pairs of split 0 only.
 
     updates: a model brought up to date, and trained again from its own codes,
     beside one trained anew. Split 0 only.

@@ -15,6 +15,7 @@ from lightrec.codes.coded_users import FORMS, UserForm, users_in_form
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer
+from lightrec.experiments.best import chosen_teacher
 from lightrec.experiments.parts import Part, teacher_of, validation_part
 from lightrec.experiments.provenance import sources_of
 from lightrec.experiments.runner import Row, Runner, command_for
@@ -22,6 +23,7 @@ from lightrec.run_config import RunConfig, load_config
 from lightrec.settings import merged, validated
 from lightrec.stages import quantize
 from lightrec.teachers.factors import Factors
+from lightrec.teachers.fit import FittedTeacher
 from lightrec.training.loop import Surroundings
 
 NAME = "best_choices"
@@ -81,7 +83,8 @@ def run(
     surroundings = Surroundings(progress=progress)
     for name in data or DATA:
         part = validation_part(name, root)
-        of_data = _Choices(part, default, surroundings)
+        chosen = chosen_teacher(runner, part, default, surroundings)
+        of_data = _Choices(part, default, chosen, surroundings)
         for variant, changes in VARIANTS.items():
             settings = merged(default.model_dump(), changes)
             config = validated(RunConfig, settings, f"variant {variant}")
@@ -99,9 +102,11 @@ QUICK_FORMS: tuple[UserForm, ...] = ("identity", "table")
 class _Choices:
     """The variants of one data set; codes that several of them share are made once."""
 
-    def __init__(self, part: Part, default: RunConfig, surroundings: Surroundings) -> None:
+    def __init__(
+        self, part: Part, default: RunConfig, chosen: FittedTeacher, surroundings: Surroundings
+    ) -> None:
         self.part = part
-        self.factors = cache(lambda: teacher_of(part, default, None, surroundings).fitted.factors)
+        self.factors = cache(lambda: teacher_of(part, default, chosen, surroundings).fitted.factors)
         self.made: dict[str, ItemCodes] = {}
 
     def measure(self, variant: str, config: RunConfig) -> Row:

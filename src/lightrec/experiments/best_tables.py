@@ -149,20 +149,45 @@ def updates_table(content: Mapping[str, Any]) -> str:
 
 
 def best_choices_table(content: Mapping[str, Any]) -> str:
-    """Every variant of the default preset on validation pairs, in its three forms."""
+    """Every variant of the default preset on validation pairs, by form of users."""
+    forms = ("identity", "linear", "fitted", "table")
     lines = [
-        "| data | variant | `identity`, Recall@100 / NDCG | `fitted` | `table` |",
-        "|---|---|---|---|---|",
+        "| data | variant | `identity`, Recall@100 / NDCG | `linear` | `fitted` | `table` |",
+        "|---|---|---|---|---|---|",
     ]
     for data in _ordered(row["data"] for row in content["rows"]):
         rows = [row for row in content["rows"] if row["data"] == data]
         teacher = _validation_pair(rows[0], "teacher")
-        lines.append(f"| {data} | *the float teacher* | {teacher} | | |")
+        lines.append(f"| {data} | *the float teacher* | {teacher} | | | |")
         rows.sort(key=lambda row: (row["variant"] != "default", row["variant"].partition(":")[0]))
         for row in rows:
-            cells = [_validation_pair(row, form) for form in ("identity", "fitted", "table")]
+            cells = [_validation_pair(row, form) for form in forms]
             lines.append(f"| | {row['variant']} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def live_users_table(content: Mapping[str, Any]) -> str:
+    """What a query by vector is worth, for users whom nobody has fitted."""
+    lines = [
+        "| data | query | numbers in a codeword | Recall@100 | NDCG |",
+        "|---|---|---|---|---|",
+    ]
+    for data in _ordered(row["data"] for row in content["rows"]):
+        rows = {row["variant"]: row for row in content["rows"] if row["data"] == data}
+        order = ["float", *sorted(set(rows) - {"float"}, key=lambda name: _query_order(rows[name]))]
+        for variant in order:
+            row, teacher = rows[variant], rows["float"]
+            cells = []
+            for name in ("recall@100_validation", "ndcg_validation"):
+                share = f" ({100 * row[name] / teacher[name]:.1f} %)" if row is not teacher else ""
+                cells.append(f"{row[name]:.4f}{share}")
+            query = variant.partition(", ")[0] if "numbers" in variant else variant
+            lines.append(f"| {data} | {query} | {row['width']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _query_order(row: Row) -> tuple[bool, int, str]:
+    return "numbers" in row["variant"], -row["width"], row["variant"]
 
 
 def teacher_choices_table(content: Mapping[str, Any]) -> str:

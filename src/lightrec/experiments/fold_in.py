@@ -34,7 +34,7 @@ from lightrec.teachers.fit import FittedTeacher
 from lightrec.training.loop import Surroundings
 
 NAME = "fold_in"
-DATA = ("citeulike-t",)
+DATA = ("citeulike-t", "gowalla")
 SHARE = 0.1  # of the users are held out
 TRAINED: tuple[UserForm, ...] = ("identity", "table")
 FOLDED = ("float", "codes only", "float items: identity", "float items: table")

@@ -49,6 +49,8 @@ _RANKING_KERNELS = (
 _BESIDE = {
     "budgets": ("baselines", "experiments/best.py"),
     "fold_in": ("serving", "experiments/best.py"),
+    "best_choices": ("experiments/best.py",),
+    "live_users": ("serving/user_map.py", "experiments/best.py", "experiments/fold_in.py"),
     "training_study": ("experiments/best.py",),
     "updates": (
         *("artifact", "serving", "updates", "warm_start.py", "matching_ids.py"),

@@ -14,6 +14,7 @@ from lightrec.experiments.best_tables import (
     best_table,
     budgets_table,
     fold_in_table,
+    live_users_table,
     teacher_choices_table,
     updates_table,
 )
@@ -166,6 +167,7 @@ TABLES = {
     "best_summary": ("best.json", best_summary),
     "budgets": ("budgets.json", budgets_table),
     "fold_in": ("fold_in.json", fold_in_table),
+    "live_users": ("live_users.json", live_users_table),
     "updates": ("updates.json", updates_table),
     "damage": ("damage.json", damage_table),
     "kill": ("kill.json", kill_table),
