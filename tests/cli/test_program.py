@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from dataclasses import replace
 
@@ -34,7 +35,7 @@ COMMANDS = [
     "experiment",
     "report",
 ]
-PROGRAM = [sys.executable, "-c", "from lightrec.cli.main import run; run()"]
+PROGRAM = [sys.executable, "-c", "from lightrec.cli.entry import run; run()"]
 
 
 def process(*words, program=PROGRAM, **changes):
@@ -208,3 +209,26 @@ def test_an_interrupted_training_says_how_to_go_on(ratings, tmp_path, teacher, s
     assert len(err.splitlines()) == 1
     assert "Traceback" not in err
     assert not (tmp_path / "m").exists()
+
+
+def test_an_interrupt_while_the_program_loads_is_one_line():
+    program = """
+        import sys
+        from lightrec.cli import entry
+
+        class Interrupting:
+            def find_spec(self, name, path=None, target=None):
+                if name == "lightrec.cli.main":
+                    raise KeyboardInterrupt
+
+        sys.meta_path.insert(0, Interrupting())
+        entry.run()
+    """
+    ended = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (130, "")
+    assert ended.stderr == "lightrec: error: interrupted\n"
