@@ -93,6 +93,11 @@ BENCHMARKS = {
     "resume": (*_RANKING, *_RESUME),
     "scaling": _SPEED,
     "search": (*_SPEED, "benchmarks/resident.py"),
+    "training_step": (
+        *("encoder", "presets", "run_config.py", "training"),
+        "interactions/history.py",
+        "benchmarks/timing.py",
+    ),
 }
 """What their results depend on, beside the program of that name."""
 

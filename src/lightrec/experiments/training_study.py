@@ -150,7 +150,7 @@ FEWER: dict[str, dict[str, tuple[str, ...]]] = {
         "best": ("codes stay", "no step", "BPR", "E-KD 1", "E-KD 1, straight through"),
     }
 }
-"""Where a run takes long: what the paper speaks of most, and what each regime stands or falls by."""
+"""Where a run takes long: what the paper speaks of most, and what either regime stands on."""
 
 
 @dataclass(frozen=True)
