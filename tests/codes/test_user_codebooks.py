@@ -9,6 +9,7 @@ from lightrec.codes import user_codebooks, user_fit
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.user_codebooks import (
     codebooks_for_users,
+    level_codebooks,
     refit_codebooks_to_users,
     vectors_for_tables,
 )
@@ -77,6 +78,22 @@ def test_items_rank_the_same_by_tables_that_vectors_can_make():
     expected = codes.scores(tables)
     expected -= expected.mean(axis=1, keepdims=True)
     np.testing.assert_allclose(scores, expected, atol=1e-4)
+
+
+def test_levelled_codebooks_rank_alike_and_score_on_the_teachers_level():
+    rng = np.random.default_rng(3)
+    items, users = (rng.normal(size=(count, 4)).astype(F) for count in (50, 30))
+    items += 2
+    codes = random_codes(rng, width=4)
+    mapped = (users @ rng.normal(size=(4, 4))).astype(F)  # vectors of any basis
+    level = level_codebooks(codes, mapped, users, items)
+    assert level.codes is codes.codes
+    scores, before = (each.scores(each.score_tables(mapped)) for each in (level, codes))
+    np.testing.assert_allclose(scores.mean(axis=1), (users @ items.T).mean(axis=1), atol=1e-4)
+    constant = (scores - before).mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(scores - before, np.tile(constant, 50), atol=1e-4)
+    assert np.abs(constant).max() > 1
+    assert np.array_equal(level.codebooks[1:], codes.codebooks[1:])
 
 
 class Scene:

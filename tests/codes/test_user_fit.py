@@ -123,7 +123,7 @@ def test_a_round_of_tables_solves_the_normal_equations(path, books, words, confi
 @pytest.mark.parametrize("config", CONFIGS)
 def test_a_round_of_vectors_solves_the_normal_equations(path, width, config):
     problem = Problem(width, width=width, books=4, words=16)
-    ridge = config.vector_ridge * np.mean((problem.codes.decode() ** 2).sum(axis=1))
+    ridge = config.vector_ridge * problem.codes.decode().var(axis=0).sum()
     student = problem.codes.scores(problem.codes.score_tables(problem.users))
     found = fit_vectors(*problem.teacher, problem.codes, problem.seen, config, rounds=1, seed=5)
     decoded = problem.codes.decode().astype(np.float64)

@@ -93,9 +93,9 @@ def compress(
     ranking survives where they are fitted to the codes (fitted) or get score
     tables of their own (table, 2 KB a user at 4 bytes an item). `auto` makes all
     three and keeps the smallest that is about as good as any on --test. Query
-    vectors from a live user tower can be asked of any of them; where they are
-    all there is, a map learned from fitted users (linear) ranks better than
-    identity, with codewords of half as many numbers.
+    vectors from a live user tower can be asked of any of them; a map learned
+    from fitted users (linear) brings them to codewords of fewer numbers:
+    smaller codebooks and faster score tables.
 
     Printed: how much of the float top 100 the codes keep and, where there are
     pairs, ranking quality before and after.

@@ -26,6 +26,7 @@ from lightrec.codes.linear_users import linear_map
 from lightrec.codes.mlp_users import mlp_map
 from lightrec.codes.user_codebooks import (
     codebooks_for_users,
+    level_codebooks,
     refit_codebooks_to_users,
     vectors_for_tables,
 )
@@ -135,9 +136,11 @@ def users_in_form(
     own, rows, vectors = _own_codebooks(users, items, item_codes, seen, config, width, how)
     if form == "mlp":
         network = mlp_map(users[rows], vectors, own, rng=np.random.default_rng(seed))
-        return CodedUsers(form, own, network.of(users), network.layers())
-    to_own = linear_map(users[rows], vectors)
-    mapped = users @ to_own.T
+        mapped, query_map = network.of(users), network.layers()
+    else:
+        query_map = {"0.weight": linear_map(users[rows], vectors)}
+        mapped = users @ query_map["0.weight"].T
+    own = level_codebooks(own, mapped[rows], users[rows], items)
     if form == "fitted":
         mapped = fit_vectors(
             users,
@@ -149,7 +152,7 @@ def users_in_form(
             rounds=config.fit.rounds_of_vectors,
             **how,
         )
-    return CodedUsers(form, own, mapped, {"0.weight": to_own})
+    return CodedUsers(form, own, mapped, query_map)
 
 
 def _own_codebooks(

@@ -90,6 +90,32 @@ def vectors_for_tables(tables: np.ndarray, item_codes: ItemCodes) -> np.ndarray:
     return vectors
 
 
+def level_codebooks(
+    item_codes: ItemCodes, vectors: np.ndarray, users: np.ndarray, items: np.ndarray
+) -> ItemCodes:
+    """The codes with codebooks whose scores are on the teacher's level.
+
+    Fitting leaves a constant a user open, which changes no ranking. One vector added to all
+    codewords of the first book changes nothing but that constant; here it is the one that brings
+    the mean of a user's scores over the catalogue closest to the teacher's. Scores then mean what
+    the teacher's do, and a new item can be encoded from a vector of the teacher's space.
+
+    Args:
+        item_codes: Codes, and codebooks of width D.
+        vectors: (n, D) float32, users among these codebooks.
+        users: (n, T) float32, the same users of the teacher.
+        items: (N, T) float32, the teacher's items.
+    """
+    wanted = users.astype(np.float64) @ items.mean(axis=0, dtype=np.float64)
+    counts = Usage.of(item_codes).counts
+    mean = np.einsum("bw,bwd->d", counts, item_codes.codebooks) / max(item_codes.num_items, 1)
+    wide = vectors.astype(np.float64)
+    added = np.linalg.lstsq(wide, wanted - wide @ mean, rcond=None)[0]
+    codebooks = item_codes.codebooks.copy()
+    codebooks[0] += added.astype(np.float32)
+    return ItemCodes(item_codes.codes, codebooks)
+
+
 def refit_codebooks_to_users(
     vectors: np.ndarray,
     teacher_users: np.ndarray,

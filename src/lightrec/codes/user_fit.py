@@ -31,7 +31,8 @@ from lightrec.progress import track
 from lightrec.settings import Settings
 
 BLOCK_BYTES = 1 << 26  # of teacher scores held at once
-_ITEMS_AT_ONCE = 16_384  # decoded together to measure their norms
+_LEAST_SPREAD = 1e-3
+_ITEMS_AT_ONCE = 16_384  # decoded together to measure how far they lie apart
 
 
 class UserFitConfig(Settings):
@@ -48,7 +49,7 @@ class UserFitConfig(Settings):
     ridge: float = Field(8.0, gt=0.0)
     """Penalty on the squared step that a score table takes in a round."""
     vector_ridge: float = Field(2.0, gt=0.0)
-    """The same for a vector, relative to the mean squared norm of the decoded items."""
+    """The same for a vector, relative to the mean squared distance of items from their mean."""
     rounds: int = Field(48, ge=1)
     """Rounds of picking candidates and fitting to them."""
     vector_rounds: int = Field(12, ge=1)
@@ -144,10 +145,10 @@ def fit_vectors(
     As `fit_tables`, with the score `p . y_j + a`: y_j is the decoded item (Eq. 1) and `a` an
     intercept of the round, free and thrown away, since a constant does not change a ranking.
 
-    The ridge on |p' - p|^2 is `config.vector_ridge` times the mean squared norm of the decoded
-    items, so that the scale of the codebooks does not matter: to move a typical item's score by d
-    then costs `vector_ridge d^2`. In a score table it costs `ridge d^2 / B`, as the step is spread
-    over B entries.
+    The ridge on |p' - p|^2 is `config.vector_ridge` times the mean squared distance of decoded
+    items from their mean, so that scale and level of the codebooks do not matter: to move a typical
+    item's score by d then costs `vector_ridge d^2`. In a score table it costs `ridge d^2 / B`, as
+    the step is spread over B entries.
 
     Args:
         teacher_users: (M, T) float32, P1 of the paper.
@@ -336,17 +337,23 @@ class FitTask:
 def vector_ridge(config: UserFitConfig, item_codes: ItemCodes) -> float:
     """What a step of a vector costs for its squared length; see `fit_vectors`."""
     return max(
-        config.vector_ridge * mean_squared_norm(item_codes), float(np.finfo(np.float32).tiny)
+        config.vector_ridge * mean_squared_distance(item_codes), float(np.finfo(np.float32).tiny)
     )
 
 
-def mean_squared_norm(item_codes: ItemCodes) -> float:
-    """Mean over the items of the squared norm of the decoded vector; 0 where there is no item."""
-    total = 0.0
+def mean_squared_distance(item_codes: ItemCodes) -> float:
+    """Mean squared distance of decoded items from their mean; 0 where there is no item.
+
+    At least a little of their mean squared norm, so that equal items leave a ridge to hold on to.
+    """
+    total, mean = 0.0, np.zeros(item_codes.width)
     for begin in range(0, item_codes.num_items, _ITEMS_AT_ONCE):
         decoded = item_codes.decode(slice(begin, begin + _ITEMS_AT_ONCE))
         total += float(np.vdot(decoded, decoded))
-    return total / max(item_codes.num_items, 1)
+        mean += decoded.sum(axis=0, dtype=np.float64)
+    squared_norm = total / max(item_codes.num_items, 1)
+    mean /= max(item_codes.num_items, 1)
+    return max(squared_norm - float(np.vdot(mean, mean)), _LEAST_SPREAD * squared_norm)
 
 
 def _require_teacher(users: np.ndarray, items: np.ndarray, num_items: int) -> None:

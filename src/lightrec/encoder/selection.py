@@ -7,12 +7,23 @@ pass.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import nn
+from torch.autograd.function import once_differentiable
 
 from lightrec.encoder.similarity import Similarity
 from lightrec.errors import ArgumentError
+
+
+def most_similar(similarities: torch.Tensor) -> torch.Tensor:
+    """(n,) int64 the codeword of the highest similarity, the first of equals; of (n, W)."""
+    found = similarities.detach()
+    if found.device.type == "cpu":  # numpy's takes a tenth of the time of torch's
+        return torch.from_numpy(found.numpy().argmax(axis=1))
+    return found.argmax(dim=1)
 
 
 @dataclass(frozen=True)
@@ -78,11 +89,47 @@ class StraightThrough(Selection):
     ) -> Selected:
         """Chooses for states (n, S) from a codebook (W, D)."""
         similarities = similarity(states, codebook)
-        soft = torch.softmax(similarities / self.get_buffer("temperature"), dim=1)  # Eq. 4
-        indices = similarities.argmax(dim=1)
-        one_hot = torch.zeros_like(soft).scatter_(1, indices[:, None], 1.0)
-        chosen = soft + (one_hot - soft).detach()  # Eq. 6
-        return Selected(chosen @ codebook, indices)
+        indices = most_similar(similarities)
+        temperature = self.get_buffer("temperature")
+        words = _ChosenWords.apply(  # type: ignore[no-untyped-call]
+            similarities, codebook, indices, temperature
+        )
+        return Selected(words, indices)
+
+
+class _ChosenWords(torch.autograd.Function):
+    """`chosen @ codebook` with `chosen = soft + stop_gradient(one_hot - soft)` (Eq. 4 and 6).
+
+    Forwards that is the chosen codeword, to the bit. Backwards the codebook gets the gradient of
+    the one-hot choice and the similarities that of the soft one. Written out, a step passes over
+    matrices of n by W half as often as the formula would.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401 - torch has no type for it
+        similarities: torch.Tensor,
+        codebook: torch.Tensor,
+        indices: torch.Tensor,
+        temperature: torch.Tensor,
+    ) -> torch.Tensor:
+        ctx.save_for_backward(similarities, codebook, indices, temperature)
+        return F.embedding(indices, codebook)
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any,  # noqa: ANN401
+        *gradients: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor, None, None]:
+        similarities, codebook, indices, temperature = ctx.saved_tensors
+        of_words = gradients[0]
+        of_codebook = torch.zeros_like(codebook).index_add_(0, indices, of_words)
+        soft = similarities / temperature
+        torch.softmax(soft, dim=1, out=soft)  # Eq. 4
+        of_choice = of_words @ codebook.T
+        of_choice -= torch.linalg.vecdot(of_choice, soft)[:, None]
+        return of_choice.mul_(soft).div_(temperature), of_codebook, None, None
 
 
 class IdentityStraightThrough(Selection):
@@ -111,7 +158,7 @@ class IdentityStraightThrough(Selection):
         """Chooses for states (n, D) from a codebook (W, D)."""
         similarity.shape.require_one_width("the identity straight-through gradient")
         with torch.no_grad():
-            indices = similarity(states, codebook).argmax(dim=1)
+            indices = most_similar(similarity(states, codebook))
         words = codebook[indices]
         pull = (states.detach() - words).square().sum(dim=1)
         pull = pull + self.commitment * (states - words.detach()).square().sum(dim=1)
@@ -135,5 +182,5 @@ class Hard(Selection):
     ) -> Selected:
         """Chooses for states (n, S) from a codebook (W, D); the choice sees no gradient."""
         with torch.no_grad():
-            indices = similarity(states, codebook).argmax(dim=1)
+            indices = most_similar(similarity(states, codebook))
         return Selected(codebook[indices], indices)

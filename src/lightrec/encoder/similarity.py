@@ -93,7 +93,7 @@ class Euclidean(Similarity):
 
     def forward(self, states: torch.Tensor, codebook: torch.Tensor) -> torch.Tensor:
         """(n, W) similarities; |x|^2, which changes no choice, is left out."""
-        return 2.0 * states @ codebook.T - codebook.square().sum(dim=1)
+        return torch.addmm(-codebook.square().sum(dim=1), states, codebook.T, alpha=2.0)
 
 
 class PlainBilinear(Similarity):
