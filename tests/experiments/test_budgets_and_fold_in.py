@@ -28,6 +28,7 @@ from lightrec.experiments.best_tables import (
 )
 from lightrec.experiments.figures import draw_budgets
 from lightrec.experiments.parts import test_part as part_of_split  # pytest would collect it
+from lightrec.experiments.parts import validation_part
 from lightrec.experiments.study_tables import training_study_table
 from lightrec.interactions import synthetic_catalogue
 from lightrec.run_config import RunConfig, load_config
@@ -63,6 +64,7 @@ def checkout(tmp_path_factory):
         for module in (best, best_choices, budgets, fold_in, live_users, updates):
             patch.setattr(module, "load_config", lambda preset: load_config(preset, **SMALL))
         patch.setattr(budgets, "BYTES", SIZES)
+        patch.setattr(live_users, "FOLDS", 2)
         few = {name: best_choices.VARIANTS[name] for name in ("default", "users: no alternation")}
         patch.setattr(best_choices, "VARIANTS", few | {"codes: 1 cell": {"ranking": {"cells": 1}}})
         for variants in (teacher_choices.SAMPLED_SOFTMAX, teacher_choices.IALS):
@@ -126,7 +128,8 @@ def test_vectors_of_unknown_users_query_as_they_are_and_through_maps(data, check
     assert (ledger.stat().st_size if ledger.exists() else 0) == before
     rows = {row["variant"]: row for row in content["rows"]}
     assert rows.keys() == set(live_users.VARIANTS)
-    assert 0 < rows["float"]["users"] < 150 / 5
+    judged = validation_part("citeulike-t", data).sought.user_degrees() > 0
+    assert {row["users"] for row in rows.values()} == {int(judged.sum())}
     assert rows["identity"]["ndcg_validation"] < rows["float"]["ndcg_validation"]
     refitted = rows["identity, codebooks refitted"]
     assert refitted["ndcg_validation"] != rows["identity"]["ndcg_validation"]

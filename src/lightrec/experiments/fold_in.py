@@ -83,6 +83,11 @@ def hold_users_out(part: Part, seed: int) -> tuple[HeldUsers, Part]:
     rng = np.random.default_rng(seed)
     active = np.flatnonzero(part.sought.user_degrees())
     rows = np.sort(rng.choice(active, round(SHARE * len(active)), replace=False))
+    return parted_by_users(part, rows)
+
+
+def parted_by_users(part: Part, rows: np.ndarray) -> tuple[HeldUsers, Part]:
+    """The users of some rows, ascending, and the part without them."""
     rest = np.setdiff1d(np.arange(part.pairs.num_users), rows)
     held = HeldUsers(rows, _of_users(part, rows, "held"))
     return held, _of_users(part, rest, "others")

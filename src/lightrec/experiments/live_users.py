@@ -1,15 +1,16 @@
 """Users of a live tower: what a query by vector is worth, where nobody has fitted the user.
 
-A tenth of the users with validation pairs is held out of everything that comes after the teacher:
-codes, codebooks and maps are made for the others. Then the held-out users' teacher vectors query:
-as they are (`identity`), or through a map learned from fitted users (`linear`, `mlp`), at several
-widths. `identity, codebooks refitted` fits the codebooks once more to the other users' vectors as
-they are, on their candidates. Validation pairs of split 0 only.
+Every user is held out once, with a fifth of all, of everything that comes after the teacher: codes,
+codebooks and maps are made for the others. Then the held-out users' teacher vectors query: as they
+are (`identity`), or through a map learned from fitted users (`linear`, `mlp`), at several widths.
+`identity, codebooks refitted` fits the codebooks once more to the other users' vectors as they are,
+on their candidates. Rows are means over all users. Validation pairs of split 0 only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from lightrec.codes.user_codebooks import refit_codebooks_to_users
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer, Scorer
 from lightrec.experiments.best import chosen_teacher
-from lightrec.experiments.fold_in import HeldUsers, hold_users_out
+from lightrec.experiments.fold_in import HeldUsers, parted_by_users
 from lightrec.experiments.parts import Part, teacher_of, validation_part
 from lightrec.experiments.provenance import sources_of
 from lightrec.experiments.runner import Row, Runner, command_for
@@ -33,10 +34,12 @@ from lightrec.training.loop import Surroundings
 
 NAME = "live_users"
 DATA = ("citeulike-t",)
+FOLDS = 5
 MAPPED: dict[str, tuple[UserForm, int]] = {
-    f"{form}, {width} numbers": (form, width)
-    for width in (256, 128, 64, 32)
-    for form in ("linear", "mlp")
+    "linear, 128 numbers": ("linear", 128),
+    "linear, 64 numbers": ("linear", 64),
+    "linear, 32 numbers": ("linear", 32),
+    "mlp, 128 numbers": ("mlp", 128),
 }
 VARIANTS = ("float", "identity", "identity, codebooks refitted", *MAPPED)
 REFITS = 3  # of the codebooks under identity
@@ -65,18 +68,17 @@ def run(
     config = load_config("default")
     for name in data or DATA:
         part = validation_part(name, root)
-        held, others = hold_users_out(part, config.seed)
         chosen = chosen_teacher(runner, part, config, surroundings)
-        tower = _Tower(
-            cache(
-                lambda part=part, chosen=chosen: (
-                    teacher_of(part, config, chosen, surroundings).fitted.factors
-                )
-            ),
-            held,
-            others,
-            config,
+        teacher = cache(
+            lambda part=part, chosen=chosen: (
+                teacher_of(part, config, chosen, surroundings).fitted.factors
+            )
         )
+        order = np.random.default_rng(config.seed).permutation(part.pairs.num_users)
+        folds = [
+            _Fold(teacher, *parted_by_users(part, np.sort(order[fold::FOLDS])), config)
+            for fold in range(FOLDS)
+        ]
         for variant in VARIANTS:
             stage = {
                 "data": name,
@@ -86,38 +88,52 @@ def run(
                 "config": config.model_dump(
                     include={"codes", "metric", "ranking", "users", "seed"}
                 ),
+                "folds": FOLDS,
             }
-            measure = partial(tower.measure, variant)
-            runner.rows.append(runner.cell(stage, held.part.digest, measure))
+            measure = partial(_measured, variant, folds)
+            runner.rows.append(runner.cell(stage, part.digest, measure))
             runner.write()
     return runner.write()
 
 
-class _Tower:
-    """A teacher whose users are known in part; codes are made once."""
+def _measured(variant: str, folds: Sequence[_Fold]) -> Row:
+    """Validation metrics, means over the users of all folds."""
+    found = [fold.measure(variant) for fold in folds]
+    row: Row = {"data": folds[0].held.part.data, "split": 0, "seed": folds[0].config.seed}
+    row |= {"model": "lightrec", "variant": variant, "width": found[0].width}
+    row["users"] = sum(each.users for each in found)
+    for name in ("recall@100", "ndcg@100", "ndcg"):
+        total = sum(each.users * each.means[name] for each in found)
+        row[f"{name}_validation"] = total / row["users"]
+    return row
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What the users of a fold get, as many as have validation pairs."""
+
+    means: Mapping[str, float]
+    users: int
+    width: int
+
+
+class _Fold:
+    """A teacher whose users are known but for some; codes are made once."""
 
     def __init__(
-        self,
-        factors: Callable[[], Factors],
-        held: HeldUsers,
-        others: Part,
-        config: RunConfig,
+        self, teacher: Callable[[], Factors], held: HeldUsers, others: Part, config: RunConfig
     ) -> None:
         self.held, self.others, self.config = held, others, config
-        self.teacher = factors
+        self.teacher = teacher
         self.known = cache(self._known)
         self.codes = cache(self._codes)
 
-    def measure(self, variant: str) -> Row:
-        """Validation metrics of the held-out users."""
-        vectors = self.teacher().users[self.held.rows]
-        scorer, width = self._scorer(variant, vectors)
-        means = evaluate_ranking(scorer, self.held.part.pairs, self.held.part.sought).means
-        row: Row = {"data": self.held.part.data, "split": 0, "seed": self.config.seed}
-        row |= {"model": "lightrec", "variant": variant, "width": width, "users": len(vectors)}
-        return row | {
-            f"{name}_validation": means[name] for name in ("recall@100", "ndcg@100", "ndcg")
-        }
+    def measure(self, variant: str) -> _Found:
+        """Validation metrics of the users held out."""
+        part = self.held.part
+        scorer, width = self._scorer(variant, self.teacher().users[self.held.rows])
+        means = evaluate_ranking(scorer, part.pairs, part.sought).means
+        return _Found(means, int((part.sought.user_degrees() > 0).sum()), width)
 
     def _scorer(self, variant: str, vectors: np.ndarray) -> tuple[Scorer, int]:
         if variant == "float":
