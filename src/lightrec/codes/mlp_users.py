@@ -25,6 +25,7 @@ PATIENCE = 5  # epochs without a better error of the users held out
 BATCH = 64
 LEARNING_RATES = (3e-3, 1e-4)  # into the hidden units; out of them, of which all add up
 _RATES = tuple(rate for rate in LEARNING_RATES for _ in ("weight", "bias"))
+_USERS_AT_ONCE = 4_096  # whose hidden units are held at once: 10 KB each at T = 256
 _DECAYS = (0.9, 0.999)  # of Adam's moments
 
 
@@ -117,8 +118,12 @@ class Mlp:
 
     def of(self, users: np.ndarray) -> np.ndarray:
         """(n, D) float32 of users (n, T)."""
-        hidden = np.tanh(users @ self.into.T + self.bias)
-        return np.asarray(hidden @ self.out.T + self.out_bias, np.float32)
+        found = np.empty((len(users), len(self.out_bias)), np.float32)
+        for begin in range(0, len(users), _USERS_AT_ONCE):
+            block = slice(begin, begin + _USERS_AT_ONCE)
+            hidden = np.tanh(users[block] @ self.into.T + self.bias)
+            found[block] = hidden @ self.out.T + self.out_bias
+        return found
 
     def layers(self) -> dict[str, np.ndarray]:
         """`0.weight`, `0.bias`, `2.weight` and `2.bias`, float32, with tanh between the two."""

@@ -105,6 +105,9 @@ def level_codebooks(
         vectors: (n, D) float32, users among these codebooks.
         users: (n, T) float32, the same users of the teacher.
         items: (N, T) float32, the teacher's items.
+
+    Returns:
+        The same codes with codebooks (B, W, D) float32, of which the first is another.
     """
     wanted = users.astype(np.float64) @ items.mean(axis=0, dtype=np.float64)
     counts = Usage.of(item_codes).counts
