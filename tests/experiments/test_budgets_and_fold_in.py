@@ -181,6 +181,7 @@ def test_the_study_chooses_rates_on_validation_and_measures_on_test(
     settings = best.config.model_dump() | SMALL
     settings["student"] |= {"epochs": 1, "num_negatives": 4}
     monkeypatch.setattr(training_study, "LEARNING_RATES", (1e-3, 1e-2))
+    monkeypatch.setattr(training_study, "SEEDS", {"citeulike-t": (0, 1)})
     monkeypatch.setattr(
         training_study,
         "regimes",
@@ -192,24 +193,43 @@ def test_the_study_chooses_rates_on_validation_and_measures_on_test(
     ledger = checkout / "experiments" / "results" / "ledger.jsonl"
     before = len(ledger.read_text().splitlines()) if ledger.exists() else 0
     content = read_json(training_study.run(["citeulike-t"], root=data))
-    rows = {(row["regime"], row["variant"]): row for row in content["rows"]}
+    assert [row["seed"] for row in content["rows"]].count(1) == 4
+    rows = {(row["regime"], row["variant"]): row for row in content["rows"] if row["seed"] == 0}
     assert rows.keys() == {
         *(("paper", name) for name in few),
         *(("best", name) for name in variants),
     }
-    assert len(ledger.read_text().splitlines()) == before + 4
+    assert len(ledger.read_text().splitlines()) == before + 8
     for row in rows.values():
         assert {"recall@100", "ndcg", "recall@100_validation", "ingredient"} <= row.keys()
-        assert row["learning_rate"] in (1e-3, 1e-2, 5e-4)
+        assert row["learning_rate"] in (1e-3, 1e-2)
     assert rows["best", "no step"]["epochs"] == 0
     assert rows["paper", "x"]["ingredient"] == "recurrence"
     assert rows["paper", "x"]["against"] == "the paper's"
     table = training_study_table(content)
     assert table.count("**citeulike-t**") == 2
-    change = rows["paper", "x"]["ndcg"] / rows["paper", "the paper's"]["ndcg"] - 1
+    means = {
+        name: np.mean([row["ndcg"] for row in content["rows"] if row["variant"] == name])
+        for name in few
+    }
+    change = means["x"] / means["the paper's"] - 1
     assert f"({100 * change:+.1f} %) |" in next(
         line for line in table.splitlines() if line.startswith("| recurrence | x |")
     )
+
+
+def test_the_climb_over_rates_ends_at_a_peak_and_measures_no_rate_twice() -> None:
+    for peak, measured in ((1e-3, 3), (2.5e-4, 4), (8e-3, 4)):
+        seen: list[float] = []
+
+        def validated_at(rate: float, peak: float = peak, seen: list[float] = seen) -> dict:
+            seen.append(rate)
+            value = -abs(np.log(rate / peak)) + 10
+            return {"recall@100": value, "ndcg": value, "learning_rate": rate}
+
+        best = training_study.best_of_climb(training_study.LEARNING_RATES, validated_at)
+        assert best["learning_rate"] == peak
+        assert len(seen) == len(set(seen)) == measured
 
 
 def test_variants_differ_from_what_they_are_held_against_and_can_be_built() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from statistics import mean, stdev
 from typing import Any
 
 Row = Mapping[str, Any]
@@ -13,16 +14,18 @@ REGIMES = {
 
 
 def training_study_table(content: Mapping[str, Any]) -> str:
-    """A table for each data set and regime; differences are to the variant in the last column."""
+    """A table for each data set and regime; differences are to the variant in the last column.
+
+    Where a variant was trained from several seeds, the mean stands before the standard deviation.
+    """
     parts = []
     for data in dict.fromkeys(row["data"] for row in content["rows"]):
         for regime, about in REGIMES.items():
-            rows = {
-                row["variant"]: row
-                for row in content["rows"]
-                if (row["data"], row["regime"]) == (data, regime)
-            }
-            if not rows:
+            variants: dict[str, list[Row]] = {}
+            for row in content["rows"]:
+                if (row["data"], row["regime"]) == (data, regime):
+                    variants.setdefault(row["variant"], []).append(row)
+            if not variants:
                 continue
             lines = [
                 f"**{data}**, {about}",
@@ -31,23 +34,27 @@ def training_study_table(content: Mapping[str, Any]) -> str:
                 "| learning rate | epochs | against |",
                 "|---" * 8 + "|",
             ]
-            for row in rows.values():
-                control = rows.get(row["against"])
-                compared = control is not None and control is not row
+            for name, rows in variants.items():
+                first = rows[0]
+                control = None if first["against"] == name else variants.get(first["against"])
                 cells = [
-                    *(row["ingredient"], row["variant"]),
-                    *(_with_change(row, control, name) for name in ("recall@100", "ndcg")),
-                    f"{row['recall@100_validation']:.4f} / {row['ndcg_validation']:.4f}",
-                    f"{row['learning_rate']:g}",
-                    f"{row['epochs']}{' (cap)' if row['stopped_at_the_cap'] else ''}",
-                    row["against"] if compared else "",
+                    *(first["ingredient"], name),
+                    *(_with_change(rows, control, metric) for metric in ("recall@100", "ndcg")),
+                    f"{first['recall@100_validation']:.4f} / {first['ndcg_validation']:.4f}",
+                    f"{first['learning_rate']:g}",
+                    f"{first['epochs']}{' (cap)' if first['stopped_at_the_cap'] else ''}",
+                    "" if control is None else first["against"],
                 ]
                 lines.append(f"| {' | '.join(cells)} |")
             parts.append("\n".join(lines))
     return "\n\n".join(parts)
 
 
-def _with_change(row: Row, control: Row | None, name: str) -> str:
-    if control is None or control is row:
-        return f"{row[name]:.4f}"
-    return f"{row[name]:.4f} ({100 * (row[name] / control[name] - 1):+.1f} %)"
+def _with_change(rows: Sequence[Row], control: Sequence[Row] | None, name: str) -> str:
+    values = [row[name] for row in rows]
+    told = f"{mean(values):.4f}"
+    if len(values) > 1:
+        told += f" ± {stdev(values):.4f}"
+    if control is None:
+        return told
+    return f"{told} ({100 * (mean(values) / mean(row[name] for row in control) - 1):+.1f} %)"

@@ -6,18 +6,20 @@ differs from by just that (`against`), which is the regime's own unless it needs
 Two regimes: `paper` starts from random codebooks and a BPR teacher of 32 numbers, with the preset
 `paper`; `best` from the codes and the teacher of the default preset, which takes no gradient step.
 Learning rate and epochs are chosen for each variant on the validation pairs of split 0; then the
-variant is trained on all training pairs and measured on test.
+variant is trained on all training pairs, from several seeds, and measured on test. Teachers and
+starts have one seed, so that the spread is what drawing batches and negatives leaves to chance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from lightrec.codes.item_codes import ItemCodes
+from lightrec.errors import DivergedError
 from lightrec.evaluation.judging import value_of
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer
@@ -34,7 +36,11 @@ from lightrec.training.loop import Surroundings
 
 NAME = "training_study"
 DATA = ("citeulike-t", "gowalla")
-LEARNING_RATES = (5e-4, 1e-3, 2e-3, 4e-3)
+LEARNING_RATES = (2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3, 8e-3)
+FIRST_RATE = LEARNING_RATES.index(1e-3)
+"""Where the climb over the rates begins."""
+SEEDS = {"citeulike-t": (0, 1, 2)}
+"""Of the trainings that are measured on test; seed 0 alone elsewhere."""
 MOST_EPOCHS = {"gowalla": 8}
 """So that a variant takes minutes; rows that validation stopped at the cap say so."""
 Changes = Mapping[str, Any]
@@ -202,9 +208,10 @@ def run(
             study = _Study(
                 runner, regime, validation_part(name, root), test_part(name, 0, root), surroundings
             )
-            for variant in FEWER.get(name, {}).get(regime.name, regime.variants):
-                study.measure(variant)
-                runner.write()
+            for seed in SEEDS.get(name, (0,)):
+                for variant in FEWER.get(name, {}).get(regime.name, regime.variants):
+                    study.measure(variant, seed)
+                    runner.write()
     return runner.write()
 
 
@@ -225,30 +232,31 @@ class _Study:
         self.teacher = cache(self._teacher)
         self.start = cache(self._start)
 
-    def measure(self, variant: str) -> None:
-        """Chooses learning rate and epochs on validation, then measures on test."""
-        tried_here = self.regime.variants[variant]
-        changes, own = tried_here.changes, next(iter(self.regime.variants))
+    def measure(self, variant: str, seed: int) -> None:
+        """Chooses learning rate and epochs on validation (seed 0), then measures on test."""
+        tried = self.regime.variants[variant]
         base = {
             "data": self.chosen_on.data,
             "split": 0,
             "regime": self.regime.name,
             "variant": variant,
         }
-        tried = [
-            self.runner.cell(
+
+        def validated_at(rate: float) -> Row:
+            config = self._config(tried.changes, rate)
+            return self.runner.cell(
                 base | {"part": "validation", "config": config.model_dump()},
                 self.chosen_on.digest,
                 partial(self._validated, config),
             )
-            for config in self._configs(changes)
-        ]
-        best = max(tried, key=lambda row: value_of(_plain(row)))
-        config = self._config(changes, best["learning_rate"])
+
+        rates = LEARNING_RATES if tried.changes.get("epochs") != 0 else LEARNING_RATES[:1]
+        best = best_of_climb(rates, validated_at)
+        config = self._config(tried.changes, best["learning_rate"], seed)
         told = {f"{metric}_validation": best[metric] for metric in ("recall@100", "ndcg")}
-        told |= {"regime": self.regime.name, "variant": variant}
-        told |= {"ingredient": tried_here.ingredient, "against": tried_here.against or own}
-        told |= {"learning_rate": best["learning_rate"], "seed": config.seed}
+        told |= {"regime": self.regime.name, "variant": variant, "ingredient": tried.ingredient}
+        told |= {"against": tried.against or next(iter(self.regime.variants))}
+        told |= {"learning_rate": best["learning_rate"], "seed": seed}
         assert config.student is not None
         told["stopped_at_the_cap"] = best["epochs"] == config.student.epochs
         stage = base | {
@@ -261,24 +269,24 @@ class _Study:
             stage, self.tested_on.digest, partial(self._tested, config, best["epochs"], told)
         )
 
-    def _configs(self, changes: Changes) -> list[RunConfig]:
-        rates = LEARNING_RATES if changes.get("epochs") != 0 else LEARNING_RATES[:1]
-        return [self._config(changes, rate) for rate in rates]
-
-    def _config(self, changes: Changes, learning_rate: float) -> RunConfig:
+    def _config(self, changes: Changes, learning_rate: float, seed: int = 0) -> RunConfig:
         student: dict[str, Any] = {**changes, "learning_rate": learning_rate}
         if self.chosen_on.data in MOST_EPOCHS and "epochs" not in changes:
             student["epochs"] = MOST_EPOCHS[self.chosen_on.data]
-        settings = merged(self.regime.config.model_dump(), {"student": student})
+        settings = merged(self.regime.config.model_dump(), {"seed": seed, "student": student})
         return validated(RunConfig, settings, f"{self.regime.name} of the training study")
 
     def _validated(self, config: RunConfig) -> Row:
         part = self.chosen_on
-        fitted = self._fitted(part, config, None)
+        assert config.student is not None
+        told = {"learning_rate": config.student.learning_rate}
+        try:
+            fitted = self._fitted(part, config, None)
+        except DivergedError as error:
+            return {"recall@100": 0.0, "ndcg": 0.0, "epochs": 0, "diverged": str(error)} | told
         scorer = CodeScorer(fitted.item_codes, fitted.users)
         means = evaluate_ranking(scorer, part.pairs, part.sought).means
-        assert config.student is not None
-        return means | {"epochs": fitted.epochs, "learning_rate": config.student.learning_rate}
+        return means | {"epochs": fitted.epochs} | told
 
     def _tested(self, config: RunConfig, epochs: int, told: Row) -> Row:
         part = self.tested_on
@@ -317,6 +325,26 @@ class _Study:
     def _start(self, validating: bool, start: str) -> ItemCodes | None:
         part = self.chosen_on if validating else self.tested_on
         return quantize(part.pairs, self.teacher(validating), self.regime.config, start)
+
+
+def best_of_climb(rates: Sequence[float], validated_at: Callable[[float], Row]) -> Row:
+    """The row of the best of ordered rates, as a climb finds it.
+
+    It begins at `FIRST_RATE`, goes the way that improves on it, and ends at the first rate that
+    does not: the rate chosen has a worse one on either side, or is the last of the grid.
+    """
+    place = min(FIRST_RATE, len(rates) - 1)
+    best = validated_at(rates[place])
+    for step in (1, -1):
+        at = place + step
+        while 0 <= at < len(rates):
+            row = validated_at(rates[at])
+            if value_of(_plain(row)) <= value_of(_plain(best)):
+                break
+            best, at = row, at + step
+        if at != place + step:  # this way improved; the other way is down
+            break
+    return best
 
 
 def _plain(row: Row) -> dict[str, float]:
