@@ -29,6 +29,8 @@ from lightrec.training.row_adam import RowAdam
 
 LOSSES = {"bpr": bpr_loss, "softmax": softmax_loss}
 """By their names in the configuration."""
+PRODUCT_PAYS = 64
+"""Items, for each that a user needs, up to which one product of all users and items is faster."""
 
 
 class Student(Objective):
@@ -104,12 +106,11 @@ class Student(Objective):
         user_rows, user_places = torch.unique(batch.users, return_inverse=True)
         encoded, vectors = self.encoding(rows), self.users.of(user_rows)
         users = F.embedding(user_places, vectors)
-        chosen = F.embedding(places, encoded.vectors)
-        scores = torch.einsum("nd,nld->nl", users, chosen)
+        scores = scores_of_pairs(users, encoded.vectors, places)
         terms: dict[str, tuple[float, torch.Tensor]] = {}
         terms[config.loss] = config.ranking_loss, self._ranking_loss(scores)
         if config.float_ranking_loss:
-            floats = torch.einsum("nd,nld->nl", users, F.embedding(places, encoded.items))
+            floats = scores_of_pairs(users, encoded.items, places)
             terms["float"] = config.float_ranking_loss, self._ranking_loss(floats)
         weights = _distillation_weights(places, len(rows), config.distillation_on_positives)
         teacher_items = self.get_buffer("teacher_items")[rows]
@@ -122,8 +123,7 @@ class Student(Objective):
             terms["ip_kd"] = config.inner_product_distillation, loss
         if config.ranking_distillation:
             of_users = self.get_buffer("teacher_users")[batch.users]
-            negatives = F.embedding(places[:, 1:], teacher_items)
-            of_teacher = torch.einsum("nd,nld->nl", of_users, negatives)
+            of_teacher = scores_of_pairs(of_users, teacher_items, places[:, 1:])
             loss = ranking_distillation(of_teacher, scores[:, 1:], config.ranking_temperature)
             terms["r_kd"] = config.ranking_distillation, loss
         if config.diversity != "none":
@@ -132,9 +132,10 @@ class Student(Objective):
             terms["diversity"] = config.diversity_weight, loss
         if encoded.penalty is not None:
             terms["commitment"] = config.commitment_weight, encoded.penalty
-        total = config.l2 * l2_penalty(users, chosen, batch_size=len(users))
-        for weight, term in terms.values():
-            total = total + weight * term
+        if config.l2:
+            penalty = l2_penalty(users, F.embedding(places, encoded.vectors), batch_size=len(users))
+            terms["l2"] = config.l2, penalty
+        total = torch.stack([weight * term for weight, term in terms.values()]).sum()
         return {"loss": total} | {name: term for name, (_, term) in terms.items()}
 
     def _ranking_loss(self, scores: torch.Tensor) -> torch.Tensor:
@@ -150,6 +151,24 @@ class Student(Objective):
         """P2 as it stands, (M, D) float32."""
         with torch.no_grad():
             return self.users.all().to("cpu", torch.float32, copy=True).numpy()
+
+
+def scores_of_pairs(
+    users: torch.Tensor, items: torch.Tensor, places: torch.Tensor
+) -> torch.Tensor:
+    """Scores of each user's own items, by whichever way moves less memory.
+
+    Args:
+        users: (n, D).
+        items: (m, D).
+        places: (n, L) int64, which of the items are each user's.
+
+    Returns:
+        (n, L).
+    """
+    if len(items) <= PRODUCT_PAYS * places.shape[1]:
+        return (users @ items.T).gather(1, places)
+    return torch.einsum("nd,nld->nl", users, F.embedding(places, items))
 
 
 def _selection(config: StudentConfig) -> Selection:
