@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import torch
 
+from lightrec import run_folder
 from lightrec.artifact.contents import Model
 from lightrec.encoder.student import Student
 from lightrec.errors import CheckpointError, InterruptedRunError
 from lightrec.interactions import Interactions
 from lightrec.interactions.synthetic import synthetic_catalogue
 from lightrec.run_config import RunConfig, load_config
-from lightrec.run_folder import RunFolder, clear_checkpoints
+from lightrec.run_folder import RunFolder, clear_checkpoints, code_digests
 from lightrec.teachers.bpr import BprFactorization
 from lightrec.teachers.sampled_softmax import SampledSoftmax
 from lightrec.train import train
@@ -207,11 +208,23 @@ def test_another_runs_checkpoints_are_refused(pairs, tmp_path) -> None:
         cut_at(patch, "teacher", 3)
         with pytest.raises(Cut):
             train(pairs, config=small(), run_folder=tmp_path)
-    with pytest.raises(CheckpointError, match="config differ"):
+    with pytest.raises(CheckpointError, match=r"different: config\.seed 0 then, 1 now\)"):
         train(pairs, config=small(seed=1), run_folder=tmp_path)
     fewer = pairs.select(np.arange(len(pairs) - 1))
-    with pytest.raises(CheckpointError, match="data differ"):
+    with pytest.raises(CheckpointError, match=r"different: data\)"):
         train(fewer, config=small(), run_folder=tmp_path)
+
+
+def test_checkpoints_of_other_code_are_refused(pairs, tmp_path, monkeypatch) -> None:
+    assert {"stages.py", "training/loop.py", "encoder/student.py"} <= code_digests().keys()
+    with pytest.MonkeyPatch.context() as patch:
+        cut_at(patch, "teacher", 3)
+        with pytest.raises(Cut):
+            train(pairs, config=small(), run_folder=tmp_path)
+    edited = code_digests() | {"training/loop.py": "0" * 64}
+    monkeypatch.setattr(run_folder, "code_digests", lambda: edited)
+    with pytest.raises(CheckpointError, match=r"different: code\.training/loop\.py\)"):
+        train(pairs, config=small(), run_folder=tmp_path)
 
 
 def test_an_interrupted_run_says_where_it_can_go_on(pairs, tmp_path, monkeypatch) -> None:

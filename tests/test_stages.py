@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from lightrec.codes.additive_quantization import additive_quantization, encode, popularity_weights
-from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.item_metric import ItemMetric
 from lightrec.codes.ranking_metric import RankingMetricConfig, ranking_metric
 from lightrec.codes.refit_codebooks import refit_codebooks
@@ -22,6 +21,7 @@ from lightrec.stages import fit_student, quantize
 from lightrec.teachers.factors import Factors
 from lightrec.training.checkpoint import Checkpoint
 from lightrec.training.loop import Surroundings
+from lightrec.training.row_adam import RowAdam
 from lightrec.training.run_log import RunLog
 
 torch.set_num_threads(1)
@@ -194,28 +194,45 @@ def test_a_student_returns_what_validation_measured_best(history, teacher) -> No
     assert student.epochs == int(np.argmax(qualities))
 
 
-def test_collapsed_codes_stop_the_run(history, teacher, monkeypatch, tmp_path) -> None:
+@pytest.mark.parametrize("validated", [True, False])
+def test_collapsed_codes_stop_the_run(
+    history, teacher, monkeypatch, tmp_path, validated: bool
+) -> None:
+    """In their second epoch all codewords become one, after which no item differs from another."""
     unseen = [np.setdiff1d(np.arange(ITEMS), history.of(user))[0] for user in range(USERS)]
     held_out = History.from_pairs(np.arange(USERS), np.array(unseen), USERS, ITEMS)
-    start = quantize(history, teacher, config(), "aq")
-    item_codes = Student.item_codes
-    seen = []
+    settings = config(selection="hard")
+    start = quantize(history, teacher, settings, "aq")
+    start_epoch, begun = Student.start_epoch, []
 
-    def collapsing(student: Student) -> ItemCodes:
-        """Sound at the start, then one code for all but an item."""
-        codes = item_codes(student)
-        seen.append(codes)
-        if len(seen) == 1:
-            return codes
-        same = np.zeros_like(codes.codes)
-        same[0] = 1
-        return ItemCodes(same, codes.codebooks)
+    def collapsing(student: Student, epoch: int) -> None:
+        start_epoch(student, epoch)
+        begun.append(epoch)
+        if epoch == 1:
+            with torch.no_grad():
+                student.encoding.encoder.codebooks.fill_(1e-3)
+            monkeypatch.setattr(RowAdam, "step", lambda optimiser: None)
 
-    monkeypatch.setattr(Student, "item_codes", collapsing)
+    monkeypatch.setattr(Student, "start_epoch", collapsing)
     surroundings = Surroundings(checkpoint=tmp_path / "run", checkpoint_seconds=0)
-    with pytest.raises(DivergedError, match="collapsed") as found:
-        fit_student(history, teacher, start, config(), held_out=held_out, surroundings=surroundings)
+    with pytest.raises(DivergedError, match=r"collapsed.*last good checkpoint is in") as found:
+        fit_student(
+            history,
+            teacher,
+            start,
+            settings,
+            held_out=held_out if validated else None,
+            surroundings=surroundings,
+        )
     assert found.value.exit_code == 6
+    assert begun == [0, 1]
     kept = Checkpoint.load(tmp_path / "run", {})
     assert kept is not None
-    assert kept.progress["best_epoch"] == 0
+    assert (kept.progress["epoch"], kept.progress["step"]) == (1, 0)
+
+
+def test_a_start_in_which_all_items_share_a_code_is_no_model(history, teacher) -> None:
+    tiny = Factors(teacher.users, 1e-6 * teacher.items)  # among random codebooks all alike
+    settings = config(start="random", selection="hard", epochs=0)
+    with pytest.raises(DivergedError, match="no epoch was better"):
+        fit_student(history, tiny, None, settings)

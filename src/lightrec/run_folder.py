@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from lightrec._version import __version__
+from lightrec.native import KERNELS
 from lightrec.run_config import RunConfig
 from lightrec.stage_bar import Report, ReportingLog, stage_bar
 from lightrec.training.loop import Surroundings
 
 CHECKPOINTS = "checkpoints"
 STEPS_OF_A_LONG_EPOCH = 5_000  # half a minute and more
+LEARNING = ("codes", "encoder", "evaluation", "interactions", "teachers", "training")
+"""Packages whose code decides what a run learns, with the modules beside them."""
 STAGES = tuple(
     f"{stage}-{part}" for part in ("validation", "all") for stage in ("teacher", "codes", "student")
 )
@@ -63,9 +70,11 @@ class RunFolder:
         (self.folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
         fingerprint = {
             "stage": stage,
-            "config": self.config.digest(),
+            "config": self.config.model_dump(mode="json"),
             "data": self.data_digest,
             "lightrec": __version__,
+            "torch": torch.__version__,
+            "code": code_digests(),
         }
         return Surroundings(
             log=ReportingLog(self.folder / "metrics.jsonl", report),
@@ -73,6 +82,21 @@ class RunFolder:
             fingerprint=fingerprint,
             progress=epoch_bars,
         )
+
+
+@functools.cache
+def code_digests() -> dict[str, str]:
+    """SHA-256 of every source file that decides what a run learns, and of the compiled kernels.
+
+    By path within the package, so that a checkpoint of other code can say what has changed.
+    """
+    package = Path(__file__).parent
+    folders = [package / name for name in LEARNING]
+    files = [*package.glob("*.py"), *(file for folder in folders for file in folder.rglob("*.py"))]
+    found = {str(file.relative_to(package)): file for file in sorted(files)}
+    if KERNELS is not None and KERNELS.__file__ is not None:
+        found["_native"] = Path(KERNELS.__file__)
+    return {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in found.items()}
 
 
 def clear_checkpoints(folder: Path) -> None:

@@ -12,7 +12,7 @@ from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.item_metric import ItemMetric
 from lightrec.codes.ranking_quantization import metric_for_quantization, quantize_for_ranking
 from lightrec.codes.residual_kmeans import residual_kmeans
-from lightrec.encoder.student import Student
+from lightrec.encoder.student import Student, collapse_of
 from lightrec.encoder.student_config import StudentConfig
 from lightrec.errors import DivergedError
 from lightrec.evaluation.judging import judged_users
@@ -24,8 +24,6 @@ from lightrec.teachers.factors import Factors
 from lightrec.training.loop import Surroundings, Validation, fit
 from lightrec.training.negative_sampling import PairBatches
 from lightrec.training.run_log import RunLog
-
-COLLAPSED = 2.0  # different codes, as many as the codebooks' perplexities allow
 
 
 @dataclass(frozen=True)
@@ -141,7 +139,11 @@ def fit_student(
     epochs: int | None = None,
     surroundings: Surroundings | None = None,
 ) -> FittedStudent:
-    """Trains codes, codebooks and users, with early stopping on `held_out` or for given epochs."""
+    """Trains codes, codebooks and users, with early stopping on `held_out` or for given epochs.
+
+    Raises:
+        DivergedError: A loss is not finite, or nearly all items have come to the same code.
+    """
     settings = config.student or StudentConfig()
     student = Student(
         teacher,
@@ -164,7 +166,7 @@ def fit_student(
 
     def scorer() -> Scorer:
         codes = student.item_codes()
-        _log_health(log, codes)
+        _log_health(log, codes, student.encoding.revived)
         return CodeScorer(codes, student.user_vectors())
 
     result = fit(
@@ -177,29 +179,23 @@ def fit_student(
         surroundings=surroundings,
     )
     codes = student.item_codes()
-    _log_health(log, codes)
+    _log_health(log, codes, student.encoding.revived)
+    collapsed = collapse_of(codes)
+    if collapsed is not None:  # the start was so, and no epoch was better
+        raise DivergedError(f"student: {collapsed} no epoch was better than the start")
     return FittedStudent(codes, student.user_vectors(), result.epochs, student.users.map_weights())
 
 
-def _log_health(log: RunLog, codes: ItemCodes) -> None:
-    """Signs of collapse, wherever the codes are looked at.
-
-    Raises:
-        DivergedError: All items have nearly the same code.
-    """
+def _log_health(log: RunLog, codes: ItemCodes, revived: int) -> None:
+    """Signs of collapse, wherever the codes are looked at."""
     health = codes.health
     log.event(
         "codes",
         codewords_used=health.used,
         perplexity=[round(value, 1) for value in health.perplexity],
         collisions=health.collisions,
+        codewords_revived=revived,
     )
-    if codes.num_items > 1 and np.prod(health.perplexity) < COLLAPSED:
-        raise DivergedError(
-            "student: the codes have collapsed, nearly all items have the same one "
-            f"({health.describe()}); lower learning_rate, start from a quantiser, or give "
-            "distillation more weight; the last checkpoint before is kept"
-        )
 
 
 def _judge(

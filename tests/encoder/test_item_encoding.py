@@ -7,7 +7,9 @@ import torch
 from lightrec.codes.item_metric import ItemMetric
 from lightrec.encoder.composite_encoder import CompositeEncoder
 from lightrec.encoder.item_encoding import ItemEncoding, JointEncoding, RecurrentEncoding
+from lightrec.encoder.recurrence import Keep
 from lightrec.encoder.selection import Hard
+from lightrec.encoder.similarity import SIMILARITIES
 
 ITEMS, WIDTH, BOOKS, WORDS = 40, 6, 3, 8
 
@@ -77,8 +79,46 @@ def test_unused_codewords_are_revived_when_that_is_due(encoder, items) -> None:
     encoding.start_epoch(2, 9)
     health = encoding.item_codes().health
     assert min(health.used) > 2
+    assert encoding.revived == BOOKS * (WORDS - 2)
     lost = (items - encoding(torch.arange(ITEMS)).vectors).square().sum(dim=1)
     assert lost.mean() < 0.7 * items.square().sum(dim=1).mean()
+
+
+@pytest.mark.parametrize(
+    "similarity", ["bilinear", "plain_bilinear", "biased_bilinear", "selector"]
+)
+@pytest.mark.parametrize("word_width", [WIDTH, 3])
+def test_codewords_that_do_not_live_among_items_are_revived_beside_others(
+    items, similarity: str, word_width: int
+) -> None:
+    generator = torch.Generator().manual_seed(2)
+    encoder = CompositeEncoder(
+        WIDTH,
+        BOOKS,
+        WORDS,
+        word_width=word_width,
+        similarity=SIMILARITIES[similarity],
+        recurrence=Keep,
+        generator=generator,
+    )
+    with torch.no_grad():  # only two codewords of a book can be chosen
+        encoder.codebooks[:, 2:] = 0.0
+        for module in encoder.similarities:
+            if hasattr(module, "bias"):
+                module.bias[2:] = -100.0
+            if similarity == "selector":
+                module.weight[:, 2:] = 0.0
+    encoding = RecurrentEncoding(encoder, items, revive_every=1)
+    assert max(encoding.item_codes().health.used) <= 3  # with one of those that are all alike
+    encoding.start_epoch(1, 9)
+    assert min(encoding.item_codes().health.used) > 3
+    assert encoding.revived >= BOOKS * (WORDS - 3)
+
+
+def test_fewer_items_than_unused_codewords(encoder, items) -> None:
+    with torch.no_grad():
+        encoder.codebooks[:, 1:] += 100.0
+    assert encoder.revive(items[:4], torch.Generator().manual_seed(0)) == BOOKS * 4
 
 
 def test_joint_decodes_fixed_codes(encoder, items) -> None:

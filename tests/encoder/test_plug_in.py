@@ -1,5 +1,7 @@
 """The encoder inside somebody else's network."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from lightrec.encoder import CompositeEmbedding, CompositeEncoder
-from lightrec.encoder.selection import IdentityStraightThrough
-from lightrec.errors import ArgumentError
+from lightrec.encoder.selection import IdentityStraightThrough, StraightThrough
+from lightrec.errors import ArgumentError, InputError
 from lightrec.search.code_search import CodeSearch
 
 USERS, ITEMS, GROUPS = 60, 120, 6
@@ -29,6 +31,10 @@ def share_of_own_group(users: np.ndarray, codes, k: int = 10) -> float:
     search = CodeSearch(codes)
     best = [search.top_k(np.ascontiguousarray(user), k).rows for user in users]
     return float(np.mean([rows % GROUPS == user % GROUPS for user, rows in enumerate(best)]))
+
+
+def loss_of(network: nn.Module) -> float:
+    return float(network(*liked()))
 
 
 def train(network: nn.Module, steps: int = 150) -> None:
@@ -60,14 +66,17 @@ class TwoTowers(nn.Module):
 
 
 def test_a_layer_of_a_two_tower_network() -> None:
-    towers = TwoTowers()
+    towers, control = TwoTowers(), TwoTowers()
+    control.encoder.requires_grad_(False)  # towers alone can come to terms with random codewords
     codes = towers.encoder.item_codes(towers.tower(towers.features).detach())
     before = share_of_own_group(towers.users.weight.detach().numpy(), codes)
     train(towers)
+    train(control)
     codes = towers.encoder.item_codes(towers.tower(towers.features).detach())
     after = share_of_own_group(towers.users.weight.detach().numpy(), codes)
     assert before < 0.4
     assert after > 0.9
+    assert loss_of(towers) < loss_of(control) - 0.1  # and better when these learn too
 
 
 class Factorisation(nn.Module):
@@ -89,7 +98,11 @@ def test_in_the_place_of_an_embedding() -> None:
     assert coded(rows).shape == floats(rows).shape == (2, 3, 8)
     assert torch.equal(coded(rows)[0, 0], coded(rows)[1, 1])
     network = Factorisation(coded)
+    control = Factorisation(CompositeEmbedding(ITEMS, 8, 2, 16, generator=generator()))
+    control.items.encoder.requires_grad_(False)
     train(network)
+    train(control)
+    assert loss_of(network) < loss_of(control) - 0.1
     codes = coded.item_codes()
     assert share_of_own_group(network.users.weight.detach().numpy(), codes) > 0.9
     np.testing.assert_allclose(
@@ -98,6 +111,56 @@ def test_in_the_place_of_an_embedding() -> None:
         rtol=1e-5,
         atol=1e-5,
     )
+
+
+def test_what_an_embedding_has() -> None:
+    coded = CompositeEmbedding(ITEMS, 8, 2, 16, padding_idx=-1, generator=generator())
+    assert (coded.num_embeddings, coded.embedding_dim, coded.padding_idx) == (ITEMS, 8, ITEMS - 1)
+    vectors = coded(torch.tensor([ITEMS - 1, 3, ITEMS - 1]))
+    assert not vectors[[0, 2]].any()
+    assert vectors[1].any()
+    vectors.sum().backward()
+    assert coded.weight.grad[3].any()
+    assert not coded.weight.grad[ITEMS - 1].any()
+    with pytest.raises(ArgumentError, match="padding_idx"):
+        CompositeEmbedding(ITEMS, 8, padding_idx=ITEMS)
+
+
+def test_can_be_copied_after_a_step() -> None:
+    coded = CompositeEmbedding(ITEMS, 8, 2, 16, selection=IdentityStraightThrough())
+    coded(torch.tensor([1, 2]))
+    assert coded.penalty is not None
+    copied = copy.deepcopy(coded)
+    assert copied.penalty is None
+    assert torch.equal(copied(torch.tensor([1, 2])), coded(torch.tensor([1, 2])))
+
+
+def test_sequences_of_items() -> None:
+    encoder = CompositeEncoder(8, 2, 16, generator=generator())
+    items = torch.randn(3, 5, 8, generator=generator())
+    encoded = encoder(items)
+    assert encoded.vectors.shape == (3, 5, 8)
+    assert encoded.codes.shape == (3, 5, 2)
+    assert torch.equal(encoded.vectors[1], encoder(items[1]).vectors)
+    assert encoder(items[0, 0]).vectors.shape == (8,)
+
+
+def test_refuses_what_cannot_be_encoded() -> None:
+    encoder = CompositeEncoder(8, 2, 16, generator=generator())
+    with pytest.raises(ArgumentError, match=r"\(\.\.\., 8\), not \(4, 7\)"):
+        encoder(torch.zeros(4, 7))
+    items = torch.zeros(4, 8)
+    items[2, 1] = torch.nan
+    with pytest.raises(InputError, match="row 2"):
+        encoder.item_codes(items)
+    with pytest.raises(ArgumentError, match="not finite"):
+        encoder.start_from(np.full((2, 16, 8), np.nan, np.float32))
+    for settings in ({"temperature": np.inf}, {"temperature": np.nan}, {"final_temperature": 0.0}):
+        with pytest.raises(ArgumentError, match="temperatures"):
+            StraightThrough(**settings)
+    for commitment in (-1.0, np.nan, np.inf):
+        with pytest.raises(ArgumentError, match="commitment"):
+            IdentityStraightThrough(commitment)
 
 
 def test_a_sparse_table() -> None:

@@ -54,17 +54,3 @@ def test_codewords_of_another_width_than_the_items(name: str) -> None:
     assert encoder.item_codes(STATES).codebooks.shape == (3, 9, 3)
     encoded.vectors.square().sum().backward()
     assert all(p.grad is not None and p.grad.any() for p in encoder.parameters())
-
-
-def test_recurrent_encoding_descends_the_reconstruction_error() -> None:
-    """Proposition 4: every codebook quantises minus the gradient of half the squared error."""
-    encoder = CompositeEncoder(4, 3, 9, generator=GENERATOR)
-    seen: list[torch.Tensor] = []
-    encoder.select.register_forward_hook(lambda _, given, __: seen.append(given[0]))
-    codes = encoder(STATES).codes
-    total = torch.zeros_like(STATES)
-    for book, state in enumerate(seen):
-        total = total.detach().requires_grad_()
-        (0.5 * (STATES - total).square().sum()).backward()
-        torch.testing.assert_close(state, -total.grad)
-        total = total.detach() + encoder.codebooks[book][codes[:, book]]

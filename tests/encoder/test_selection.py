@@ -7,8 +7,13 @@ import pytest
 import torch
 
 from lightrec.encoder.composite_encoder import CompositeEncoder
-from lightrec.encoder.recurrence import Subtract, SubtractDetached
-from lightrec.encoder.selection import Hard, IdentityStraightThrough, StraightThrough
+from lightrec.encoder.recurrence import Subtract
+from lightrec.encoder.selection import (
+    Hard,
+    IdentityStraightThrough,
+    Selected,
+    StraightThrough,
+)
 from lightrec.encoder.similarity import Bilinear, CodebookShape, Euclidean
 from lightrec.errors import ArgumentError
 
@@ -26,7 +31,7 @@ def case(similarity: str, selection: str) -> tuple[CompositeEncoder, torch.Tenso
         WORDS,
         similarity=Euclidean if similarity == "euclidean" else Bilinear,
         selection=Hard() if hard else StraightThrough(TEMPERATURE),
-        recurrence=SubtractDetached if hard else Subtract,
+        recurrence=Subtract,
         generator=generator,
     ).double()
     for each in encoder.similarities:
@@ -116,6 +121,45 @@ def test_straight_through_has_the_gradient_of_the_softmax(similarity: str) -> No
             np.testing.assert_allclose(gradient, 0.0, atol=1e-8)
             continue
         np.testing.assert_allclose(found[name], gradient, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+class PlainFormula(StraightThrough):
+    """Eq. 4 and 6 as they are written, left to automatic differentiation."""
+
+    def forward(self, states, codebook, similarity) -> Selected:
+        soft = torch.softmax(similarity(states, codebook) / self.get_buffer("temperature"), dim=1)
+        indices = soft.argmax(dim=1)
+        one_hot = torch.eye(len(codebook), dtype=soft.dtype)[indices]
+        return Selected((soft + (one_hot - soft).detach()) @ codebook, indices)
+
+
+@pytest.mark.parametrize("similarity", ["euclidean", "bilinear"])
+def test_straight_through_is_the_plain_formula(similarity: str) -> None:
+    encoder, items = case(similarity, "straight_through")
+    found = gradients_of(encoder, items)
+    vectors = encoder(items).vectors
+    encoder.select = PlainFormula(TEMPERATURE)
+    encoder.zero_grad()
+    items.grad = None
+    torch.testing.assert_close(encoder(items).vectors, vectors)
+    expected = gradients_of(encoder, items)
+    assert found.keys() == expected.keys()
+    for name, gradient in expected.items():
+        np.testing.assert_allclose(found[name], gradient, rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("kept", ["float32", "bfloat16"])
+def test_mixed_precision(kept: str) -> None:
+    """As under `torch.autocast`: similarities in 16 bits, codebooks in 32 or 16."""
+    generator = torch.Generator().manual_seed(0)
+    encoder = CompositeEncoder(8, 2, 16, generator=generator).to(getattr(torch, kept))
+    items = torch.randn(20, 8, generator=generator).to(getattr(torch, kept)).requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        vectors = encoder(items).vectors
+    vectors.float().square().sum().backward()
+    for gradient in (items.grad, encoder.codebooks.grad):
+        assert torch.isfinite(gradient).all()
+        assert gradient.any()
 
 
 @pytest.mark.parametrize("similarity", ["euclidean", "bilinear"])

@@ -228,6 +228,7 @@ def test_refuses_settings_out_of_range(settings: dict) -> None:
 
 
 THROUGH = {"start": "random", "selection": "straight_through"}
+IDENTITY = THROUGH | {"selection": "identity_straight_through", "items": "trained"}
 TWO_WIDTHS = THROUGH | {
     "codeword_width": 3,
     "similarity": "bilinear",
@@ -246,15 +247,18 @@ TWO_WIDTHS = THROUGH | {
         *(THROUGH | {"diversity": name} for name in DIVERSITIES),
         THROUGH | {"loss": "softmax", "loss_temperature": 0.5},
         THROUGH | {"items": "trained", "float_ranking_loss": 1.0},
-        THROUGH | {"selection": "identity_straight_through", "items": "trained"},
+        IDENTITY,
+        IDENTITY | {"recurrence": "subtract_w"},
         THROUGH | {"final_temperature": 0.3, "revive_every": 1},
+        THROUGH | {"similarity": "selector", "revive_every": 1},
         {"start": "random", "selection": "hard", "recurrence": "none"},
         *(TWO_WIDTHS | {"user_form": name} for name in ("free", "linear", "mlp")),
-        TWO_WIDTHS | {"similarity": "selector", "recurrence": "none"},
+        TWO_WIDTHS | {"similarity": "selector", "recurrence": "none", "revive_every": 1},
     ],
 )
 def test_every_form_trains_all_of_its_parameters(teacher, settings: dict) -> None:
-    given = {"inner_product_distillation": 0.5, "ranking_distillation": 0.1} | settings
+    # Without L2, which would move every parameter for its own sake.
+    given = {"inner_product_distillation": 0.5, "ranking_distillation": 0.1, "l2": 0.0} | settings
     config = StudentConfig(**given, epochs=12, learning_rate=0.01, pool_size=None)
     student = Student(teacher, None, config, num_codebooks=2, num_codewords=8, seed=0)
     start = {name: value.detach().clone() for name, value in student.named_parameters()}
@@ -266,6 +270,10 @@ def test_every_form_trains_all_of_its_parameters(teacher, settings: dict) -> Non
     assert student(whole.batch(0, 0))["loss"].item() < 0.99 * at_start
     for name, value in student.named_parameters():
         assert torch.equal(value, start[name]) != value.requires_grad, name
+        if "layers" in name:  # every unit learns, of those too that nothing listened to at first
+            moved = (value != start[name]).reshape(len(value), -1)
+            assert moved.any(dim=1).all(), name
+            assert moved.any(dim=0).all(), name
     books = student.encoding.encoder.codebooks.detach() - start["encoding.encoder.codebooks"]
     assert (books.abs().amax(dim=(1, 2)) > 1e-3).all()
     codes = student.item_codes()
@@ -289,7 +297,9 @@ def test_every_form_trains_all_of_its_parameters(teacher, settings: dict) -> Non
         ({"similarity": "dot"}, "leave similarity"),
         ({"start": "metric"}, "set refresh_every = 0"),
         ({"revive_every": 2}, "step by step"),
-        (THROUGH | {"similarity": "selector", "revive_every": 2}, "where the codewords are"),
+        (IDENTITY | {"items": "frozen"}, "items = 'trained'"),
+        (IDENTITY | {"recurrence": "subtract_w", "commitment": 0.0}, "commitment alone"),
+        (THROUGH | {"ranking_distillation": 0.1, "num_negatives": 1}, "2 or more"),
         (TWO_WIDTHS | {"recurrence": "subtract"}, "recurrence than"),
         (TWO_WIDTHS | {"embedding_distillation": 0.3}, "embedding_distillation = 0"),
         (TWO_WIDTHS | {"user_form": "identity"}, "user_form than"),

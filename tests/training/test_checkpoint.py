@@ -84,9 +84,10 @@ def test_there_may_be_none(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"config": "z"}, "config differ"),
-        ({"config": "z", "data": "z"}, "config, data differ"),
-        ({"extra": 1}, "extra differ"),
+        ({"config": "z"}, r'different: config "a" then, "z" now'),
+        ({"config": "z", "data": "z"}, r'config "a" then, "z" now, data "b" then'),
+        ({"extra": 1}, "extra null then, 1 now"),
+        ({"code": {"loop.py": "z" * 64}}, r"different: code\)"),
     ],
 )
 def test_another_runs_is_refused_and_the_difference_named(tmp_path, change, named: str) -> None:
@@ -95,7 +96,7 @@ def test_another_runs_is_refused_and_the_difference_named(tmp_path, change, name
         Checkpoint.load(tmp_path / "run", FINGERPRINT | change)
     assert f"delete {tmp_path / 'run'}" in str(found.value)
     assert found.value.exit_code == 7
-    with pytest.raises(CheckpointError, match="lightrec differ"):
+    with pytest.raises(CheckpointError, match="different: lightrec"):
         Checkpoint.load(tmp_path / "run", {"config": "a", "data": "b"})
 
 

@@ -23,6 +23,9 @@ class CompositeEmbedding(nn.Module):
     """A table of float vectors, seen by the rest of the network through their codes only.
 
     Attributes:
+        num_embeddings: N.
+        embedding_dim: Width of the float vectors.
+        padding_idx: The row that stands for nothing, as in `torch.nn.Embedding`; None for none.
         weight: (N, D) float vectors that are encoded; needed in training, not in serving.
         encoder: Turns them into sums of codewords.
         penalty: What the selection adds to the loss for the rows of the latest call; None where it
@@ -36,6 +39,7 @@ class CompositeEmbedding(nn.Module):
         num_codebooks: int = 4,
         num_codewords: int = 256,
         *,
+        padding_idx: int | None = None,
         sparse: bool = False,
         generator: torch.Generator | None = None,
         **parts: Any,  # noqa: ANN401
@@ -47,16 +51,22 @@ class CompositeEmbedding(nn.Module):
             embedding_dim: Width of its vectors.
             num_codebooks: B, bytes per item.
             num_codewords: W, at most 256.
+            padding_idx: A row whose vector is zero and learns nothing. It has a code like any
+                other, which a search should leave out.
             sparse: Whether the table's gradient is sparse, as in `torch.nn.Embedding`.
             generator: Source of random parameters.
             parts: Similarity, selection and so on, as for `CompositeEncoder`.
 
         Raises:
-            ArgumentError: A size is out of range.
+            ArgumentError: A size or `padding_idx` is out of range.
         """
         super().__init__()
         if num_embeddings < 1:
             raise ArgumentError(f"num_embeddings must be at least 1, not {num_embeddings}")
+        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
+            raise ArgumentError(f"padding_idx {padding_idx} is no row of {num_embeddings}")
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings
         self.encoder = CompositeEncoder(
             embedding_dim, num_codebooks, num_codewords, generator=generator, **parts
         )
@@ -78,8 +88,14 @@ class CompositeEmbedding(nn.Module):
         """
         different, places = torch.unique(rows, return_inverse=True)
         encoded = self.encode(different)
-        self.penalty = encoded.penalty
-        return F.embedding(places, encoded.vectors)
+        self.penalty, vectors = encoded.penalty, encoded.vectors
+        if self.padding_idx is not None:
+            vectors = vectors.masked_fill((different == self.padding_idx)[:, None], 0.0)
+        return F.embedding(places, vectors)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the penalty, whose graph can be neither copied nor pickled."""
+        return self.__dict__ | {"penalty": None}
 
     def encode(self, rows: torch.Tensor) -> Encoded:
         """Vectors, codes and the selection's penalty of rows (n,)."""

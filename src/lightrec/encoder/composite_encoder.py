@@ -19,9 +19,10 @@ from lightrec.codes.item_codes import MAX_CODEWORDS, ItemCodes
 from lightrec.encoder.recurrence import Recurrence, Subtract
 from lightrec.encoder.selection import Selection, StraightThrough
 from lightrec.encoder.similarity import CodebookShape, Euclidean, Similarity
-from lightrec.errors import ArgumentError
+from lightrec.errors import ArgumentError, InputError
 
 BLOCK = 65_536  # items encoded at once outside training
+ASIDE = 0.05  # how far a revived codeword stands from another, in the spread of its codebook
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ class CompositeEncoder(nn.Module):
             raise ArgumentError(
                 f"need widths >= 1, num_codebooks >= 1, 1 <= num_codewords <= {MAX_CODEWORDS}"
             )
+        self.width = width
         shape = CodebookShape(num_codewords, width, word_width)
         spread = (2.0 / (num_codewords + word_width)) ** 0.5
         size = (num_codebooks, num_codewords, word_width)
@@ -89,8 +91,24 @@ class CompositeEncoder(nn.Module):
         """Encodes item vectors.
 
         Args:
-            items: (n, width).
+            items: (..., width).
+
+        Returns:
+            Vectors (..., D) and codes (..., B).
+
+        Raises:
+            ArgumentError: Items have another width.
         """
+        if not items.ndim or items.shape[-1] != self.width:
+            raise ArgumentError(
+                f"the encoder takes items (..., {self.width}), not {tuple(items.shape)}"
+            )
+        if items.ndim != 2:
+            flat: Encoded = self(items.reshape(-1, self.width))
+            around = items.shape[:-1]
+            return Encoded(
+                flat.vectors.view(*around, -1), flat.codes.view(*around, -1), flat.penalty
+            )
         state, chosen_words, codes, penalties = items, [], [], []
         for codebook, similarity in zip(self.codebooks, self.similarities, strict=True):
             chosen = self.select(state, codebook, similarity)  # Eq. 1, 4, 6
@@ -119,11 +137,17 @@ class CompositeEncoder(nn.Module):
         return torch.stack(list(words)).sum(dim=0)
 
     def start_from(self, codebooks: np.ndarray) -> None:
-        """Takes over codebooks, (B, W, D) float32, that a quantiser fitted."""
+        """Takes over codebooks, (B, W, D) float32, that a quantiser fitted.
+
+        Raises:
+            ArgumentError: The shape is another, or a codeword is not finite.
+        """
         if codebooks.shape != tuple(self.codebooks.shape):
             raise ArgumentError(
                 f"the encoder's codebooks are {tuple(self.codebooks.shape)}, not {codebooks.shape}"
             )
+        if not np.isfinite(codebooks).all():
+            raise ArgumentError("the codebooks hold a value that is not finite")
         with torch.no_grad():
             self.codebooks.copy_(torch.from_numpy(codebooks))
         for module, codebook in zip(self.similarities, self.codebooks, strict=True):
@@ -132,36 +156,53 @@ class CompositeEncoder(nn.Module):
 
     @torch.no_grad()
     def item_codes(self, items: torch.Tensor) -> ItemCodes:
-        """The codes of all items, (N, D), with the codebooks as they stand."""
+        """The codes of all items, (N, width), with the codebooks as they stand.
+
+        Raises:
+            InputError: An item is not finite.
+        """
+        finite = torch.isfinite(items).all(dim=1)
+        if not finite.all():
+            row = int((~finite).nonzero()[0])
+            raise InputError(f"item row {row} holds a value that is not finite")
         blocks = [self(block).codes for block in torch.split(items, BLOCK)]
         return ItemCodes(torch.cat(blocks).to("cpu", torch.uint8).numpy(), self.export())
 
     @torch.no_grad()
     def revive(self, items: torch.Tensor, generator: torch.Generator) -> int:
-        """Gives codewords that no item uses a new life, as the state of some item.
+        """Gives codewords that no item uses a new life.
+
+        As the state of some item, where codewords live among items; else beside another codeword,
+        the likelier the more items use it, which hands some of them over as the two move apart.
 
         Args:
             items: (N, width), the whole catalogue.
-            generator: Draws the items.
+            generator: Draws items, codewords, and the small step to the side.
 
         Returns:
             How many codewords were moved.
-
-        Raises:
-            ArgumentError: Codewords have another width than states.
         """
-        num_books, num_words, width = self.codebooks.shape
-        if items.shape[1] != width:
-            raise ArgumentError("codewords of another width than the items cannot be revived")
+        num_words = self.codebooks.shape[1]
         codes = torch.cat([self(block).codes for block in torch.split(items, BLOCK)])
-        drawn = torch.randint(len(items), (num_words,), generator=generator)
+        drawn = torch.randperm(len(items), generator=generator)[:num_words].to(items.device)
         states, moved = items[drawn], 0
-        for book in range(num_books):
+        for book, similarity in enumerate(self.similarities):
+            assert isinstance(similarity, Similarity)
             codebook = self.codebooks[book]
-            used = torch.bincount(codes[:, book], minlength=num_words) > 0
+            counts = torch.bincount(codes[:, book], minlength=num_words)
+            dead = (counts == 0).nonzero().ravel()
             words = codebook[codes[drawn, book]]
-            codebook[~used] = states[~used]
-            moved += int((~used).sum())
+            if similarity.in_item_space:
+                dead = dead[: len(states)]
+                codebook[dead] = states[: len(dead)]
+            elif len(dead):
+                chances = counts.float().cpu()
+                drawn_words = torch.multinomial(chances, len(dead), True, generator=generator)
+                source = drawn_words.to(dead.device)
+                aside = torch.randn(len(dead), codebook.shape[1], generator=generator)
+                codebook[dead] = codebook[source] + ASIDE * codebook.std() * aside.to(codebook)
+                similarity.copy_words(dead, source)
+            moved += len(dead)
             states = self.recurrence(states, words)
         return moved
 

@@ -38,6 +38,9 @@ class ItemEncoding(nn.Module):
 
     encoder: CompositeEncoder
 
+    revived = 0
+    """Codewords that have been given a new life so far."""
+
     def start_epoch(self, epoch: int, epochs: int) -> None:
         """Called at the start of every epoch, from 0, of so many; nothing by default."""
 
@@ -45,8 +48,8 @@ class ItemEncoding(nn.Module):
         """Encodes item rows (n,), each given once."""
         raise NotImplementedError("an encoding turns item rows into vectors")
 
-    def item_codes(self) -> ItemCodes:
-        """The codes of the whole catalogue as they stand."""
+    def item_codes(self, rows: torch.Tensor | None = None) -> ItemCodes:
+        """The codes of some rows, or the whole catalogue, as they stand."""
         raise NotImplementedError("an encoding exports codes")
 
 
@@ -83,7 +86,8 @@ class RecurrentEncoding(ItemEncoding):
         """Tells the selection how far training is, and revives codewords where that is due."""
         self.encoder.select.start_epoch(epoch / max(epochs - 1, 1))
         if self._revive_every and epoch and epoch % self._revive_every == 0:
-            self.encoder.revive(self._items.detach(), generator_of(self._seed, epoch, REVIVAL))
+            generator = generator_of(self._seed, epoch, REVIVAL)
+            self.revived += self.encoder.revive(self._items.detach(), generator)
 
     def forward(self, rows: torch.Tensor) -> EncodedItems:
         """Encodes item rows (n,), each given once."""
@@ -91,9 +95,10 @@ class RecurrentEncoding(ItemEncoding):
         encoded = self.encoder(items)
         return EncodedItems(encoded.vectors, items, encoded.penalty)
 
-    def item_codes(self) -> ItemCodes:
-        """Encodes the whole catalogue."""
-        return self.encoder.item_codes(self._items.detach())
+    def item_codes(self, rows: torch.Tensor | None = None) -> ItemCodes:
+        """Encodes some rows, or the whole catalogue."""
+        items = self._items.detach()
+        return self.encoder.item_codes(items if rows is None else items[rows])
 
     @property
     def _items(self) -> torch.Tensor:
@@ -143,7 +148,7 @@ class JointEncoding(ItemEncoding):
             return
         present = self.item_codes()
         found = encode(
-            self.get_buffer("items").numpy(),
+            self.get_buffer("items").cpu().numpy(),
             present.codebooks,
             metric=self._metric,
             beam=self._beam,
@@ -157,7 +162,8 @@ class JointEncoding(ItemEncoding):
         codes = self.get_buffer("codes")[rows].long()
         return EncodedItems(self.encoder.compose(codes), self.get_buffer("items")[rows])
 
-    def item_codes(self) -> ItemCodes:
-        """The codes as they stand."""
-        codes = self.get_buffer("codes").to("cpu", copy=True).numpy()
+    def item_codes(self, rows: torch.Tensor | None = None) -> ItemCodes:
+        """The codes as they stand, of some rows or of all."""
+        held = self.get_buffer("codes")
+        codes = (held if rows is None else held[rows]).to("cpu", copy=True).numpy()
         return ItemCodes(codes, self.encoder.export())

@@ -43,14 +43,6 @@ class Subtract(Recurrence):
         return states - words
 
 
-class SubtractDetached(Subtract):
-    """x - y with no gradient through it: each codebook answers for the total error alone."""
-
-    def forward(self, states: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
-        """(n, S) next states."""
-        return super().forward(states, words).detach()
-
-
 class SubtractMapped(Recurrence):
     """x - W y: codewords are brought into the space of the items first."""
 

@@ -6,6 +6,7 @@ pass.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +22,8 @@ from lightrec.errors import ArgumentError
 def most_similar(similarities: torch.Tensor) -> torch.Tensor:
     """(n,) int64 the codeword of the highest similarity, the first of equals; of (n, W)."""
     found = similarities.detach()
-    if found.device.type == "cpu":  # numpy's takes a tenth of the time of torch's
-        return torch.from_numpy(found.numpy().argmax(axis=1))
+    if found.device.type == "cpu" and found.dtype == torch.float32:
+        return torch.from_numpy(found.numpy().argmax(axis=1))  # a tenth of the time of torch's
     return found.argmax(dim=1)
 
 
@@ -70,13 +71,15 @@ class StraightThrough(Selection):
             final_temperature: At the end, reached geometrically; the same when None.
 
         Raises:
-            ArgumentError: A temperature is not positive.
+            ArgumentError: A temperature is not positive and finite.
         """
         super().__init__()
         self.first = temperature
         self.last = temperature if final_temperature is None else final_temperature
-        if not (self.first > 0 and self.last > 0):
-            raise ArgumentError(f"temperatures must be positive: {self.first}, {self.last}")
+        if not (0 < self.first < math.inf and 0 < self.last < math.inf):
+            raise ArgumentError(
+                f"temperatures must be positive and finite: {self.first}, {self.last}"
+            )
         # A buffer, so that a run taken up again amid an epoch goes on at the same temperature.
         self.register_buffer("temperature", torch.tensor(self.first))
 
@@ -125,11 +128,14 @@ class _ChosenWords(torch.autograd.Function):
         similarities, codebook, indices, temperature = ctx.saved_tensors
         of_words = gradients[0]
         of_codebook = torch.zeros_like(codebook).index_add_(0, indices, of_words)
-        soft = similarities / temperature
+        # In mixed precision similarities and codebook differ in type; the softmax wants 32 bits.
+        precise = torch.promote_types(similarities.dtype, torch.float32)
+        soft = similarities.to(precise) / temperature
         torch.softmax(soft, dim=1, out=soft)  # Eq. 4
-        of_choice = of_words @ codebook.T
+        of_choice = (of_words @ codebook.T).to(precise)
         of_choice -= torch.linalg.vecdot(of_choice, soft)[:, None]
-        return of_choice.mul_(soft).div_(temperature), of_codebook, None, None
+        of_similarities = of_choice.mul_(soft).div_(temperature).to(similarities.dtype)
+        return of_similarities, of_codebook, None, None
 
 
 class IdentityStraightThrough(Selection):
@@ -145,11 +151,11 @@ class IdentityStraightThrough(Selection):
         """Sets beta, what the pull on the states counts beside that on the codewords.
 
         Raises:
-            ArgumentError: It is negative.
+            ArgumentError: It is negative or not finite.
         """
         super().__init__()
-        if commitment < 0:
-            raise ArgumentError(f"commitment must not be negative: {commitment}")
+        if not 0 <= commitment < math.inf:
+            raise ArgumentError(f"commitment must be finite and not negative: {commitment}")
         self.commitment = commitment
 
     def forward(

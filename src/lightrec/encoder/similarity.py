@@ -43,7 +43,14 @@ class CodebookShape:
 
 
 class Similarity(nn.Module):
-    """What an encoder needs of a similarity."""
+    """What an encoder needs of a similarity.
+
+    Attributes:
+        in_item_space: Whether the most similar codeword of a state is the state itself, or one in
+            its direction.
+    """
+
+    in_item_space = False
 
     def __init__(self, shape: CodebookShape, generator: torch.Generator | None = None) -> None:
         """Makes it for one codebook, with parameters drawn from the generator."""
@@ -54,6 +61,9 @@ class Similarity(nn.Module):
     def start_from(self, codebook: torch.Tensor) -> None:
         """Adapts parameters to codewords (W, D) that a quantiser fitted; nothing by default."""
 
+    def copy_words(self, to: torch.Tensor, source: torch.Tensor) -> None:
+        """Gives codewords `to` (m,) whatever parameters are those of `source`; none by default."""
+
     def forward(self, states: torch.Tensor, codebook: torch.Tensor) -> torch.Tensor:
         """(n, W) similarities."""
         raise NotImplementedError("a similarity compares states with codewords")
@@ -61,6 +71,8 @@ class Similarity(nn.Module):
 
 class Dot(Similarity):
     """<x, c>: Eq. 5 with W = I."""
+
+    in_item_space = True
 
     def __init__(self, shape: CodebookShape, generator: torch.Generator | None = None) -> None:
         """Has no parameters."""
@@ -85,6 +97,8 @@ class Euclidean(Similarity):
 
     Eq. 5 with constant w2 cannot express it: the term in the codeword is quadratic.
     """
+
+    in_item_space = True
 
     def __init__(self, shape: CodebookShape, generator: torch.Generator | None = None) -> None:
         """Has no parameters."""
@@ -145,6 +159,11 @@ class BiasedBilinear(PlainBilinear):
         self.weight.copy_(2.0 * torch.eye(self.shape.word_width))
         self.bias.copy_(-codebook.square().sum(dim=1))
 
+    @torch.no_grad()
+    def copy_words(self, to: torch.Tensor, source: torch.Tensor) -> None:
+        """Gives codewords `to` (m,) the biases of `source`."""
+        self.bias[to] = self.bias[source]
+
     def forward(self, states: torch.Tensor, codebook: torch.Tensor) -> torch.Tensor:
         """(n, W) similarities."""
         return super().forward(states, codebook) + self.bias
@@ -167,6 +186,14 @@ class Selector(Similarity):
         self.shape.require_one_width("a start from a quantiser's codebooks")
         self.weight.copy_(2.0 * codebook.T)
         self.bias.copy_(-codebook.square().sum(dim=1))
+
+    @torch.no_grad()
+    def copy_words(self, to: torch.Tensor, source: torch.Tensor) -> None:
+        """Gives codewords `to` (m,) almost the selectors of `source`: equals would tie."""
+        size = self.shape.state_width, len(to)
+        aside = torch.randn(size, generator=torch.Generator().manual_seed(0)).to(self.weight)
+        self.weight[:, to] = self.weight[:, source] + 0.05 * self.weight.std() * aside
+        self.bias[to] = self.bias[source]
 
     def forward(self, states: torch.Tensor, codebook: torch.Tensor) -> torch.Tensor:
         """(n, W) similarities; the codebook is not looked at."""

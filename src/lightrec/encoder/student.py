@@ -16,7 +16,7 @@ from lightrec.encoder.distillation import (
 )
 from lightrec.encoder.diversity import DIVERSITIES, diversity_penalty
 from lightrec.encoder.item_encoding import ItemEncoding, JointEncoding, RecurrentEncoding
-from lightrec.encoder.recurrence import RECURRENCES, Subtract, SubtractDetached
+from lightrec.encoder.recurrence import RECURRENCES
 from lightrec.encoder.selection import Hard, IdentityStraightThrough, Selection, StraightThrough
 from lightrec.encoder.similarity import SIMILARITIES
 from lightrec.encoder.student_config import StudentConfig
@@ -31,6 +31,8 @@ LOSSES = {"bpr": bpr_loss, "softmax": softmax_loss}
 """By their names in the configuration."""
 PRODUCT_PAYS = 64
 """Items, for each that a user needs, up to which one product of all users and items is faster."""
+COLLAPSED = 2.0  # different codes, as many as the codebooks' perplexities allow
+LOOKED_AT = 4_096  # items that tell whether the codes have collapsed
 
 
 class Student(Objective):
@@ -63,9 +65,6 @@ class Student(Objective):
         if start is not None:
             num_codebooks, num_codewords = start.num_codebooks, start.num_codewords
         generator = torch.Generator().manual_seed(seed)
-        recurrence = RECURRENCES[config.recurrence]
-        if config.selection in ("hard", "joint") and recurrence is Subtract:
-            recurrence = SubtractDetached
         encoder = CompositeEncoder(
             teacher.width,
             num_codebooks,
@@ -73,7 +72,7 @@ class Student(Objective):
             word_width=config.codeword_width,
             similarity=SIMILARITIES[config.similarity],
             selection=_selection(config),
-            recurrence=recurrence,
+            recurrence=RECURRENCES[config.recurrence],
             generator=generator,
         )
         if start is not None:
@@ -92,6 +91,12 @@ class Student(Objective):
     def after_step(self) -> None:
         """Tells the users that they may have moved."""
         self.users.after_step()
+
+    def trouble(self) -> str | None:
+        """Whether nearly all items have come to the same code."""
+        count = len(self.get_buffer("teacher_items"))
+        rows = torch.arange(0, count, max(1, count // LOOKED_AT))
+        return collapse_of(self.encoding.item_codes(rows))
 
     def optimiser(self, learning_rate: float) -> torch.optim.Optimizer:
         """Adam; of users, and of items that are trained, only those of a batch move."""
@@ -153,9 +158,18 @@ class Student(Objective):
             return self.users.all().to("cpu", torch.float32, copy=True).numpy()
 
 
-def scores_of_pairs(
-    users: torch.Tensor, items: torch.Tensor, places: torch.Tensor
-) -> torch.Tensor:
+def collapse_of(codes: ItemCodes) -> str | None:
+    """What to say of codes that nearly all items share; None where they do not."""
+    health = codes.health
+    if codes.num_items < 2 or np.prod(health.perplexity) >= COLLAPSED:
+        return None
+    return (
+        f"the codes have collapsed, nearly all items have the same one ({health.describe()}): "
+        "start from a quantiser, or give distillation more weight;"
+    )
+
+
+def scores_of_pairs(users: torch.Tensor, items: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     """Scores of each user's own items, by whichever way moves less memory.
 
     Args:

@@ -147,10 +147,24 @@ class StudentConfig(LoopConfig):
                 "not: set refresh_every = 0",
             ),
             (
-                self.revive_every > 0
-                and (self.selection == "joint" or self.similarity not in FIXED),
-                "revive_every needs a selection step by step and a similarity that knows where "
-                f"the codewords are: {', '.join(FIXED)}",
+                self.revive_every > 0 and self.selection == "joint",
+                "revive_every needs a selection step by step, not 'joint'",
+            ),
+            (
+                self.selection == "identity_straight_through" and self.items != "trained",
+                "selection = 'identity_straight_through' hands the gradient to the items: set "
+                "items = 'trained'",
+            ),
+            (
+                mapped
+                and self.selection == "identity_straight_through"
+                and self.commitment * self.commitment_weight == 0,
+                f"recurrence = '{self.recurrence}' learns from the commitment alone here: "
+                "commitment and commitment_weight must be positive",
+            ),
+            (
+                self.ranking_distillation > 0 and self.num_negatives < 2,
+                "ranking_distillation compares a user's negatives: num_negatives must be 2 or more",
             ),
         ):
             if wrong:
@@ -168,7 +182,6 @@ class StudentConfig(LoopConfig):
             (self.recurrence != "subtract", "another recurrence than 'subtract'"),
             (self.embedding_distillation == 0, "embedding_distillation = 0"),
             (self.user_form != "identity", "another user_form than 'identity'"),
-            (self.revive_every == 0, "revive_every = 0"),
             (self.float_ranking_loss == 0, "float_ranking_loss = 0"),
         ):
             if not fits:

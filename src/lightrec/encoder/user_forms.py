@@ -165,14 +165,19 @@ class MlpUsers(MappedUsers):
     SMALL = 0.25  # what vectors are multiplied by before tanh at first, which is linear near zero
 
     def __init__(self, teacher_users: torch.Tensor, width: int) -> None:
-        """Starts near the identity."""
+        """Starts near the identity: other hidden units are drawn, and not listened to at first."""
         super().__init__(teacher_users)
         own = teacher_users.shape[1]
-        self.layers = nn.Sequential(
-            _scaled_identity(own, self.HIDDEN * own, self.SMALL),
-            nn.Tanh(),
-            _scaled_identity(self.HIDDEN * own, width, 1.0 / self.SMALL),
-        )
+        first = _scaled_identity(own, self.HIDDEN * own, self.SMALL)
+        second = _scaled_identity(self.HIDDEN * own, width, 1.0 / self.SMALL)
+        generator = torch.Generator().manual_seed(0)
+        drawn = torch.randn((self.HIDDEN - 1) * own, own + 1, generator=generator)
+        length = float(teacher_users.square().sum(dim=1).mean().sqrt())
+        with torch.no_grad():  # a unit that is zero on either side would have no gradient, ever
+            first.weight[own:] = drawn[:, :own] / (length or 1.0)
+            first.bias[own:] = 0.5 * drawn[:, own]
+            second.weight[:, own:] = 0.0
+        self.layers = nn.Sequential(first, nn.Tanh(), second)
         self._grams = SampledGrams(teacher_users, self.layers)
 
     def grams(self, rows: torch.Tensor, vectors: torch.Tensor) -> Grams:

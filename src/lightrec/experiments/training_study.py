@@ -6,8 +6,8 @@ differs from by just that (`against`), which is the regime's own unless it needs
 Two regimes: `paper` starts from random codebooks and a BPR teacher of 32 numbers, with the preset
 `paper`; `best` from the codes and the teacher of the default preset, which takes no gradient step.
 Learning rate and epochs are chosen for each variant on the validation pairs of split 0; then the
-variant is trained on all training pairs, from several seeds, and measured on test. Teachers and
-starts have one seed, so that the spread is what drawing batches and negatives leaves to chance.
+variant is trained on all training pairs, from several seeds, and measured on test. The teacher and
+what is made from it have one seed: the spread is that of random codebooks, batches and negatives.
 """
 
 from __future__ import annotations

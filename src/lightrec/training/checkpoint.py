@@ -1,13 +1,14 @@
 """Checkpoints without pickle: tensors in safetensors, numbers in JSON, one atomic folder.
 
-A checkpoint belongs to one run: it carries a fingerprint of the configuration, data and code
-version, and another run refuses it, naming what differs. The last two are kept, in two folders that
+A checkpoint belongs to one run: it carries a fingerprint of the configuration, the data and the
+code, and another run refuses it, naming what differs. The last two are kept, in two folders that
 take turns: should the newest one be damaged, the one before it serves.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ from lightrec.errors import CheckpointError, LightRecError
 TENSORS, STATE, DIGEST = "tensors.safetensors", "state.json", "state.sha256"
 SLOTS = ("even", "odd")
 """Folders of the last two checkpoints: those of even and of odd numbers."""
+MOST_TOLD = 8  # differences of a checkpoint of another run
+LONGEST_TOLD = 40  # characters of a value that is told; no digest is
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Checkpoint:
     """A moment of a training run.
 
     Attributes:
-        fingerprint: What the run is: configuration, data digest, versions.
+        fingerprint: What the run is: configuration, data digest, code, as nested JSON values.
         progress: Epoch, step and everything else of the loop that is a number.
         tensors: Parameters, buffers, optimiser moments and the best parameters so far, by name.
     """
@@ -132,14 +135,31 @@ def _number(slot: Path) -> int:
 
 
 def _require_same_run(folder: Path, saved: dict[str, Any], present: dict[str, Any]) -> None:
-    different = sorted(
-        key for key in saved.keys() | present.keys() if saved.get(key) != present.get(key)
-    )
+    different = _differences(saved, present)
     if different:
+        more = len(different) - MOST_TOLD
+        told = ", ".join(different[:MOST_TOLD]) + (f" and {more} more" if more > 0 else "")
         raise CheckpointError(
-            f"{folder}: the checkpoint belongs to another run "
-            f"({', '.join(different)} differ); delete {folder} to start again"
+            f"{folder}: the checkpoint belongs to another run (different: {told}); "
+            f"delete {folder} to start again"
         )
+
+
+def _differences(saved: object, present: object, key: str = "") -> list[str]:
+    """What differs between two fingerprints, by dotted keys, with both values where short."""
+    if isinstance(saved, dict) and isinstance(present, dict):
+        return [
+            told
+            for name in sorted(saved.keys() | present.keys())
+            for told in _differences(
+                saved.get(name), present.get(name), f"{key}.{name}" if key else name
+            )
+        ]
+    if saved == present:
+        return []
+    values = [json.dumps(value) for value in (saved, present)]
+    short = all(len(value) <= LONGEST_TOLD for value in values)
+    return [f"{key} {values[0]} then, {values[1]} now" if short else key]
 
 
 def damaged(folder: Path, error: Exception) -> CheckpointError:

@@ -63,6 +63,10 @@ class Objective(nn.Module):
     def after_step(self) -> None:
         """Called when a step has moved the parameters; does nothing unless overridden."""
 
+    def trouble(self) -> str | None:
+        """What makes the parameters useless though they are finite; None unless overridden."""
+        return None
+
     def optimiser(self, learning_rate: float) -> torch.optim.Optimizer:
         """What moves the parameters: Adam unless overridden."""
         parameters = [value for value in self.parameters() if value.requires_grad]
@@ -159,7 +163,7 @@ def fit(
         surroundings: Log, checkpoint and progress bar.
 
     Raises:
-        DivergedError: A loss is not finite.
+        DivergedError: A loss or parameter is not finite, or the objective is in trouble.
         InterruptedRunError: The user asked to stop; a checkpoint was written where one is kept.
     """
     surroundings = surroundings or Surroundings()
@@ -326,18 +330,21 @@ class _Run:
         for key, value in losses.items():
             self.sums[key] = self.sums.get(key, 0.0) + float(value.detach())
         if not math.isfinite(self.sums["loss"]):
-            raise self._diverged("the loss is", self.step + 1)
+            raise self._diverged("the loss is not finite", self.step + 1)
 
     def _check_parameters(self) -> None:
-        """A finite loss may still have had a gradient that is not."""
+        """A finite loss may still have had a gradient that is not, or led to nothing of use."""
         if not all(torch.isfinite(value).all() for value in self.objective.parameters()):
-            raise self._diverged("the parameters are", self.step)
+            raise self._diverged("the parameters are not finite", self.step)
+        trouble = self.objective.trouble()
+        if trouble is not None:
+            raise self._diverged(trouble, self.step)
 
     def _diverged(self, what: str, step: int) -> DivergedError:
         kept = self.surroundings.checkpoint
-        where = f"; the last good checkpoint is in {kept}" if kept else ""
+        where = f"; the last good checkpoint is in {kept}" if kept and kept.exists() else ""
         return DivergedError(
-            f"{self.name}: {what} not finite in epoch {self.epoch + 1}, step {step}; "
+            f"{self.name}: {what} in epoch {self.epoch + 1}, step {step}; "
             f"lower learning_rate ({self.config.learning_rate:g}) or check the input{where}"
         )
 
