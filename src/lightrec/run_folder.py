@@ -37,12 +37,14 @@ class RunFolder:
         config: The run's configuration.
         data_digest: Of the run's pairs: a checkpoint of other data is refused.
         progress: Shows progress bars when standard error is a terminal.
+        device: Where gradients are computed, as torch names it.
     """
 
     folder: Path | None
     config: RunConfig
     data_digest: str = ""
     progress: bool = False
+    device: str = "cpu"
 
     @contextmanager
     def stage(self, stage: str, *, epochs: int, steps: int) -> Iterator[Surroundings]:
@@ -66,7 +68,9 @@ class RunFolder:
     ) -> Surroundings:
         """Log and checkpoint of one stage, with whatever bars are wanted."""
         if self.folder is None:
-            return Surroundings(log=ReportingLog(None, report), progress=epoch_bars)
+            return Surroundings(
+                log=ReportingLog(None, report), progress=epoch_bars, device=self.device
+            )
         (self.folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
         fingerprint = {
             "stage": stage,
@@ -74,6 +78,7 @@ class RunFolder:
             "data": self.data_digest,
             "lightrec": __version__,
             "torch": torch.__version__,
+            "device": self.device,
             "code": code_digests(),
         }
         return Surroundings(
@@ -81,6 +86,7 @@ class RunFolder:
             checkpoint=self.folder / CHECKPOINTS / stage,
             fingerprint=fingerprint,
             progress=epoch_bars,
+            device=self.device,
         )
 
 

@@ -1,7 +1,9 @@
 """A small history, a model to train on it, and digests of what training left."""
 
 import hashlib
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,9 @@ from lightrec.teachers.bpr import BprConfig, BprFactorization
 from lightrec.training.negative_sampling import PairBatches
 
 torch.set_num_threads(1)
+HERE = str(Path(__file__).resolve().parent)
+if HERE not in sys.path:  # the stand-in for another device lies beside the tests
+    sys.path.insert(0, HERE)
 
 
 @pytest.fixture(scope="session")

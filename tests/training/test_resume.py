@@ -283,7 +283,7 @@ def test_another_runs_checkpoint_is_refused_before_anything_changes(
     other = teacher_of(history)
     before = sha(other)
     surroundings = Surroundings(checkpoint=tmp_path / "run", fingerprint={"config": "two"})
-    with pytest.raises(CheckpointError, match="config differ"):
+    with pytest.raises(CheckpointError, match="different: config"):
         fit(other, batches, config, name="run", surroundings=surroundings)
     assert sha(other) == before
 

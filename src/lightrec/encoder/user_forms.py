@@ -65,12 +65,14 @@ class IdentityUsers(UserForm):
                 f"codewords {width}"
             )
         self.register_buffer("vectors", teacher_users.clone())
-        self._grams = Grams.of(teacher_users, teacher_users)
+        square = Grams.of(teacher_users, teacher_users).teacher
+        self.register_buffer("square", square, persistent=False)
 
     def grams(self, rows: torch.Tensor, vectors: torch.Tensor) -> Grams:
         """Constant."""
         del rows, vectors
-        return self._grams
+        square = self.get_buffer("square")
+        return Grams(square, square, square)
 
     def of(self, rows: torch.Tensor) -> torch.Tensor:
         """(n, D) vectors of user rows (n,)."""
@@ -148,14 +150,15 @@ class LinearUsers(MappedUsers):
     def __init__(self, teacher_users: torch.Tensor, width: int) -> None:
         """Starts with the identity as far as it goes."""
         super().__init__(teacher_users)
-        layer = _scaled_identity(teacher_users.shape[1], width, 1.0)
-        self.layers = nn.Sequential(layer)
-        self._grams = LinearGrams(teacher_users, layer)
+        self.layers = nn.Sequential(_scaled_identity(teacher_users.shape[1], width, 1.0))
+        self.moments = LinearGrams(teacher_users)
 
     def grams(self, rows: torch.Tensor, vectors: torch.Tensor) -> Grams:
         """From moments of P1, exactly."""
         del rows, vectors
-        return self._grams.now()
+        layer = self.layers[0]
+        assert isinstance(layer, nn.Linear)
+        return self.moments.of(layer)
 
 
 class MlpUsers(MappedUsers):
@@ -178,12 +181,12 @@ class MlpUsers(MappedUsers):
             first.bias[own:] = 0.5 * drawn[:, own]
             second.weight[:, own:] = 0.0
         self.layers = nn.Sequential(first, nn.Tanh(), second)
-        self._grams = SampledGrams(teacher_users, self.layers)
+        self.moments = SampledGrams(teacher_users)
 
     def grams(self, rows: torch.Tensor, vectors: torch.Tensor) -> Grams:
         """An estimate, from a sample of users."""
         del rows, vectors
-        return self._grams.now()
+        return self.moments.of(self.layers)
 
 
 def _scaled_identity(inputs: int, outputs: int, factor: float) -> nn.Linear:

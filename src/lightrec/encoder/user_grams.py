@@ -88,35 +88,39 @@ class TrackedGrams(nn.Module):
         self._before = None
 
 
-class LinearGrams:
+class LinearGrams(nn.Module):
     """For P2 = W P1 + b: from P1'P1 and the mean of P1, exactly."""
 
-    def __init__(self, teacher: torch.Tensor, layer: nn.Linear) -> None:
+    def __init__(self, teacher: torch.Tensor) -> None:
         """Keeps the second moment and the mean of P1, (M, T)."""
-        self._layer = layer
-        self._square = teacher.T @ teacher / len(teacher)
-        self._mean = teacher.mean(dim=0)
+        super().__init__()
+        self.register_buffer("square", teacher.T @ teacher / len(teacher), persistent=False)
+        self.register_buffer("mean", teacher.mean(dim=0), persistent=False)
 
-    def now(self) -> Grams:
-        """The matrices as they stand, with their gradient to W and b."""
-        weight, bias = self._layer.weight, self._layer.bias
-        cross = self._square @ weight.T + torch.outer(self._mean, bias)
-        mapped = torch.outer(weight @ self._mean, bias)
-        square = weight @ self._square @ weight.T
+    def of(self, layer: nn.Linear) -> Grams:
+        """The matrices under a layer as it stands, with their gradient to W and b."""
+        weight, bias, mean = layer.weight, layer.bias, self.get_buffer("mean")
+        teacher = self.get_buffer("square")
+        cross = teacher @ weight.T + torch.outer(mean, bias)
+        mapped = torch.outer(weight @ mean, bias)
+        square = weight @ teacher @ weight.T
         student = square + mapped + mapped.T + torch.outer(bias, bias)
-        return Grams(self._square, cross, student)
+        return Grams(teacher, cross, student)
 
 
-class SampledGrams:
+class SampledGrams(nn.Module):
     """For any other map of P1: an estimate from the same users at every step, drawn once."""
 
     USERS = 4_096
 
-    def __init__(self, teacher: torch.Tensor, users: nn.Module) -> None:
+    def __init__(self, teacher: torch.Tensor) -> None:
         """Draws users of P1, (M, T), or takes all where there are fewer."""
+        super().__init__()
         drawn = torch.randperm(len(teacher), generator=torch.Generator().manual_seed(0))
-        self._teacher, self._users = teacher[drawn[: self.USERS].sort().values], users
+        sample = teacher[drawn[: self.USERS].sort().values]
+        self.register_buffer("sample", sample, persistent=False)
 
-    def now(self) -> Grams:
-        """The matrices as they stand, with their gradient to the map."""
-        return Grams.of(self._teacher, self._users(self._teacher))
+    def of(self, users: nn.Module) -> Grams:
+        """The matrices under a map as it stands, with their gradient to it."""
+        sample = self.get_buffer("sample")
+        return Grams.of(sample, users(sample))

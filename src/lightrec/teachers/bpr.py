@@ -62,7 +62,8 @@ class BprFactorization(Objective):
 
     def factors(self) -> Factors:
         """The vectors as they stand."""
-        return Factors(self.users.detach().numpy().copy(), self.items.detach().numpy().copy())
+        users, items = (table.detach().to("cpu", copy=True) for table in (self.users, self.items))
+        return Factors(users.numpy(), items.numpy())
 
 
 def train_bpr(

@@ -82,8 +82,9 @@ class SampledSoftmax(Objective):
         self.users = nn.Parameter(torch.from_numpy(users))
         self.items = nn.Parameter(torch.from_numpy(items))
         lengths = popularity_lengths(history, config.popularity_power / 2)
-        self._learning_lengths = torch.from_numpy(lengths)
-        self._pair_weights = torch.from_numpy(degree_weights(history, config.degree_power))
+        weights = degree_weights(history, config.degree_power)
+        self.register_buffer("learning_lengths", torch.from_numpy(lengths), persistent=False)
+        self.register_buffer("pair_weights", torch.from_numpy(weights), persistent=False)
 
     def optimiser(self, learning_rate: float) -> torch.optim.Optimizer:
         """Adam by rows: a batch meets few of the items and fewer of the users."""
@@ -96,8 +97,8 @@ class SampledSoftmax(Objective):
             F.embedding(batch.items, self.items, sparse=True),
             batch,
             history_share=self.config.history_share,
-            scale=self._learning_lengths[batch.items] / self.config.temperature,
-            pair_weights=self._pair_weights[batch.users][batch.pair_users],
+            scale=self.get_buffer("learning_lengths")[batch.items] / self.config.temperature,
+            pair_weights=self.get_buffer("pair_weights")[batch.users][batch.pair_users],
         )
         return {"loss": loss}
 
@@ -111,9 +112,9 @@ class SampledSoftmax(Objective):
             (ones, pairs.item_rows, pairs.indptr), (pairs.num_users, pairs.num_items)
         )
         with torch.no_grad():
-            items = directions(self.items)[0]
+            items = directions(self.items.cpu())[0]
             likes = torch.from_numpy(matrix @ items.numpy())
-            free, liked = directions(self.users)[0], directions(likes)[0]
+            free, liked = directions(self.users.cpu())[0], directions(likes)[0]
             users = directions(mixed(free, liked, self.config.history_share))[0]
         lengths = popularity_lengths(self._history, self.config.popularity_power)
         return Factors(users.numpy().copy(), items.numpy() * lengths[:, None])

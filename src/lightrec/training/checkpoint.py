@@ -52,7 +52,8 @@ class Checkpoint:
 
     def save(self, folder: Path) -> None:
         """Writes the checkpoint in one atomic step; the previous ones survive any failure."""
-        tensors = {name: tensor.detach().contiguous() for name, tensor in self.tensors.items()}
+        held = {name: tensor.detach().cpu() for name, tensor in self.tensors.items()}
+        tensors = {name: tensor.contiguous() for name, tensor in held.items()}
         content = save(tensors)
         number = 1 + max(_number(folder / slot) for slot in SLOTS)
         state = {

@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -112,6 +112,8 @@ class Surroundings:
         checkpoint: Folder of the checkpoint; None keeps none.
         fingerprint: Configuration, data digest and versions: a checkpoint of another is refused.
         checkpoint_seconds: Work that a crash may cost at most, in seconds.
+        device: Where the objective is trained, as torch names it. A run is repeated to the bit on
+            the CPU only.
         progress: Shows a progress bar when standard error is a terminal.
     """
 
@@ -119,6 +121,7 @@ class Surroundings:
     checkpoint: Path | None = None
     fingerprint: dict[str, Any] = field(default_factory=dict)
     checkpoint_seconds: float = 60.0
+    device: str = "cpu"
     progress: bool = False
 
 
@@ -153,7 +156,8 @@ def fit(
     start, takes part unless `evaluate_start` is off); without, with those of the last.
 
     Args:
-        objective: What is trained, in place.
+        objective: What is trained, in place; it is moved to the device of the surroundings, and
+            stays there.
         batches: What it learns from, step by step.
         config: Length and speed.
         name: For the log and the progress bar.
@@ -203,6 +207,7 @@ class _Run:
     ) -> None:
         self.objective, self.batches, self.config, self.name = objective, batches, config, name
         self.validation, self.surroundings = validation, surroundings
+        objective.to(surroundings.device)
         self.optimiser = objective.optimiser(config.learning_rate)
         self.epoch = self.step = 0
         self.sums: dict[str, float] = {}
@@ -232,7 +237,8 @@ class _Run:
         shown = self.surroundings.progress
         for step in track(range(self.step, steps), description, enabled=shown):
             self._set_learning_rate(self.epoch * steps + step, self.config.epochs * steps)
-            losses = self.objective(self.batches.batch(self.epoch, step))
+            batch = on_device(self.batches.batch(self.epoch, step), self.surroundings.device)
+            losses = self.objective(batch)
             self._add(losses)
             self.optimiser.zero_grad(set_to_none=True)
             losses["loss"].backward()
@@ -356,6 +362,14 @@ class _Run:
         raise InterruptedRunError(
             f"{self.name}: interrupted in epoch {self.epoch + 1} after step {self.step}{where}"
         )
+
+
+def on_device(batch: Any, device: str) -> Any:  # noqa: ANN401
+    """A batch, a dataclass of tensors, with its tensors on a device."""
+    if device == "cpu":  # where batches are drawn
+        return batch
+    tensors = {each.name: getattr(batch, each.name).to(device) for each in fields(batch)}
+    return replace(batch, **tensors)
 
 
 def _with_prefix(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

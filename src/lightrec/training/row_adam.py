@@ -38,10 +38,11 @@ class RowAdam(torch.optim.Optimizer):
         super().__init__(parameters, {"lr": lr, "betas": betas, "eps": eps})
         for group in self.param_groups:  # all state from the start, so that it can be restored
             for parameter in group["params"]:
+                widths = {"rows_seen": 1, "exp_avg": parameter[0].numel()}
+                widths["exp_avg_sq"] = widths["exp_avg"]
                 self.state[parameter] = {
-                    "rows_seen": torch.zeros(len(parameter), 1),
-                    "exp_avg": torch.zeros(len(parameter), parameter[0].numel()),
-                    "exp_avg_sq": torch.zeros(len(parameter), parameter[0].numel()),
+                    name: torch.zeros(len(parameter), width, device=parameter.device)
+                    for name, width in widths.items()
                 }
 
     @overload
@@ -72,7 +73,8 @@ class RowAdam(torch.optim.Optimizer):
         if gradient.is_sparse:
             rows, values = gradient._indices()[0], gradient._values()
         else:
-            rows, values = torch.arange(len(gradient)), gradient.reshape(len(gradient), -1)
+            rows = torch.arange(len(gradient), device=gradient.device)
+            values = gradient.reshape(len(gradient), -1)
         fast, slow = group["betas"]
         moved = parameter.detach().view(len(parameter), -1)
         tables = (moved, *(state[name] for name in ("rows_seen", "exp_avg", "exp_avg_sq")))
