@@ -5,8 +5,9 @@
     python -m benchmarks.exactness --seed 0 --catalogue 17   # one catalogue; writes nothing
 
 Asked are the scans that `make_scan` chooses from, a `ChangingScan` whose items came in portions,
-and an `InvertedFile` that searches all of its cells. A query is one answer of one of them, compared
-with that of `ReferenceScan`: rows, their order, the bits of the scores, and how many there are.
+one that others were removed from, and an `InvertedFile` that searches all of its cells. A query is
+one answer of one of them, compared with that of `ReferenceScan`: rows, their order, the bits of the
+scores, and how many there are.
 Catalogues, tables and filters are random, drawn by `benchmarks.adversaries`. All scans, calls and
 values of k share what the reference answers for a table and a filter: its ranking for a smaller k
 is the beginning of that for a larger one.
@@ -34,10 +35,10 @@ from lightrec.experiments.provenance import commit, source_digest, sources_of
 from lightrec.native import KERNELS
 from lightrec.search.changing_scan import ChangingScan
 from lightrec.search.code_search import CodeSearch
-from lightrec.search.filters import BatchFilter
+from lightrec.search.filters import BatchFilter, Filter, RowMask
 from lightrec.search.inverted_file import InvertedFile
 from lightrec.search.scan import BoundScan, PortableScan, Scan
-from lightrec.search.top_k import TopKBatch
+from lightrec.search.top_k import TopK, TopKBatch
 
 NAME = "exactness"
 CATALOGUES = 20  # in a chunk: what an interruption loses
@@ -156,6 +157,7 @@ def compiled_scans(given: Searches) -> list[Tally]:
         ]
     best_here = KERNELS.instruction_set()
     every: list[tuple[str, str, Scan]] = [*scans, (best_here, "parts", in_portions(given))]
+    every.append((best_here, "holes", WithHoles(given)))
     every.append((best_here, "inverted", AllCells(given)))
     return [
         Tally(type(scan).__name__, isa, layout, scan, CodeSearch(given.item_codes, scan))
@@ -171,6 +173,69 @@ def in_portions(given: Searches) -> ChangingScan:
         scan.compact()
         scan.add(portion)
     return scan
+
+
+class WithHoles:
+    """A changing scan from which rows were removed, as a scan of the rows that are left.
+
+    It was given each item after a decoy, the first half at the start and the rest in portions. Some
+    decoys are gone since a compaction, so that rows have holes; the rest is marked as removed.
+    """
+
+    def __init__(self, given: Searches) -> None:
+        codes, self.num_items = given.item_codes.codes, given.item_codes.num_items
+        rng = np.random.default_rng(self.num_items)
+        decoy = np.zeros(self.num_items, np.int64)
+        decoy[rng.random(self.num_items) < 0.3] = 1
+        self._rows = np.arange(self.num_items) + np.cumsum(decoy)
+        every = np.zeros((self.num_items + int(decoy.sum()), codes.shape[1]), np.uint8)
+        every[self._rows] = codes
+        decoys = np.setdiff1d(np.arange(len(every)), self._rows)
+        every[decoys] = codes[rng.integers(0, self.num_items, len(decoys))]
+        half = len(every) // 2
+        self._scan = ChangingScan(ItemCodes(every[:half].copy(), given.item_codes.codebooks))
+        early, late = np.array_split(rng.permutation(decoys), 2)
+        self._scan.remove(early[early < half])
+        self._scan.compact()
+        for portion in np.array_split(every[half:], 2):
+            self._scan.add(portion)
+        self._scan.remove(np.concatenate([early, late]))
+
+    def top_k(self, table: np.ndarray, k: int, rows: Filter | None = None) -> TopK:
+        """The answer by the rows that are left."""
+        found = self._scan.top_k(table, k, None if rows is None else self._there(rows))
+        return TopK(np.searchsorted(self._rows, found.rows), found.scores)
+
+    def top_k_batch(
+        self, tables: np.ndarray, k: int, rows: BatchFilter | None = None, *, threads: int = 0
+    ) -> TopKBatch:
+        """The answers by the rows that are left."""
+        if rows is not None:
+            rows = BatchFilter(
+                rows.exclude_indptr,
+                self._rows[rows.exclude_rows],
+                None if rows.allow is None else self._rows[rows.allow],
+                self._mask(rows.mask),
+            )
+        batch = self._scan.top_k_batch(tables, k, rows, threads=threads)
+        found = [batch.of(query) for query in range(len(batch))]
+        here = [TopK(np.searchsorted(self._rows, best.rows), best.scores) for best in found]
+        return TopKBatch.stacked(here, min(k, self.num_items))
+
+    def _there(self, rows: Filter) -> Filter:
+        return Filter(
+            None if rows.exclude is None else self._rows[rows.exclude],
+            None if rows.allow is None else self._rows[rows.allow],
+            self._mask(rows.mask),
+        )
+
+    def _mask(self, mask: RowMask | None) -> RowMask | None:
+        """A mask of all rows ever given out; it permits those removed, and they stay away."""
+        if mask is None:
+            return None
+        permitted = np.ones(self._scan.num_items, np.bool_)
+        permitted[self._rows] = mask.to_bool()
+        return RowMask(permitted)
 
 
 class AllCells:

@@ -155,12 +155,23 @@ def filtered(opponent: Opponent, catalogue: Catalogue, filters: dict[bytes, Filt
 
 def post_ranked(opponent: Opponent, catalogue: Catalogue, candidates: int) -> Opponent:
     """Candidates by codes, ordered by float vectors."""
-    search, items = CodeSearch(catalogue.item_codes, opponent.scan), np.array(catalogue.items)
+    search, items = CodeSearch(catalogue.item_codes, opponent.scan), _aligned(catalogue.items)
 
     def top_k(query: np.ndarray, k: int) -> TopK:
         return _pair(search.top_k(query, k, candidates=candidates, item_vectors=items))
 
     return replace(opponent, top_k=top_k, by="float")
+
+
+def _aligned(items: np.ndarray | None) -> np.ndarray:
+    """A copy that begins where a line of a cache does, as a model's mapped file does."""
+    assert items is not None
+    line = 64
+    place = np.empty(items.nbytes + line, np.uint8)
+    begin = -place.ctypes.data % line
+    copy = place[begin : begin + items.nbytes].view(items.dtype).reshape(items.shape)
+    copy[:] = items
+    return copy
 
 
 def faiss_flat(catalogue: Catalogue) -> Iterator[Opponent]:

@@ -66,6 +66,8 @@ def _by_brute_force(model: Model, rows: list[int]) -> tuple[np.ndarray, np.ndarr
     books = np.arange(codes.shape[1])
     steps = codebooks.shape[0] + codebooks.shape[2] + 2
     scores, size = (table[:, books, codes].sum(axis=2) for table in (tables, sizes))
+    unknown = ~values.reshape(len(rows), -1).any(axis=1)  # they get the most popular items
+    scores[unknown] = model.item_columns["popularity"].to_numpy()
     return scores, steps * EPSILON * size + TINIEST
 
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -61,10 +62,17 @@ inline void require_table_shape(std::size_t num_codebooks, std::size_t num_codew
   require(num_codewords >= 1 && num_codewords <= kMaxCodewords, "a codebook has 1 to 256 codewords");
 }
 
-// Magnitudes up to this cannot add up to an infinite score.
-inline void require_finite_scores(const float* tables, std::size_t size, std::size_t num_codebooks) {
+// The magnitude up to which numbers cannot add up to an infinite score. A B-th of the largest float, less what B
+// roundings may add where they would: of ten numbers, but not of four.
+inline float largest_entry(std::size_t num_codebooks) {
   const float limit = std::numeric_limits<float>::max() / static_cast<float>(num_codebooks);
-  require(all_within(tables, size, limit),
+  float sum = 0.0F;
+  for (std::size_t book = 0; book < num_codebooks; ++book) sum += limit;
+  return std::isfinite(sum) ? limit : limit * (1.0F - static_cast<float>(num_codebooks) * 0x1p-23F);
+}
+
+inline void require_finite_scores(const float* tables, std::size_t size, std::size_t num_codebooks) {
+  require(all_within(tables, size, largest_entry(num_codebooks)),
           "score tables hold values that are not finite or too large to add up");
 }
 

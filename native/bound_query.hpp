@@ -14,7 +14,7 @@
 #include "instruction_sets.hpp"
 #include "k_best.hpp"
 #include "packed_codes.hpp"
-#include "row_filter.hpp"
+#include "permitted_rows.hpp"
 
 namespace lightrec {
 
@@ -93,58 +93,12 @@ struct Scratch {
   std::vector<Hit> hits;
   std::vector<Run> runs;
   std::vector<std::uint32_t> places, words;
-  std::vector<std::uint64_t> excluded, allowed;  // one bit a row, all clear between queries
+  RowBits excluded, allowed;
   KBest best;
 };
 
 // The calling thread's.
 Scratch& scratch();
-
-// Sets the bits of rows for as long as it lives.
-class MarkedRows {
- public:
-  MarkedRows(std::vector<std::uint64_t>& bits, std::size_t num_items, Rows rows) : bits_(bits), rows_(rows) {
-    if (rows_.size() == 0) return;
-    if (bits_.size() * 64 < num_items) bits_.resize((num_items + 63) / 64);
-    for (const std::int32_t* row = rows_.begin; row != rows_.end; ++row) word(*row) |= bit(*row);
-  }
-  ~MarkedRows() {
-    for (const std::int32_t* row = rows_.begin; row != rows_.end; ++row) word(*row) &= ~bit(*row);
-  }
-  MarkedRows(const MarkedRows&) = delete;
-  MarkedRows& operator=(const MarkedRows&) = delete;
-
-  bool any() const { return rows_.size() > 0; }
-  bool contains(std::size_t row) const { return (bits_[row / 64] >> (row % 64) & 1U) != 0; }
-
- private:
-  std::uint64_t& word(std::int32_t row) { return bits_[static_cast<std::size_t>(row) / 64]; }
-  static std::uint64_t bit(std::int32_t row) { return std::uint64_t{1} << (row % 64); }
-
-  std::vector<std::uint64_t>& bits_;
-  Rows rows_;
-};
-
-// Which rows a query may return.
-class PermittedRows {
- public:
-  PermittedRows(Scratch& scratch, std::size_t num_items, const RowFilter& filter)
-      : excluded_(scratch.excluded, num_items, filter.excluded),
-        allowed_(scratch.allowed, num_items, filter.allowed.value_or(Rows{})),
-        only_allowed_(filter.allowed.has_value()),
-        mask_(filter.mask) {}
-
-  bool all() const { return !excluded_.any() && !only_allowed_ && mask_.words == nullptr; }
-  bool contains(std::size_t row) const {
-    return mask_.contains(row) && !(excluded_.any() && excluded_.contains(row)) &&
-           (!only_allowed_ || (allowed_.any() && allowed_.contains(row)));
-  }
-
- private:
-  MarkedRows excluded_, allowed_;
-  bool only_allowed_;
-  RowMask mask_;
-};
 
 struct BoundScan::Query {
   Query(const LabelledTable& labelled, const BoundFilter& filter, Scratch& memory, const PermittedRows& rows)
@@ -159,10 +113,14 @@ struct BoundScan::Query {
   template <typename Score>
   void score_hits(std::size_t num_hits, Score score);
 
-  // Drops items that may not be returned, from the first on, and raises the bar where it can.
-  void settle(std::size_t first);
+  // Drops items that may not be returned, and raises the bar where it can.
+  void settle();
 
-  void raise_bar();
+  // Drops what has been left for later, so that all that is kept may be returned.
+  void settle_rest();
+
+  void drop_forbidden();
+  void raise_bar(std::size_t rank);
 
   const LabelledTable& table;
   Deficits deficits;
@@ -199,7 +157,6 @@ void BoundScan::Query::score_hits(std::size_t num_hits, Score score) {
   scored += num_places;
   for (std::size_t begin = 0; begin < num_places; begin += kPlacesAtOnce) {
     const std::size_t end = std::min(num_places, begin + kPlacesAtOnce);
-    const std::size_t before = best.size();
     const float bar = best.bar();
     const KBest::Room room = best.room(end - begin);
     std::size_t count = 0;
@@ -210,7 +167,7 @@ void BoundScan::Query::score_hits(std::size_t num_hits, Score score) {
       count += exact >= bar ? 1U : 0U;  // written always, kept when it counts: no branch to guess
     }
     best.keep(count);
-    settle(before);
+    settle();
   }
 }
 

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "bound_query.hpp"
+#include "prefetch.hpp"
 #include "score_table.hpp"
 #include "starting_bar.hpp"
 
@@ -17,6 +18,8 @@ constexpr std::size_t kCellsSample = 1024;
 constexpr std::size_t kFewOfSample = 128;
 constexpr std::size_t kItemsPerCell = 128;
 constexpr std::size_t kItemsInShortRun = 200;  // on average
+constexpr std::size_t kRowsAtOnce = 1024;  // of a list, between two looks at the bar
+constexpr std::ptrdiff_t kRowsAhead = 16;  // of a list: they lie anywhere
 constexpr int kCoarse = 200;  // a bar that leaves fewer steps than this is worth new deficits
 
 // The score of an item of packed codes.
@@ -51,9 +54,10 @@ unsigned shift_for(std::size_t num_items, std::size_t words_in_run) {
 }
 
 // Whether so few rows are better scored one by one. Otherwise the scan sees about num_items / count times k
-// items that it may not return.
+// items that it may not return; one of these costs as much as several of the list, which are fetched ahead.
 bool are_few(std::size_t count, std::size_t k, std::size_t num_items) {
-  return count <= k || count <= 2 * k * num_items / count;
+  constexpr std::size_t kListedAsOne = 8;  // measured, of a hundred thousand and of a million items
+  return count <= k || count <= kListedAsOne * k * num_items / count;
 }
 
 }  // namespace
@@ -80,8 +84,8 @@ BoundScan::BoundScan(const std::uint8_t* codes, std::size_t num_items, std::size
   if (layout == Layout::kFlat) {
     blocks_.emplace(num_items, kFourBooks, label_of);
   } else {
-    cells_.emplace(num_items, label_of);
     shift_ = shift_for(num_items, (filter_.*runs_).words_in_run);
+    cells_.emplace(num_items, shift_, label_of);
   }
 }
 
@@ -101,7 +105,7 @@ Ranking BoundScan::top_k(const float* table, std::size_t k, const RowFilter& fil
     return score_listed(table, k, Rows{rows.data(), rows.data() + rows.size()}, filter, order);
   }
   const LabelledTable labelled(table, num_codebooks(), num_codewords(), labels_);
-  const PermittedRows permitted(memory, num_items(), filter);
+  const PermittedRows permitted(memory.excluded, memory.allowed, num_items(), filter);
   Query query(labelled, filter_, memory, permitted);
   float bar = starting_bar(query, k);
   query.scored = 0;
@@ -114,6 +118,7 @@ Ranking BoundScan::top_k(const float* table, std::size_t k, const RowFilter& fil
     } else {
       scan_blocks(query);
     }
+    query.settle_rest();
     if (bar == kNoBar || best.size() >= std::min(k, num_items() - filter.excluded.size())) {
       Ranking found = best.finish(order);
       found.scored = query.scored;
@@ -129,18 +134,28 @@ Ranking BoundScan::score_listed(const float* table, std::size_t k, Rows rows, co
   best.start(k, kNoBar, nullptr);
   const PaddedTable padded(table, num_codebooks(), num_codewords());
   RowCursor excluded(filter.excluded), allowed(filter.allowed.value_or(rows));
-  const KBest::Room room = best.room(rows.size());
-  std::size_t count = 0;
-  for (const std::int32_t* next = rows.begin; next != rows.end; ++next) {
-    const auto row = static_cast<std::size_t>(*next);
-    const std::uint8_t* code = codes_ + row * num_codebooks();
-    float score = padded.entries()[code[0]];
-    for (std::size_t b = 1; b < num_codebooks(); ++b) score += padded.entries()[b * kMaxCodewords + code[b]];
-    room.orders[count] = KBest::order_of(score);
-    room.items[count] = static_cast<std::uint32_t>(row);
-    count += !excluded.contains(row) && allowed.contains(row) && filter.mask.contains(row) ? 1U : 0U;
+  const bool all = filter.excluded.size() == 0 && !(filter.allowed && filter.mask.words != nullptr);
+  for (const std::int32_t* next = rows.begin; next != rows.end;) {
+    const std::size_t at_once = std::min(kRowsAtOnce, static_cast<std::size_t>(rows.end - next));
+    const KBest::Room room = best.room(at_once);
+    const float bar = best.bar();
+    std::size_t count = 0;
+    for (const std::int32_t* past = next + at_once; next != past; ++next) {
+      const auto row = static_cast<std::size_t>(*next);
+      if (rows.end - next > kRowsAhead) {
+        prefetch(codes_ + static_cast<std::size_t>(next[kRowsAhead]) * num_codebooks());
+      }
+      const std::uint8_t* code = codes_ + row * num_codebooks();
+      float score = padded.entries()[code[0]];
+      for (std::size_t b = 1; b < num_codebooks(); ++b) score += padded.entries()[b * kMaxCodewords + code[b]];
+      room.orders[count] = KBest::order_of(score);
+      room.items[count] = static_cast<std::uint32_t>(row);
+      const bool wanted = all || (!excluded.contains(row) && allowed.contains(row) && filter.mask.contains(row));
+      count += static_cast<std::size_t>(static_cast<int>(wanted) & static_cast<int>(score >= bar));
+    }
+    best.keep(count);
+    if (best.crowded()) best.raise();
   }
-  best.keep(count);
   Ranking found = best.finish(order);
   found.scored = rows.size();
   return found;
@@ -169,6 +184,7 @@ float BoundScan::starting_bar(Query& query, std::size_t k) const {
   query.best.start(size, low, sampled_.data());
   query.deficits.quantise(low);
   score_blocks(query, sample_, 0, sample_.num_blocks());
+  query.settle_rest();
   if (query.best.size() < rank) return kNoBar;
   return score_of_order(query.best.order_with_rank(rank));
 }
@@ -206,15 +222,40 @@ void BoundScan::score_blocks(Query& query, const PackedCodes& codes, std::size_t
   query.choice.learn((end_block - begin_block) * kBlock, query.scored - before);
 }
 
-void BoundScan::Query::settle(std::size_t first) {
-  if (!permitted.all()) {
-    best.filter(first, [&](std::uint32_t row) { return permitted.contains(row); });
+// Of the items kept no more than the excluded ones can go: where these are few, more are kept instead, and which
+// ones they are is asked of the best only, once these are many. To ask costs the row of an item, from anywhere.
+void BoundScan::Query::settle() {
+  if (!permitted.all_but_few()) {
+    drop_forbidden();
+    if (best.crowded()) raise_bar(best.wanted());
+    return;
   }
-  if (best.crowded()) raise_bar();
+  const std::size_t rank = best.wanted() + permitted.num_excluded();
+  if (!best.crowded(rank)) return;
+  raise_bar(rank);
+  if (permitted.all()) return;
+  drop_forbidden();
+  if (best.size() > best.wanted() + best.wanted() / 8) raise_bar(best.wanted());
 }
 
-void BoundScan::Query::raise_bar() {
-  if (!best.raise()) return;
+void BoundScan::Query::settle_rest() {
+  if (!permitted.all_but_few() || permitted.all()) return;
+  const std::size_t rank = best.wanted() + permitted.num_excluded();
+  if (best.size() > rank) best.raise(rank);
+  drop_forbidden();
+}
+
+void BoundScan::Query::drop_forbidden() {
+  if (permitted.all_but_few()) {
+    const HashedRows& few = permitted.few_excluded();
+    best.filter([&](std::uint32_t row) { return !few.contains(row); });
+  } else {
+    best.filter([&](std::uint32_t row) { return permitted.contains(row); });
+  }
+}
+
+void BoundScan::Query::raise_bar(std::size_t rank) {
+  if (!best.raise(rank)) return;
   const int tighter = deficits.limit(best.bar());
   if (tighter < kCoarse || deficits.step() > std::numeric_limits<float>::max()) {
     deficits.quantise(best.bar());

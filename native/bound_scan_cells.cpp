@@ -4,6 +4,7 @@
 
 #include "bound_query.hpp"
 #include "instruction_sets.hpp"
+#include "prefetch.hpp"
 
 namespace lightrec {
 namespace {
@@ -79,10 +80,10 @@ class BoundScan::CellWalk {
         const auto begin = static_cast<std::size_t>(__builtin_ctzll(passing));
         const std::uint64_t gaps = ~(passing >> begin);
         std::size_t length = gaps == 0 ? 64 - begin : static_cast<std::size_t>(__builtin_ctzll(gaps));
-        length = std::min(length, groups_in_run_ - (base + begin) % groups_in_run_);
+        length = std::min(length, groups_in_run_ - ((base + begin) & (groups_in_run_ - 1)));  // a power of two
         const std::size_t past = begin + length;
         passing = past >= 64 ? 0 : passing & (~std::uint64_t{0} << past);
-        add_run(cells_.start(word, (base + begin) << shift_), cells_.start(word, (base + past) << shift_), word);
+        add_run(cells_.start(word, base + begin), cells_.start(word, base + past), word);
       }
     }
   }
@@ -94,7 +95,7 @@ class BoundScan::CellWalk {
       if (left < 0) return;
       const auto end = static_cast<std::uint32_t>(std::min<std::size_t>(to, from + (target_ - items_)));
       query_.scratch.runs.push_back({from, end, word, static_cast<std::uint32_t>(left)});
-      for (const std::uint8_t* plane : planes_.of_book) __builtin_prefetch(plane + from);  // runs lie anywhere
+      for (const std::uint8_t* plane : planes_.of_book) prefetch(plane + from);  // runs lie anywhere
       items_ += end - from;
       from = end;
       if (items_ >= target_) score_runs();
@@ -163,11 +164,12 @@ Ranking BoundScan::probe(const float* table, std::size_t k, std::size_t nprobe, 
   for (std::size_t i = 0; i < count; ++i) labels[i] = labels_[0][words[i]];
 
   const LabelledTable labelled(table, num_codebooks(), num_codewords(), labels_);
-  const PermittedRows permitted(scratch(), num_items(), filter);
+  const PermittedRows permitted(scratch().excluded, scratch().allowed, num_items(), filter);
   Query query(labelled, filter_, scratch(), permitted);
   query.best.start(k, kNoBar, cells_->rows());
   query.deficits.quantise(kNoBar);
   scan_cells(query, labels, count);
+  query.settle_rest();
   Ranking found = query.best.finish(Order::kBestFirst);
   found.scored = query.scored;
   return found;

@@ -138,12 +138,11 @@ Ranking FloatScan::top_k(const float* query, std::size_t k) const {
   for (std::size_t begin = 0; begin < num_blocks;) {
     const std::size_t at_once = begin < kFirstBlocks ? kFirstBlocks : kBlocksAtOnce;
     const std::size_t count = std::min(at_once, num_blocks - begin);
-    const std::size_t before = best.size();
     const KBest::Room room = best.room(count * kLanes);
     best.keep(score_blocks(query, width_, blocks_.data() + begin * kLanes * width_, count,
                            static_cast<std::uint32_t>(begin * kLanes), best.bar(), room.orders, room.items));
     begin += count;
-    if (begin == num_blocks) best.filter(before, [&](std::uint32_t row) { return row < num_items_; });
+    if (begin == num_blocks) best.filter([&](std::uint32_t row) { return row < num_items_; });
     if (best.crowded()) best.raise();
   }
   return best.finish();

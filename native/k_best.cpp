@@ -5,17 +5,91 @@
 
 #include "instruction_sets.hpp"
 
+#if LIGHTREC_X86
+#include <immintrin.h>
+#endif
+
 namespace lightrec {
 namespace {
 
 constexpr std::size_t kTooManyTies = 512;  // equal scores at the bar that are carried along
-constexpr std::size_t kMostKept = std::size_t{1} << 20;  // items whose memory waits for the next query
 
 LIGHTREC_MULTIVERSIONED
-std::size_t count_from(const std::int32_t* orders, std::size_t size, std::int32_t least) {
+std::size_t count_portable(const std::int32_t* orders, std::size_t size, std::int32_t least) {
   std::int32_t count = 0;
   for (std::size_t i = 0; i < size; ++i) count += static_cast<std::int32_t>(orders[i] >= least);
   return static_cast<std::size_t>(count);
+}
+
+// Moves the items that reach `least` to `orders_to` and `items_to`, which lie no higher, and returns their number.
+std::size_t keep_portable(const std::int32_t* orders, const std::uint32_t* items, std::size_t size,
+                          std::int32_t least, std::int32_t* orders_to, std::uint32_t* items_to) {
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < size; ++i) {
+    const std::int32_t mine = orders[i];
+    const std::uint32_t item = items[i];
+    orders_to[kept] = mine;
+    items_to[kept] = item;
+    kept += mine >= least ? 1U : 0U;
+  }
+  return kept;
+}
+
+#if LIGHTREC_X86
+constexpr std::size_t kLanes = 16;
+
+LIGHTREC_AVX512 inline __mmask16 lanes(std::size_t left) {
+  return static_cast<__mmask16>(left < kLanes ? (1U << left) - 1 : 0xFFFFU);
+}
+
+LIGHTREC_AVX512
+std::size_t count_avx512(const std::int32_t* orders, std::size_t size, std::int32_t least) {
+  const __m512i wanted = _mm512_set1_epi32(least);
+  unsigned count = 0;
+  for (std::size_t i = 0; i < size; i += kLanes) {
+    const __mmask16 here = lanes(size - i);
+    const __m512i mine = _mm512_maskz_loadu_epi32(here, orders + i);
+    count += static_cast<unsigned>(__builtin_popcount(_mm512_mask_cmpge_epi32_mask(here, mine, wanted)));
+  }
+  return count;
+}
+
+// Whole registers are written; what lies past the items kept has been read before.
+LIGHTREC_AVX512
+std::size_t keep_avx512(const std::int32_t* orders, const std::uint32_t* items, std::size_t size,
+                        std::int32_t least, std::int32_t* orders_to, std::uint32_t* items_to) {
+  const __m512i wanted = _mm512_set1_epi32(least);
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < size; i += kLanes) {
+    const __mmask16 here = lanes(size - i);
+    const __m512i mine = _mm512_maskz_loadu_epi32(here, orders + i), item = _mm512_maskz_loadu_epi32(here, items + i);
+    const __mmask16 reach = _mm512_mask_cmpge_epi32_mask(here, mine, wanted);
+    _mm512_mask_storeu_epi32(orders_to + kept, here, _mm512_maskz_compress_epi32(reach, mine));
+    _mm512_mask_storeu_epi32(items_to + kept, here, _mm512_maskz_compress_epi32(reach, item));
+    kept += static_cast<std::size_t>(__builtin_popcount(reach));
+  }
+  return kept;
+}
+
+bool has_avx512() {
+  static const bool has = best_instruction_set() == InstructionSet::kAvx512Vbmi;
+  return has;
+}
+#endif
+
+std::size_t count_from(const std::int32_t* orders, std::size_t size, std::int32_t least) {
+#if LIGHTREC_X86
+  if (has_avx512()) return count_avx512(orders, size, least);
+#endif
+  return count_portable(orders, size, least);
+}
+
+std::size_t keep_from(const std::int32_t* orders, const std::uint32_t* items, std::size_t size, std::int32_t least,
+                      std::int32_t* orders_to, std::uint32_t* items_to) {
+#if LIGHTREC_X86
+  if (has_avx512()) return keep_avx512(orders, items, size, least, orders_to, items_to);
+#endif
+  return keep_portable(orders, items, size, least, orders_to, items_to);
 }
 
 struct Bounds {
@@ -66,7 +140,7 @@ void KBest::start(std::size_t k, float bar, const std::uint32_t* row_of) {
   k_ = k;
   bar_ = bar;
   row_of_ = row_of;
-  size_ = 0;
+  size_ = settled_ = 0;
 }
 
 KBest::Room KBest::room(std::size_t count) {
@@ -77,10 +151,10 @@ KBest::Room KBest::room(std::size_t count) {
   return {orders_.data() + size_, items_.data() + size_};
 }
 
-bool KBest::raise() {
-  const std::int32_t order = order_with(orders_.data(), size_, k_, k_ + k_ / 8);
+bool KBest::raise(std::size_t rank) {
+  const std::int32_t order = order_with(orders_.data(), size_, rank, rank + rank / 8);
   drop_below(order);
-  if (size_ > k_ + k_ / 8 + kTooManyTies) drop_ties(order);
+  if (size_ > rank + rank / 8 + kTooManyTies) drop_ties(order, rank);
   const float reached = score_of_order(order);
   const bool rose = reached > bar_;
   bar_ = std::max(bar_, reached);
@@ -88,19 +162,17 @@ bool KBest::raise() {
 }
 
 void KBest::drop_below(std::int32_t order) {
-  std::size_t kept = 0;
-  for (std::size_t i = 0; i < size_; ++i) {
-    const std::int32_t mine = orders_[i];
-    const std::uint32_t item = items_[i];
-    orders_[kept] = mine;
-    items_[kept] = item;
-    kept += mine >= order ? 1U : 0U;
-  }
-  size_ = kept;
+  std::int32_t* orders = orders_.data();
+  std::uint32_t* items = items_.data();
+  const std::size_t before = settled_;
+  settled_ = keep_from(orders, items, before, order, orders, items);
+  size_ = settled_ + keep_from(orders + before, items + before, size_ - before, order, orders + settled_,
+                               items + settled_);
 }
 
-// Of the items that score exactly `order`, which more than k reach, keeps those of the lowest rows.
-void KBest::drop_ties(std::int32_t order) {
+// Of the items that score exactly `order`, which more than `rank` reach, keeps those of the lowest rows.
+void KBest::drop_ties(std::int32_t order, std::size_t rank) {
+  settled_ = 0;
   std::vector<std::uint64_t> tied;  // row and place
   std::size_t kept = 0;
   for (std::size_t i = 0; i < size_; ++i) {
@@ -111,7 +183,7 @@ void KBest::drop_ties(std::int32_t order) {
       items_[kept++] = items_[i];
     }
   }
-  const std::size_t room_left = std::min(k_ - std::min(k_, kept), tied.size());
+  const std::size_t room_left = std::min(rank - std::min(rank, kept), tied.size());
   if (room_left < tied.size()) {
     std::nth_element(tied.begin(), tied.begin() + static_cast<std::ptrdiff_t>(room_left), tied.end());
   }
@@ -165,7 +237,7 @@ Ranking KBest::in_any_order() {
   if (size_ > k_) {
     const std::int32_t order = order_with(orders_.data(), size_, k_, k_);
     drop_below(order);
-    if (size_ > k_) drop_ties(order);
+    if (size_ > k_) drop_ties(order, k_);
   }
   Ranking best;
   best.rows.resize(size_);
@@ -181,7 +253,7 @@ Ranking KBest::best_first() {
   if (size_ > k_) {
     const std::int32_t order = order_with(orders_.data(), size_, k_, k_ + k_ / 4);
     drop_below(order);
-    if (size_ > k_ + k_ / 4 + kTooManyTies) drop_ties(order);
+    if (size_ > k_ + k_ / 4 + kTooManyTies) drop_ties(order, k_);
   }
   if (size_ == 0) return {};
   const std::int32_t highest = bounds_of(orders_.data(), size_).high;
@@ -209,7 +281,7 @@ Ranking KBest::finish(Order wanted) {
     std::vector<std::uint32_t>().swap(items_);
     std::vector<std::uint64_t>().swap(keys_);
     std::vector<std::uint64_t>().swap(sorted_);
-    size_ = 0;
+    size_ = settled_ = 0;
   }
   return best;
 }

@@ -15,6 +15,8 @@ namespace lightrec {
 // rows when ties or the final order ask for them. -0.0 counts, and comes back, as 0.0.
 class KBest {
  public:
+  static constexpr std::size_t kMostKept = std::size_t{1} << 20;  // items whose memory waits for the next query
+
   // k >= 1. Items that score below `bar` are not wanted. row_of: the row of each place, or null.
   void start(std::size_t k, float bar, const std::uint32_t* row_of);
 
@@ -39,24 +41,26 @@ class KBest {
     return bits ^ ((bits >> 31) & 0x7FFFFFFF);
   }
 
-  // Removes the items from `first` on for which the predicate fails.
+  // Removes the items for which the predicate fails, of those that came since this was done last.
   template <typename Predicate>
-  void filter(std::size_t first, Predicate wanted) {
-    std::size_t kept = first;
-    for (std::size_t i = first; i < size_; ++i) {
+  void filter(Predicate wanted) {
+    std::size_t kept = settled_;
+    for (std::size_t i = settled_; i < size_; ++i) {
       orders_[kept] = orders_[i];
       items_[kept] = items_[i];
       kept += wanted(row(i)) ? 1U : 0U;
     }
-    size_ = kept;
+    size_ = settled_ = kept;
   }
 
-  // Whether there are so many that it pays to raise the bar.
-  bool crowded() const { return size_ > k_ + k_ / 2 + 32; }
+  // Whether there are so many that it pays to raise the bar to the item of this rank.
+  bool crowded(std::size_t rank) const { return size_ > rank + rank / 2 + 32; }
+  bool crowded() const { return crowded(k_); }
 
-  // Drops what is not among the k best so far, or little more, and raises the bar. Needs size() > k.
-  // Returns whether the bar rose.
-  bool raise();
+  // Drops what is not among the `rank` best so far, or little more, and raises the bar. rank: at least k, less
+  // than size(). Returns whether the bar rose.
+  bool raise(std::size_t rank);
+  bool raise() { return raise(k_); }
 
   // The order of the item of this rank, from 1; size() >= rank.
   std::int32_t order_with_rank(std::size_t rank) const;
@@ -67,12 +71,13 @@ class KBest {
  private:
   std::uint32_t row(std::size_t i) const { return row_of_ == nullptr ? items_[i] : row_of_[items_[i]]; }
   void drop_below(std::int32_t order);
-  void drop_ties(std::int32_t order);
+  void drop_ties(std::int32_t order, std::size_t rank);
   void sort_keys();
   Ranking in_any_order();
   Ranking best_first();
 
   std::size_t k_ = 1, size_ = 0;
+  std::size_t settled_ = 0;  // the items before this one need no filter any more
   float bar_ = -std::numeric_limits<float>::infinity();
   const std::uint32_t* row_of_ = nullptr;
   std::vector<std::int32_t> orders_;

@@ -83,7 +83,10 @@ nb::tuple search(const ScoreTableBuilder& builder, const Scan& scan, const Input
   thread_local std::vector<float> table;
   table.resize(builder.num_codebooks() * builder.num_codewords());
   builder.build(query.data(), 1, table.data());
-  require_finite_scores(table.data(), table.size(), scan.num_codebooks());
+  if (!all_within(table.data(), table.size(), largest_entry(scan.num_codebooks()))) {
+    require(all_within(query.data(), query.size(), std::numeric_limits<float>::max()), "the query is not finite");
+    throw ArgumentError("the query is so large that scores could be infinite");
+  }
   Ranking best = scan.top_k(table.data(), items ? candidates : k, filter, items ? Order::kAny : Order::kBestFirst);
   if (items) best = post_rank(query.data(), *items, best.rows.data(), best.rows.size(), k);
   const nb::gil_scoped_acquire acquired;

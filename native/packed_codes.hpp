@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+
 #include "large_pages.hpp"
 
 namespace lightrec {

@@ -37,4 +37,9 @@ void parallel_for(std::size_t num_pieces, std::size_t threads, const std::functi
   if (failure) std::rethrow_exception(failure);
 }
 
+std::size_t worthwhile(std::size_t threads, std::size_t microseconds) {
+  constexpr std::size_t kFewest = 100;  // microseconds of work for each
+  return std::min(std::max<std::size_t>(threads, 1), std::max<std::size_t>(microseconds / kFewest, 1));
+}
+
 }  // namespace lightrec

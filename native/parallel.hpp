@@ -12,4 +12,7 @@ namespace lightrec {
 // throws is thrown again here, after all threads have stopped.
 void parallel_for(std::size_t num_pieces, std::size_t threads, const std::function<void(std::size_t)>& work);
 
+// Of so many threads, those worth starting for some microseconds of work: that takes some ten microseconds each.
+std::size_t worthwhile(std::size_t threads, std::size_t microseconds);
+
 }  // namespace lightrec

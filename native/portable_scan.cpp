@@ -59,7 +59,7 @@ TopK PortableScan::best_of(const float* table, std::size_t k, const RowFilter& f
   const PaddedTable padded(table, num_codebooks(), num_codewords());
   k = clamped(k);
   if (filter.allowed) {
-    TopK top(k);
+    TopK top(std::max<std::size_t>(std::min(k, filter.allowed->size()), 1), filter.allowed->size());
     scan_listed(codes_, padded.entries(), *filter.allowed, filter.excluded, top);
     top.finish();
     return top;
@@ -67,16 +67,16 @@ TopK PortableScan::best_of(const float* table, std::size_t k, const RowFilter& f
   const std::size_t rank = rank_in_sample(k, filter);
   if (rank == 0) return best_without_bar(padded, k, filter.excluded);
 
-  TopK best_of_sample(rank);
+  TopK best_of_sample(rank, sample_.num_items());
   scan_portable(sample_, padded.entries(), Rows{}, best_of_sample);
-  TopK top(k, bar_below(best_of_sample));
+  TopK top(k, num_items(), bar_below(best_of_sample));
   scan_portable(codes_, padded.entries(), filter.excluded, top);
   if (top.finish() < k) return best_without_bar(padded, k, filter.excluded);
   return top;
 }
 
 TopK PortableScan::best_without_bar(const PaddedTable& table, std::size_t k, Rows excluded) const {
-  TopK top(k);
+  TopK top(k, num_items());
   scan_portable(codes_, table.entries(), excluded, top);
   top.finish();
   return top;
@@ -98,7 +98,8 @@ void PortableScan::top_k_batch(const float* tables, std::size_t num_queries, std
       filter = {filter.excluded, Rows{rows.data(), rows.data() + rows.size()}, {}};
     }
   }
-  parallel_for((num_queries + kLanes - 1) / kLanes, threads, [&](std::size_t group) {
+  const std::size_t microseconds = num_queries * (num_items() * num_codebooks() / 4 / 1'000 + 1);  // about
+  parallel_for((num_queries + kLanes - 1) / kLanes, worthwhile(threads, microseconds), [&](std::size_t group) {
     const std::size_t first = group * kLanes;
     const std::size_t count = std::min(kLanes, num_queries - first);
     const float* group_tables = tables + first * table_size();
@@ -127,14 +128,14 @@ std::vector<TopK> PortableScan::best_of_group(const float* tables, std::size_t c
     excluded.push_back(filters[q].excluded);
     const std::size_t rank = rank_in_sample(k, filters[q]);
     all_have_bars = all_have_bars && rank > 0;
-    tops.emplace_back(std::max<std::size_t>(rank, 1));
+    tops.emplace_back(std::max<std::size_t>(rank, 1), sample_.num_items());
   }
   if (all_have_bars) {
     const std::vector<Rows> nothing(count);
     scan_portable_eight(sample_, eight, count, nothing.data(), tops.data());
-    for (TopK& top : tops) top = TopK(k, bar_below(top));
+    for (TopK& top : tops) top = TopK(k, num_items(), bar_below(top));
   } else {
-    tops.assign(count, TopK(k));
+    tops.assign(count, TopK(k, num_items()));
   }
   scan_portable_eight(codes_, eight, count, excluded.data(), tops.data());
   for (std::size_t q = 0; q < count; ++q) {

@@ -9,8 +9,10 @@
 
 #include "eight_floats.hpp"
 #include "errors.hpp"
+#include "finite.hpp"
 #include "instruction_sets.hpp"
 #include "k_best.hpp"
+#include "prefetch.hpp"
 
 #if LIGHTREC_X86
 #include <immintrin.h>
@@ -20,7 +22,10 @@ namespace lightrec {
 namespace {
 
 constexpr std::size_t kLanes = 16;
+constexpr std::size_t kRows = 4;   // at once, in AVX-512
 constexpr std::size_t kAhead = 8;  // rows between what is read and what is asked for: they lie anywhere
+
+std::size_t padded(std::size_t width) { return (width + kLanes - 1) / kLanes * kLanes; }
 
 // query and vector are padded with zeros to whole lanes. Sixteen sums, added up half to half.
 LIGHTREC_MULTIVERSIONED
@@ -85,7 +90,7 @@ class RowReader {
       : vectors_(vectors), widen_(best_widen()), copy_(padded_width, 0.0F) {}
 
   const float* row(std::int64_t index) {
-    const char* start = address(index);
+    const char* start = vectors_.row(index);
     if (vectors_.type == ItemVectors::Type::kFloat16) {
       widen_(reinterpret_cast<const std::uint16_t*>(start), vectors_.width, copy_.data());
       return copy_.data();
@@ -99,46 +104,153 @@ class RowReader {
     return copy_.data();
   }
 
-  void prefetch(std::int64_t index) const {
-    const char* start = address(index);
-    for (std::size_t byte = 0; byte < vectors_.bytes_per_row(); byte += 64) __builtin_prefetch(start + byte);
-  }
-
  private:
-  const char* address(std::int64_t index) const {
-    return static_cast<const char*>(vectors_.values) + static_cast<std::size_t>(index) * vectors_.bytes_per_row();
-  }
-
   const ItemVectors& vectors_;
   Widen widen_;
   std::vector<float> copy_;
+};
+
+// All lines of a row: one that begins amid a line ends in one more than its length tells.
+LIGHTREC_INLINE void prefetch_row(const ItemVectors& vectors, std::int64_t index) {
+  const char* start = vectors.row(index);
+  const std::size_t last = vectors.bytes_per_row() - 1;
+  for (std::size_t byte = 0; byte < last; byte += kLine) prefetch(start + byte);
+  prefetch(start + last);
+}
+
+// The inner products of the query, padded to whole lanes, with some rows.
+using InnerProducts = void (*)(const float* query, const ItemVectors& vectors, const std::int64_t* rows,
+                               std::size_t count, float* products);
+
+void inner_products(const float* query, const ItemVectors& vectors, const std::int64_t* rows, std::size_t count,
+                    float* products) {
+  const std::size_t padded_width = padded(vectors.width);
+  RowReader reader(vectors, padded_width);
+  for (std::size_t i = 0; i < std::min(kAhead, count); ++i) prefetch_row(vectors, rows[i]);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i + kAhead < count) prefetch_row(vectors, rows[i + kAhead]);
+    products[i] = inner_product(query, reader.row(rows[i]), padded_width);
+  }
+}
+
+#if LIGHTREC_X86
+// Sixteen numbers of a row, those that the mask leaves out being zero.
+struct Float32 {
+  static constexpr std::size_t kBytes = 4;
+  LIGHTREC_AVX512 static __m512 load(const char* numbers, __mmask16 mask) {
+    return _mm512_maskz_loadu_ps(mask, numbers);
+  }
+};
+
+struct Float16 {
+  static constexpr std::size_t kBytes = 2;
+  LIGHTREC_AVX512 static __m512 load(const char* numbers, __mmask16 mask) {
+    return _mm512_maskz_cvtph_ps(mask, _mm256_maskz_loadu_epi16(mask, numbers));
+  }
+};
+
+struct Int8 {
+  static constexpr std::size_t kBytes = 1;
+  LIGHTREC_AVX512 static __m512 load(const char* numbers, __mmask16 mask) {
+    return _mm512_maskz_cvtepi32_ps(mask, _mm512_maskz_cvtepi8_epi32(mask, _mm_maskz_loadu_epi8(mask, numbers)));
+  }
+};
+
+// Sixteen sums, the upper eight added to the lower, and of these likewise. GCC 12 warns of the functions without
+// a mask.
+LIGHTREC_AVX512 inline __m128 folded(__m512 sums) {
+  constexpr __mmask8 kAll = 0xFF;
+  const __m256 eight =
+      _mm256_add_ps(_mm512_maskz_extractf32x8_ps(kAll, sums, 0), _mm512_maskz_extractf32x8_ps(kAll, sums, 1));
+  return _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+}
+
+// Four rows at once, summed up as by inner_product; that sums begin at zero shows in the sign of zeros only.
+template <typename Numbers>
+LIGHTREC_AVX512 inline __m128 four_products(const float* query, const char* const* rows, std::size_t width) {
+  __m512 sums[kRows] = {};
+  for (std::size_t first = 0; first < width; first += kLanes) {
+    const std::size_t left = width - first;
+    const auto mask = static_cast<__mmask16>(left < kLanes ? (1U << left) - 1 : 0xFFFFU);
+    const __m512 part = _mm512_loadu_ps(query + first);
+    for (std::size_t r = 0; r < kRows; ++r) {
+      const __m512 numbers = Numbers::load(rows[r] + first * Numbers::kBytes, mask);
+      sums[r] = _mm512_add_ps(sums[r], _mm512_mul_ps(part, numbers));
+    }
+  }
+  __m128 a = folded(sums[0]), b = folded(sums[1]), c = folded(sums[2]), d = folded(sums[3]);
+  _MM_TRANSPOSE4_PS(a, b, c, d);
+  return _mm_add_ps(_mm_add_ps(a, c), _mm_add_ps(b, d));
+}
+
+template <typename Numbers>
+LIGHTREC_AVX512 void inner_products_avx512(const float* query, const ItemVectors& vectors, const std::int64_t* rows,
+                                           std::size_t count, float* products) {
+  for (std::size_t i = 0; i < std::min(kAhead, count); ++i) prefetch_row(vectors, rows[i]);
+  for (std::size_t i = 0; i < count; i += kRows) {
+    const char* starts[kRows];
+    for (std::size_t r = 0; r < kRows; ++r) {
+      starts[r] = vectors.row(rows[std::min(i + r, count - 1)]);
+      if (i + r + kAhead < count) prefetch_row(vectors, rows[i + r + kAhead]);
+    }
+    const __m128 four = four_products<Numbers>(query, starts, vectors.width);
+    const std::size_t left = count - i;
+    const auto mask = static_cast<__mmask8>(left < kRows ? (1U << left) - 1 : 0xFU);
+    _mm_mask_storeu_ps(products + i, mask, four);
+  }
+}
+#endif
+
+InnerProducts best_inner_products(ItemVectors::Type type) {
+#if LIGHTREC_X86
+  static const bool has_avx512 = best_instruction_set() == InstructionSet::kAvx512Vbmi;
+  if (has_avx512) {
+    return type == ItemVectors::Type::kFloat32   ? inner_products_avx512<Float32>
+           : type == ItemVectors::Type::kFloat16 ? inner_products_avx512<Float16>
+                                                 : inner_products_avx512<Int8>;
+  }
+#endif
+  (void)type;
+  return inner_products;
+}
+
+void refuse_infinite(const float* scores, const std::int64_t* rows, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    if (std::isfinite(scores[i])) continue;
+    throw ArgumentError("the score of item row " + std::to_string(rows[i]) +
+                        " by float vectors is not finite");
+  }
+}
+
+// Kept by a thread, so that queries do not allocate.
+struct PostRanking {
+  std::vector<float> query, scores;
+  KBest best;
 };
 
 }  // namespace
 
 Ranking post_rank(const float* query, const ItemVectors& vectors, const std::int64_t* rows, std::size_t count,
                   std::size_t k) {
-  const std::size_t padded_width = (vectors.width + kLanes - 1) / kLanes * kLanes;
-  std::vector<float> padded(padded_width, 0.0F);
-  std::copy_n(query, vectors.width, padded.begin());
-  RowReader reader(vectors, padded_width);
-  KBest best;
-  best.start(std::max<std::size_t>(std::min(k, count), 1), -std::numeric_limits<float>::infinity(), nullptr);
-  const KBest::Room room = best.room(count);
-  for (std::size_t i = 0; i < std::min(kAhead, count); ++i) reader.prefetch(rows[i]);
+  thread_local PostRanking mine;
+  mine.query.assign(padded(vectors.width), 0.0F);
+  std::copy_n(query, vectors.width, mine.query.begin());
+  if (mine.scores.size() < count) mine.scores.resize(count);
+  float* scores = mine.scores.data();
+  best_inner_products(vectors.type)(mine.query.data(), vectors, rows, count, scores);
+  if (vectors.scales != nullptr) {
+    for (std::size_t i = 0; i < count; ++i) scores[i] *= vectors.scales[rows[i]];
+  }
+  if (!all_within(scores, count, std::numeric_limits<float>::max())) refuse_infinite(scores, rows, count);
+  mine.best.start(std::max<std::size_t>(std::min(k, count), 1), -std::numeric_limits<float>::infinity(), nullptr);
+  const KBest::Room room = mine.best.room(count);
   for (std::size_t i = 0; i < count; ++i) {
-    if (i + kAhead < count) reader.prefetch(rows[i + kAhead]);
-    float score = inner_product(padded.data(), reader.row(rows[i]), padded_width);
-    if (vectors.scales != nullptr) score *= vectors.scales[rows[i]];
-    if (!std::isfinite(score)) {
-      throw ArgumentError("the score of item row " + std::to_string(rows[i]) +
-                          " by float vectors is not finite");
-    }
-    room.orders[i] = KBest::order_of(score);
+    room.orders[i] = KBest::order_of(scores[i]);
     room.items[i] = static_cast<std::uint32_t>(rows[i]);
   }
-  best.keep(count);
-  return best.finish();
+  mine.best.keep(count);
+  if (count > KBest::kMostKept) std::vector<float>().swap(mine.scores);
+  return mine.best.finish();
 }
 
 }  // namespace lightrec

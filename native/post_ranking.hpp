@@ -20,6 +20,10 @@ struct ItemVectors {
   std::size_t bytes_per_row() const {
     return width * (type == Type::kFloat32 ? sizeof(float) : type == Type::kFloat16 ? 2U : 1U);
   }
+
+  const char* row(std::int64_t index) const {
+    return static_cast<const char*>(values) + static_cast<std::size_t>(index) * bytes_per_row();
+  }
 };
 
 // The k best of some rows by their inner products with the query; float16 and int8 are widened first, and a

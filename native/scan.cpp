@@ -19,7 +19,8 @@ void BatchResult::store(std::size_t query, const Ranking& best) const {
 void Scan::top_k_batch(const float* tables, std::size_t num_queries, std::size_t k,
                        const std::vector<RowFilter>& filters, std::size_t threads,
                        const BatchResult& result) const {
-  parallel_for(num_queries, threads, [&](std::size_t query) {
+  const std::size_t of_one = std::min<std::size_t>(10 + num_items() / 10'000, 100);  // microseconds, about
+  parallel_for(num_queries, worthwhile(threads, num_queries * of_one), [&](std::size_t query) {
     result.store(query, top_k(tables + query * table_size(), k, filters[query], Order::kBestFirst));
   });
 }

@@ -17,9 +17,10 @@ namespace lightrec {
 // equals the k-th best score so far has lost already, and `bar` may exclude it.
 class TopK {
  public:
-  // k >= 1. Rows that do not score above `bar` are known not to be wanted.
-  explicit TopK(std::size_t k, float bar = -std::numeric_limits<float>::infinity())
-      : k_(k), capacity_(std::max(2 * k, k + 256)), bar_(bar) {
+  // 1 <= k <= most, or k = 1: no more than `most` rows will come. Rows that do not score above `bar` are known not
+  // to be wanted.
+  TopK(std::size_t k, std::size_t most, float bar = -std::numeric_limits<float>::infinity())
+      : k_(k), capacity_(std::max(k, std::min(std::max(2 * k, k + 256), most))), bar_(bar) {
     keys_.reserve(capacity_);
   }
 

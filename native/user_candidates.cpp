@@ -44,7 +44,7 @@ void CandidatePicker::pick(const float* tables) {
   if (problem_.false_positives == 0) return;
   std::vector<TopK> tops;
   for (std::size_t u = 0; u < picked_.size(); ++u) {
-    tops.emplace_back(problem_.false_positives, known_bar(u, tables + u * table_size()));
+    tops.emplace_back(problem_.false_positives, codes_.num_items(), known_bar(u, tables + u * table_size()));
   }
   scan(tables, tops);
   std::vector<std::int32_t> own;
@@ -97,7 +97,7 @@ std::vector<std::int32_t> CandidatePicker::best_of_teacher(std::size_t user) con
   const float* scores = teacher_scores(user);
   const std::size_t num_items = codes_.num_items();
   RowCursor seen(problem_.seen[first_ + user]);
-  TopK top(problem_.candidates);
+  TopK top(problem_.candidates, num_items);
   for (std::size_t first = 0; first < num_items; first += kBlock) {
     const std::size_t end = std::min(first + kBlock, num_items);
     int any = 0;

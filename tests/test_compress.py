@@ -25,7 +25,9 @@ from lightrec.compress import CompressConfig, compress, prepare
 from lightrec.errors import ArgumentError, InputError
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer
-from lightrec.interactions import IdMap, Interactions
+from lightrec.interactions import History, IdMap, Interactions
+from lightrec.measured_pairs import measured_on_test
+from lightrec.preferred_form import preferred_last
 from lightrec.serving.recommender import Recommender
 from lightrec.settings import validated
 
@@ -255,22 +257,64 @@ def test_the_table_tells_the_bytes_of_a_user(in_every_form) -> None:
         assert table.row("rvq").bytes_per_user == 4.0 * WIDTH
 
 
-def test_auto_ships_the_smallest_form_within_the_tolerance_on_test_pairs(
+def test_auto_ships_the_form_that_half_of_the_users_prefer_and_measures_the_others(
     items, users, liked
 ) -> None:
+    rows = liked["user_id"].to_numpy(), liked["item_id"].to_numpy()
+    test = History.from_pairs(*rows, USERS, ITEMS)
+    measured = measured_on_test(None, test, 0, choosing=True)
     for tolerance in (0.0, 0.01, 1.0):
         model = compress(items, users, test=liked, config=with_users("auto", tolerance=tolerance))
-        rows = Comparison.from_json(model.config["comparison"]).rows
-        assert [row.model for row in rows] == ["teacher", "rvq", *["lightrec"] * 3]
-        forms = {row.variant: row for row in rows[2:]}
-        assert forms.keys() == set(FORMS)
-        values = {
-            form: row.metrics["recall@100"] + row.metrics["ndcg"] for form, row in forms.items()
+        table = Comparison.from_json(model.config["comparison"])
+        assert table.title == measured.title
+        assert [row.model for row in table.rows] == ["teacher", "rvq", *["lightrec"] * 3]
+        codes = compress(items, users, config=with_users("identity")).item_codes
+        forms = {
+            form: users_in_form(form, users, items, codes, None, with_users("auto").users)
+            for form in FORMS
         }
-        good = [form for form in FORMS if values[form] >= (1 - tolerance) * max(values.values())]
-        shipped = min(good, key=lambda form: forms[form].bytes_per_user)
-        assert rows[-1].variant == model.users.form == shipped
+        expected = preferred_last(
+            tuple(forms.values()), measured.exclude, measured.choosing, tolerance
+        )
+        assert [row.variant for row in table.rows[2:]] == [each.form for each in expected]
+        assert model.users.form == expected[-1].form
         assert model.config["settings"]["users"]["form"] == "auto"
+        for row in table.rows[2:]:
+            scorer = CodeScorer(forms[row.variant].item_codes, forms[row.variant].values)
+            means = evaluate_ranking(scorer, measured.exclude, measured.sought).means
+            assert row.metrics == pytest.approx(means)
+
+
+def test_fitted_users_are_not_measured_on_pairs_that_their_fit_left_out(items, users) -> None:
+    """The interactions are what the vectors rank highest, as they would after training."""
+    rng = np.random.default_rng(5)
+    best = np.argsort(-(users @ items.T), axis=1)[:, :20]
+    picks = np.array([rng.permutation(mine)[:10] for mine in best])
+    pairs = pl.DataFrame(
+        {"user_id": np.repeat(np.arange(USERS), 10), "item_id": picks.ravel().astype(np.int64)}
+    )
+    recall = {}
+    for form in FORMS:
+        model = compress(items, users, interactions=pairs, config=with_users(form))
+        table = Comparison.from_json(model.config["comparison"])
+        recall[form] = table.row("lightrec").metrics["recall@20"]
+        assert table.row("teacher").metrics["recall@20"] == 1.0
+        shipped = users_in_form(
+            form,
+            users,
+            items,
+            compress(items, users, interactions=pairs, config=with_users("identity")).item_codes,
+            model.history,
+        )
+        assert np.array_equal(model.users.values, shipped.values)  # with all interactions left out
+    assert min(recall["fitted"], recall["table"]) > 0.97 * recall["identity"]
+
+
+def test_too_few_interactions_to_hold_some_out_are_said(items, users) -> None:
+    pairs = pl.DataFrame({"user_id": np.arange(USERS), "item_id": np.arange(USERS)})
+    model = compress(items, users, interactions=pairs, config=config())
+    assert "comparison" not in model.config
+    assert any("too few interactions" in note for note in model.config["notes"])
 
 
 @pytest.mark.parametrize("form", ["fitted", "table"])
@@ -522,3 +566,46 @@ def test_codewords_of_fewer_numbers_are_asked_through_the_map(items, users, tmp_
 def test_a_width_beyond_the_users_own_is_theirs(items, users) -> None:
     model = compress(items, users, config=with_users("linear", codeword_width=99))
     assert model.item_codes.width == WIDTH
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("value", [1.0, 0.0])
+def test_equal_items_are_finite_and_said_to_share_one_code(form: str, value: float, tmp_path):
+    rng = np.random.default_rng(0)
+    keys = rng.permutation(40 * 600)[:200]
+    pairs = pl.DataFrame({"user_id": keys // 600, "item_id": keys % 600})
+    model = compress(
+        np.full((600, 4), value),
+        rng.normal(size=(40, 4)),
+        interactions=pairs,
+        config=validated(CompressConfig, {"users": {"form": form}}, "test"),
+    )
+    assert any(note.startswith("all 600 items share one code") for note in model.config["notes"])
+    assert np.isfinite(model.item_codes.codebooks).all()
+    assert np.isfinite(model.users.values.astype(np.float32)).all()
+    row = Comparison.from_json(model.config["comparison"]).row("lightrec")
+    assert np.isfinite(list(row.metrics.values())).all()
+    assert row.metrics["recall@100"] == pytest.approx(100 / 595, abs=0.01)  # as by chance
+    model.save(tmp_path / "model")
+    answer = Recommender.load(tmp_path / "model").recommend([3], k=5)[0]
+    assert len(set(answer.items)) == 5
+    assert np.isfinite(answer.scores).all()
+
+
+def test_items_that_share_a_code_are_noted(items) -> None:
+    twice = np.concatenate([items, items[:10]])
+    (note,) = compress(twice, config=config(num_codebooks=4)).config["notes"]
+    shared, rest = note.split(maxsplit=1)
+    assert int(shared) >= 20
+    assert rest == (
+        f"items share their code with another, and so its scores; {shared} of them occur in no pair"
+    )
+    assert compress(np.ones((300, 4))).config["notes"] == [
+        "all 300 items share one code, and so all their scores: nothing puts one above another"
+    ]
+
+
+def test_one_codeword_for_several_items_is_refused(items) -> None:
+    with pytest.raises(ArgumentError, match=r"num_codewords = 1 gives all 150 items the same"):
+        compress(items, config=config(num_codewords=1))
+    assert compress(items[:1], config=config(num_codewords=1)).num_items == 1

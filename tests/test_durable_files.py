@@ -1,5 +1,6 @@
 """Files and folders reach the disk whole, or not at all."""
 
+import contextlib
 import errno
 import hashlib
 import importlib
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from lightrec.durable_files import (
     append_line,
     bytes_free,
+    check_can_be_made,
     leftovers,
     open_regular,
     parse_json,
@@ -103,6 +105,37 @@ class TestWriteFile:
             assert living.exists()
         write_file(tmp_path / "file", b"content")
         assert _names(tmp_path) == sorted(["file", *(path.name for path in strangers)])
+
+    def test_several_writers_of_one_file_do_not_fail(self, tmp_path, monkeypatch):
+        """Each one sweeps, and must not sweep what another has made and not locked yet."""
+        monkeypatch.setattr(os, "fsync", lambda fd: None)
+        children = []
+        for which in range(3):
+            child = os.fork()
+            if not child:
+                failed = 1
+                with contextlib.suppress(BaseException):
+                    for _ in range(400):
+                        write_file(tmp_path / "file", str(which).encode() * 99)
+                    failed = 0
+                os._exit(failed)
+            children.append(child)
+        codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        assert codes == [0, 0, 0]
+        assert (tmp_path / "file").read_bytes() in (b"0" * 99, b"1" * 99, b"2" * 99)
+        write_file(tmp_path / "file", b"last")
+        assert _names(tmp_path) == ["file"]
+
+    @pytest.mark.parametrize("error", [OSError(errno.EIO, "worn out"), KeyboardInterrupt()])
+    def test_a_failure_of_the_lock_leaves_nothing(self, tmp_path, monkeypatch, error):
+        def fail(fd, *, wait=False):
+            raise error
+
+        with monkeypatch.context() as patch:
+            patch.setattr(leftovers, "lock", fail)
+            with pytest.raises((LightRecError, KeyboardInterrupt)):
+                write_file(tmp_path / "file", b"content")
+        assert _names(tmp_path) == []
 
     def test_a_missing_permission_is_told(self, tmp_path):
         if os.geteuid() == 0:
@@ -216,6 +249,17 @@ class TestReplaceFolder:
         assert (tmp_path / "link").is_symlink()
         assert _names(tmp_path / "there") == ["file"]
 
+    def test_two_steps_are_told_once_of_each_place(self, tmp_path, way, caplog):
+        for parent in ("here", "there"):
+            for _ in range(3):
+                with replace_folder(tmp_path / parent / "folder") as folder:
+                    write_new_file(folder / "file", b"")
+        told = [record.message for record in caplog.records if record.levelname == "WARNING"]
+        expected = ["here", "there"] if way == "two steps" else []
+        assert len(told) == len(expected)
+        for parent, message in zip(expected, told, strict=True):
+            assert message.startswith(f"{tmp_path / parent}: folders cannot be exchanged")
+
     def test_a_second_failure_does_not_hide_the_old_content(self, tmp_path, monkeypatch):
         """In two steps, when the second rename fails the first is undone."""
         target = tmp_path / "folder"
@@ -235,6 +279,32 @@ class TestReplaceFolder:
                 pass
         assert _names(target) == ["old"]
         assert _names(tmp_path) == ["folder"]
+
+
+class TestCheckCanBeMade:
+    def test_nothing_stays(self, tmp_path):
+        (tmp_path / f".new.new-{'0' * 16}").mkdir()  # of a check that was killed
+        for name in ("new", "new/with/parents", ""):
+            check_can_be_made(tmp_path / name)
+        assert _names(tmp_path) == []
+
+    def test_what_cannot_be_made_is_told(self, tmp_path, monkeypatch):
+        def fail(path, mode=0o777):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "mkdir", fail)
+            with pytest.raises(LightRecError, match=r"a/b: cannot be written: Read-only"):
+                check_can_be_made(tmp_path / "a" / "b")
+        (tmp_path / "file").write_bytes(b"")
+        with pytest.raises(LightRecError, match="Not a directory"):
+            check_can_be_made(tmp_path / "file" / "folder")
+
+    def test_a_place_that_grants_all_and_takes_nothing(self):
+        if not os.path.isdir("/proc/self"):
+            pytest.skip("needs /proc")
+        with pytest.raises(LightRecError, match="cannot be written"):
+            check_can_be_made("/proc/model")
 
 
 class TestAppendLine:

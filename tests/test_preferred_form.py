@@ -51,12 +51,22 @@ def test_the_fewest_bytes_within_the_tolerance_are_last() -> None:
     assert preferred_last((best, smaller), history(), history(2), 0.185)[-1] is smaller
 
 
-def test_of_equal_bytes_the_first_is_last() -> None:
+def test_of_equal_bytes_and_values_the_first_is_last() -> None:
     """`identity` is asked first: nothing is fitted where nothing is won."""
     one, two = vector(0, 1, 2, 0), wide(0, 1, 2, 0)
     assert one.bytes_per_user == two.bytes_per_user
     assert preferred_last((one, two), history(), history(2), 0.01)[-1] is one
     assert preferred_last((two, one), history(), history(2), 0.01)[-1] is two
+
+
+def test_of_equal_bytes_the_better_is_last() -> None:
+    """Both come within the tolerance; item 2 is found first in one and second in the other."""
+    worse, better = vector(0, 3, 2, 0), wide(0, 1, 2, 0)
+    assert worse.bytes_per_user == better.bytes_per_user
+    for forms in ((worse, better), (better, worse)):
+        assert preferred_last(forms, history(), history(2), 0.5)[-1] is better
+    smaller = table(0, 3, 2, 0)  # fewer bytes still win
+    assert preferred_last((worse, better, smaller), history(), history(2), 0.5)[-1] is smaller
 
 
 def test_what_users_have_seen_is_not_ranked() -> None:

@@ -1,5 +1,6 @@
-// Several threads search the same scans at once and find what one thread finds. Built with
-// LIGHTREC_SANITIZE=thread (`make sanitize`), so that ThreadSanitizer watches them; 0 when all is well.
+// Several threads search the same scans at once and find what one thread finds, also while another one changes the
+// mask that they read: the only thing of a scan that changes. Built with LIGHTREC_SANITIZE=thread (`make sanitize`),
+// so that ThreadSanitizer watches them; 0 when all is well.
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
@@ -210,6 +211,44 @@ void check_catalogue(const Shape& shape, const std::vector<std::size_t>& ks, Dif
               shape.num_codebooks, shape.num_codewords, scans.size(), kThreads, 2 * kQueries * tasks.size());
 }
 
+// While a writer switches every third row off and on, readers find k rows, best first, and none that is always off.
+void search_while_a_mask_changes(const Shape& shape, std::size_t k, Differences& differences) {
+  Random random(shape.num_items);
+  const std::vector<std::uint8_t> codes = random_codes(shape, random);
+  const std::vector<float> tables = random_tables(shape, random);
+  const std::vector<NamedScan> scans = every_scan(codes.data(), shape, random_labels(random));
+  std::vector<std::uint64_t> words((shape.num_items + 63) / 64, 0), switched(words.size(), 0);
+  for (std::size_t row = 0; row < shape.num_items; ++row) {
+    const std::uint64_t bit = std::uint64_t{1} << (row % 64);
+    if (row % 2 == 0) words[row / 64] |= bit;
+    if (row % 6 == 0) switched[row / 64] |= bit;
+  }
+  RowFilter filter;
+  filter.mask = {words.data(), (shape.num_items + 1) / 2};
+  std::atomic<std::size_t> searching{kThreads};
+  std::vector<std::thread> readers;
+  for (std::size_t t = 0; t < kThreads; ++t) {
+    readers.emplace_back([&] {
+      for (const NamedScan& named : scans) {
+        for (std::size_t q = 0; q < kQueries; ++q) {
+          const float* table = tables.data() + q * shape.num_codebooks * shape.num_codewords;
+          const Ranking found = named.scan->top_k(table, k, filter, Order::kBestFirst);
+          const bool permitted = std::all_of(found.rows.begin(), found.rows.end(),
+                                             [](std::int64_t row) { return row % 2 == 0; });
+          const bool ordered = std::is_sorted(found.scores.rbegin(), found.scores.rend());
+          differences.expect(found.size() == k && permitted && ordered, named.name + ", a mask that changes");
+        }
+      }
+      --searching;
+    });
+  }
+  while (searching > 0) {
+    for (std::size_t i = 0; i < words.size(); ++i) __atomic_fetch_xor(&words[i], switched[i], __ATOMIC_RELAXED);
+    std::this_thread::yield();
+  }
+  for (std::thread& reader : readers) reader.join();
+}
+
 }  // namespace
 }  // namespace lightrec
 
@@ -219,5 +258,6 @@ int main() {
   lightrec::check_catalogue({30011, 4, 200}, {1, 10, 200}, differences);  // long runs of cells; padded tables
   lightrec::check_catalogue({30012, 8, 16}, {10}, differences);           // two codes share a byte
   lightrec::check_catalogue({210007, 4, 256}, {10}, differences);         // short runs
+  lightrec::search_while_a_mask_changes({30011, 4, 200}, 200, differences);
   return differences.any() ? 1 : 0;
 }

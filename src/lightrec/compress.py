@@ -36,8 +36,10 @@ from lightrec.evaluation.top_overlap import top_overlap
 from lightrec.interactions import History, IdMap, Interactions
 from lightrec.interactions.read_tables import TableSource
 from lightrec.matching_ids import matching_rows
+from lightrec.measured_pairs import MeasuredPairs, measured_on_interactions, measured_on_test
 from lightrec.preferred_form import preferred_last
 from lightrec.settings import Settings
+from lightrec.shared_codes import describe_shared_codes
 from lightrec.shared_pairs import shared_pair_keys
 from lightrec.teachers.factors import Factors
 
@@ -52,14 +54,14 @@ class CompressUsersConfig(UsersConfig):
 
     form: Literal["auto", "identity", "linear", "mlp", "fitted", "table"] = "identity"
     """`auto`, which is the form with the fewest bytes a user that comes within `tolerance` of the
-    best, needs test pairs to choose on."""
+    best (of equally many bytes, the better form), needs test pairs to choose on."""
 
 
 class CompressConfig(Settings):
     """Settings of compression."""
 
     seed: int = Field(0, ge=0)
-    """Of the k-means start and of the sample of queries."""
+    """Of the k-means start, of the sample of queries, and of the pairs to measure on."""
     codes: AdditiveQuantizationConfig = AdditiveQuantizationConfig()
     """Sizes and effort."""
     metric: MetricConfig = MetricConfig()
@@ -107,7 +109,8 @@ def compress(
         user_ids: Likewise for users.
         interactions: Pairs that the vectors were trained on: popular items then count more, and
             `recommend` leaves out what a user has seen.
-        test: Pairs that they were not trained on, to measure ranking quality on.
+        test: Pairs that they were not trained on, to measure ranking quality on. Without them it is
+            measured on a tenth of the interactions, and says so.
         config: Sizes and effort.
         keep_float_items: Keeps the item vectors for post-ranking, as float16 where they fit.
         progress: Shows progress bars when standard error is a terminal.
@@ -141,14 +144,20 @@ def compress(
     if history is not None and held_out is not None:
         _check_disjoint(history, held_out)
     _check_form(config.users.form, factors, held_out)
+    _check_codewords(config.codes.num_codewords, len(item_map))
+    measured = _measured(history, held_out, config, notes)
     degrees = _item_degrees(interactions, item_map, history)
     codes, metric = _quantize(factors, history, degrees, config)
-    forms = _forms(factors, codes, history, held_out, config, progress=progress)
+    forms = _forms(factors, codes, history, measured, config, progress=progress)
     shipped = forms[-1]
+    shared = describe_shared_codes(codes, degrees)
+    notes += [shared] if shared else []
     queries = factors.users if len(factors.users) else factors.items
     sample = np.random.default_rng(config.seed).permutation(len(queries))[:OVERLAP_QUERIES]
     overlap = top_overlap(factors.items, codes, queries[sample], OVERLAP_AT)
-    comparison = _comparison(factors, codes, forms, history, held_out, config, progress=progress)
+    comparison = None
+    if measured is not None:
+        comparison = _comparison(factors, codes, forms, measured, config, progress=progress)
     return Model(
         config={
             "lightrec": __version__,
@@ -204,11 +213,29 @@ def _quantize(
     return codes, metric
 
 
+def _measured(
+    history: History | None, test: History | None, config: CompressConfig, notes: list[str]
+) -> MeasuredPairs | None:
+    """What ranking quality is measured on; None where there is nothing, which `notes` then say."""
+    if test is not None:
+        choosing = config.users.form == "auto"
+        return measured_on_test(history, test, config.seed, choosing=choosing)
+    if history is None:
+        return None
+    measured = measured_on_interactions(history, config.seed)
+    if len(measured.sought):
+        return measured
+    notes.append(
+        "ranking is not measured: there are too few interactions to hold some out; give test pairs"
+    )
+    return None
+
+
 def _forms(
     factors: Factors,
     codes: ItemCodes,
     history: History | None,
-    held_out: History | None,
+    measured: MeasuredPairs | None,
     config: CompressConfig,
     *,
     progress: bool,
@@ -230,10 +257,9 @@ def _forms(
         )
         for form in (FORMS if asked == "auto" else (asked,))
     )
-    if held_out is None or len(forms) == 1:
+    if measured is None or measured.choosing is None:
         return forms
-    nothing = _no_pairs(factors)
-    return preferred_last(forms, history or nothing, held_out, config.users.tolerance)
+    return preferred_last(forms, measured.exclude, measured.choosing, config.users.tolerance)
 
 
 def _check_form(asked: str, factors: Factors, held_out: History | None) -> None:
@@ -248,6 +274,15 @@ def _check_form(asked: str, factors: Factors, held_out: History | None) -> None:
         raise ArgumentError(
             "users.form = 'auto' chooses on test pairs, and there are none; give test, or say "
             f"which form: {', '.join(MADE)}"
+        )
+
+
+def _check_codewords(num_codewords: int, num_items: int) -> None:
+    """Refuses codes that would be the same for all items."""
+    if num_codewords == 1 < num_items:
+        raise ArgumentError(
+            f"codes.num_codewords = 1 gives all {num_items:,} items the same code; set it to 256, "
+            "or to as many as there are items where these are fewer"
         )
 
 
@@ -373,25 +408,31 @@ def _comparison(
     factors: Factors,
     codes: ItemCodes,
     forms: Sequence[CodedUsers],
-    history: History | None,
-    held_out: History | None,
+    measured: MeasuredPairs,
     config: CompressConfig,
     *,
     progress: bool,
-) -> Comparison | None:
-    """Ranking quality before and after, on test pairs or else on the interactions themselves.
+) -> Comparison:
+    """Ranking quality before and after.
 
     Plain residual k-means of the same size stands beside, as in every table.
     """
-    if held_out is None and history is None:
-        return None
-    nothing = _no_pairs(factors)
-    if held_out is not None:
-        exclude, sought = history or nothing, held_out
-        title = f"{len(sought):,} test pairs"
-    else:
-        exclude, sought = nothing, history or nothing
-        title = f"the {len(sought):,} given interactions themselves (fit, not prediction)"
+    if measured.user_rows is not None:
+        factors = Factors(factors.users[measured.user_rows], factors.items)
+    if measured.fitted_anew:
+        forms = [
+            users_in_form(
+                each.form,
+                factors.users,
+                factors.items,
+                codes,
+                measured.exclude,
+                config.users,
+                seed=config.seed,
+                progress=progress,
+            )
+            for each in forms
+        ]
     vector = 4.0 * factors.width
     plain = residual_kmeans(
         factors.items,
@@ -412,16 +453,11 @@ def _comparison(
     rows = (
         ComparisonRow(
             name,
-            evaluate_ranking(scorer, exclude, sought, progress=progress).means,
+            evaluate_ranking(scorer, measured.exclude, measured.sought, progress=progress).means,
             per_item,
             per_user,
             variant=form,
         )
         for name, form, scorer, per_item, per_user in scorers
     )
-    return Comparison(title, tuple(rows))
-
-
-def _no_pairs(factors: Factors) -> History:
-    none = np.zeros(0, np.int64)
-    return History.from_pairs(none, none, len(factors.users), len(factors.items))
+    return Comparison(measured.title, tuple(rows))

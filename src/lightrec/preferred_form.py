@@ -17,7 +17,7 @@ def preferred_last(
     """The forms, with the one to be shipped last.
 
     The rule: of the forms whose Recall@100 + NDCG on the held-out pairs comes within `tolerance` of
-    the best, the one with the fewest bytes a user.
+    the best, the one with the fewest bytes a user; of equally many bytes, the better form.
     """
     users = judged_users(held_out)
     values = [
@@ -29,9 +29,9 @@ def preferred_last(
         for each in forms
     ]
     good = [
-        each
-        for each, value in zip(forms, values, strict=True)
+        (each.bytes_per_user, -value, place)
+        for place, (each, value) in enumerate(zip(forms, values, strict=True))
         if value >= (1.0 - tolerance) * max(values)
     ]
-    shipped = min(good, key=lambda each: each.bytes_per_user)
+    shipped = forms[min(good)[-1]]
     return (*(each for each in forms if each is not shipped), shipped)

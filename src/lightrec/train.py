@@ -47,6 +47,7 @@ from lightrec.teachers.fit import AnyTeacherConfig, BlendConfig, FittedTeacher
 from lightrec.teachers.ials import IalsConfig
 from lightrec.teachers.make_teacher import make_teacher
 from lightrec.teachers.sampled_softmax import SampledSoftmaxConfig
+from lightrec.training.device import device_of
 from lightrec.training.loop import LoopConfig
 from lightrec.warm_start import STABILITY, WarmStart, requantize
 
@@ -91,6 +92,7 @@ def train(
     warm_start: Model | None = None,
     stability: float = STABILITY,
     run_folder: Path | str | None = None,
+    device: str = "auto",
     progress: bool = False,
 ) -> Model:
     """Trains a model.
@@ -111,6 +113,9 @@ def train(
             same data and configuration stopped (the choice among teachers starts over).
             `run_folder.clear_checkpoints` removes the checkpoints once the model is saved. None
             keeps nothing.
+        device: Where teachers and students are trained by gradient: `cpu`, `cuda`, or `auto` for
+            the latter where there is one. The same run gives the same bits on the CPU only; all
+            other stages run there anyway.
         progress: Shows progress bars when standard error is a terminal.
 
     Returns:
@@ -138,11 +143,12 @@ def train(
     if warm_start is not None:
         warm = WarmStart.of(warm_start, pairs.items, config, stability)
     folder = None if run_folder is None else Path(run_folder)
-    run = RunFolder(folder, config, pairs.digest(), progress)
+    run = RunFolder(folder, config, pairs.digest(), progress, device_of(device))
     held = hold_out(pairs, config)
     fitted, judged = held.train.history(), held.test.history()
     learned = learn(fitted, config, held_out=judged, warm=warm, run=run)
-    title = "; ".join([f"{len(judged):,} held-out validation pairs", *held.notes])
+    chosen = "on which open choices (teacher, epochs, users' form) were made too"
+    title = "; ".join([f"{len(judged):,} held-out validation pairs, {chosen}", *held.notes])
     comparison = compare(learned, fitted, judged, config, title)
     if not refit:
         return assemble(learned, held.train, config, comparison, items_table)

@@ -1,15 +1,17 @@
 """No damage to a saved model goes unnoticed; nothing is ever half loaded."""
 
+import itertools
 import os
 import shutil
 import socket
 import stat
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
-from lightrec.artifact import Model, generation, read_manifest
+from lightrec.artifact import Model, generation, load, read_manifest
 from lightrec.durable_files import folders
 from lightrec.errors import ArtifactError
 
@@ -182,6 +184,82 @@ def test_a_file_replaced_while_it_is_read_cannot_slip_in(folder, monkeypatch):
         return
     assert loaded.digest == whole.digest
     assert loaded.item_ids.series.equals(whole.item_ids.series)
+
+
+@pytest.fixture
+def pauses(monkeypatch):
+    """The pauses of a load that tries again; what is put into `work` is done in each."""
+    made = SimpleNamespace(seconds=[], work=lambda: None)
+
+    def pause(seconds):
+        made.seconds.append(seconds)
+        made.work()
+
+    monkeypatch.setattr(load.time, "sleep", pause)
+    return made
+
+
+def test_a_damaged_model_is_not_read_again(folder, pauses):
+    (folder / "users.parquet").write_bytes(b"damaged")
+    _assert_refused(folder, "users.parquet")
+    with pytest.raises(ArtifactError, match="no such folder"):
+        Model.load(folder / "nowhere")
+    assert pauses.seconds == []
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_load_during_a_copy_waits_for_its_end(
+    folder, tmp_path, make_model, assert_same, pauses, monkeypatch, in_place
+):
+    """As `cp -r` or `rsync` do it: file after file, over what is there or by renames."""
+    make_model(seed=1).save(tmp_path / "new")
+    names = iter(sorted(path.name for path in (tmp_path / "new").iterdir()))
+
+    def copy_one():
+        for name in itertools.islice(names, 2):
+            target = folder / name
+            copy = target if in_place else tmp_path / "copy"
+            shutil.copyfile(tmp_path / "new" / name, copy)
+            copy.rename(target)
+
+    read = load.open_generation
+
+    def copy_while_reading(path, stack):
+        copy_one()
+        return read(path, stack)
+
+    monkeypatch.setattr(load, "open_generation", copy_while_reading)
+    pauses.work = copy_one
+    assert_same(Model.load(folder), make_model(seed=1))
+    assert 0 < len(pauses.seconds) <= 3
+
+
+def test_a_folder_that_is_written_to_again_and_again_is_given_up(folder, pauses):
+    def write():
+        (folder / "users.parquet").write_bytes(b"x" * len(pauses.seconds))
+
+    (folder / "users.parquet").write_bytes(b"damaged")
+    pauses.work = write
+    first = load.open_generation
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(load, "open_generation", lambda *given: (write(), first(*given))[1])
+        with pytest.raises(ArtifactError, match=r"users\.parquet.*copy the new one under another"):
+            Model.load(folder)
+    assert sum(pauses.seconds) < 5
+    assert len(pauses.seconds) == len(load._PAUSES)
+
+
+def test_a_mapped_file_that_is_cut_while_it_is_read_is_told(folder, monkeypatch):
+    digest_of = generation.hashlib.file_digest
+
+    def cut_after(file, name):
+        found = digest_of(file, name)
+        os.truncate(folder / "codes.safetensors", 10)
+        return found
+
+    monkeypatch.setattr(generation.hashlib, "file_digest", cut_after)
+    with pytest.raises(ArtifactError, match=r"codes\.safetensors: "):
+        Model.load(folder)
 
 
 def _try_to_load(path):

@@ -124,6 +124,30 @@ TENSOR_FORGERIES = {
 }
 
 
+def test_users_without_rows_and_an_empty_table_are_refused(folder, seal):
+    """The table of no user agrees with an array that has no rows to count."""
+    _edit_tensors(folder, USERS, _put("values", np.array(1, np.float32)))
+    empty = pl.DataFrame({"user_id": pl.Series([], dtype=pl.String)})
+    _write_table(folder, "users.parquet", empty)
+    _edit_json(folder, lambda config: config["sizes"].update(num_users=0))
+    seal(folder)
+    with pytest.raises(ArtifactError, match=r"users\.safetensors: values must hold a row"):
+        Model.load(folder)
+
+
+def test_arrays_that_numpy_cannot_make_are_refused(folder, seal):
+    """Empty, so that shape and bytes agree, but of sizes whose product is too large."""
+    wide = {"dtype": "F32", "shape": [0, 2**31 - 1, 2**31 - 1, 2**31 - 1], "data_offsets": [0, 0]}
+    _edit_header(
+        folder,
+        USERS,
+        _without_holes(lambda header, size: {**header, "map.0.weight": wide}),
+    )
+    seal(folder)
+    with pytest.raises(ArtifactError, match="shape and bytes do not agree"):
+        Model.load(folder)
+
+
 @pytest.mark.parametrize("forgery", TENSOR_FORGERIES)
 def test_forged_arrays_are_refused(folder, seal, forgery):
     name, edit = TENSOR_FORGERIES[forgery]
@@ -304,6 +328,18 @@ def test_a_text_that_grows_in_memory_is_refused(folder, seal):
     )
     seal(folder)
     with pytest.raises(ArtifactError, match="encoding 7"):
+        Model.load(folder)
+
+
+def test_a_list_that_grows_in_memory_is_refused(tmp_path, make_model, seal):
+    """One long text of one-letter elements, which the file holds once and the table in each row."""
+    folder = tmp_path / "model"
+    make_model(num_items=60).save(folder)
+    table = _items(folder).with_columns(pl.lit("a\x1f" * 500_000).alias("g[text]"))
+    _write_table(folder, "items.parquet", table)
+    assert (folder / "items.parquet").stat().st_size < 1_100_000
+    seal(folder)
+    with pytest.raises(ArtifactError, match=r"items\.parquet: column 'g\[text\]' makes the lists"):
         Model.load(folder)
 
 

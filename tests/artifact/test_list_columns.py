@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrec.artifact import Model
+from lightrec.artifact import Model, check_item_columns, list_columns
 from lightrec.artifact.list_columns import SEPARATOR, flattened, restored
 from lightrec.errors import ArtifactError, InputError
 from lightrec.serving import Recommender
@@ -35,7 +35,7 @@ def test_lists_come_back_exactly(texts, numbers, floats):
     flat = flattened(columns)
     assert flat.columns == ["plain", "texts[text]", "numbers[int]", "floats[float]"]
     assert set(flat.dtypes) == {pl.Int64, pl.String}
-    back = restored(flat)
+    back = restored(flat, 0)
     assert back.schema == columns.schema
     assert back.to_dicts() == columns.to_dicts()
 
@@ -92,14 +92,59 @@ def test_names_of_lists_are_taken(model, tmp_path):
 )
 def test_forged_lists_are_refused(name, cells, message):
     with pytest.raises(InputError, match=message):
-        restored(pl.DataFrame({name: cells}))
+        restored(pl.DataFrame({name: cells}), 0)
+
+
+def test_ordinary_lists_are_kept_however_long_and_many():
+    """What is not repeated is in the file once for each row, and may be as long as it is."""
+    long = [[str(number) for number in range(row, row + 4_000)] for row in range(300)]
+    short = [["crime", "war", "art", "drama", "history"]] * 300
+    numbers = [[row * 64 + place for place in range(64)] for row in range(300)]
+    columns = pl.DataFrame({"long": long, "short": short, "numbers": numbers})
+    empty = pl.DataFrame({"x": [[""] * 10_000 + [str(row)] for row in range(300)]})
+    for each in (columns, empty):
+        flat = flattened(each)
+        assert restored(flat, sum(len("".join(texts)) for texts in flat)).equals(each)
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_lists_that_repeat_themselves_are_bounded_over_all_columns(model, tmp_path, split):
+    half = [str(number) for number in range(9_000)]
+    lists = {"a": [half] * 20, "b": [half[::-1]] * 20} if split else {"a": [half + half] * 20}
+    flat = pl.DataFrame(lists)
+    assert restored(flattened(flat.head(10)), 0).equals(flat.head(10))
+    with pytest.raises(InputError, match="more memory than the 4,194,304 bytes"):
+        flattened(flat)
+    texts = [f"{SEPARATOR.join(column[0])}{SEPARATOR}" for column in lists.values()]
+    written = pl.DataFrame(
+        {f"{name}[text]": [text] * 20 for name, text in zip(lists, texts, strict=True)}
+    )
+    with pytest.raises(InputError, match="more memory than the 4,194,304 bytes"):
+        restored(written, sum(map(len, texts)))
+    assert restored(written, 400_000).equals(flat)
+
+
+def test_what_a_save_would_refuse_of_lists_is_told_before_a_long_run(make_model):
+    columns = make_model().item_columns.head(5)
+    for lists, told in (
+        ([["a"], ["b", None], [], None, []], "missing element"),
+        ([["a", ""] * 100_000] * 5, "more memory"),
+    ):
+        with pytest.raises(ArtifactError, match=rf"items\.parquet: column 'odd.*{told}"):
+            check_item_columns(columns.with_columns(odd=pl.Series(lists)), 5)
+
+
+def test_texts_too_long_to_be_counted_in_32_bits():
+    column = pl.Series("x[text]", [f"a{SEPARATOR}" * (1 << 19)]).gather([0] * (1 << 12))
+    with pytest.raises(InputError, match="more memory"):
+        list_columns._check_memory([column], 0)  # and goes no further where it is not refused
 
 
 def test_nested_columns_in_the_file_are_refused():
     with pytest.raises(InputError, match="only flat columns"):
-        restored(pl.DataFrame({"x": [["a"]]}))
+        restored(pl.DataFrame({"x": [["a"]]}), 0)
 
 
 def test_a_name_cannot_be_there_twice():
     with pytest.raises(InputError, match="twice"):
-        restored(pl.DataFrame({"x": ["a"], "x[text]": [""]}))
+        restored(pl.DataFrame({"x": ["a"], "x[text]": [""]}), 0)

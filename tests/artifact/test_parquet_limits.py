@@ -192,6 +192,8 @@ def with_footer(data, footer):
     ("footer", "told"),
     [
         (b"\x1c" * 1000 + b"\0" * 1000, "too deeply"),  # structures in structures
+        (b"\x19" * 2000 + b"\x15\0\0", "too deeply"),  # lists in lists
+        (b"\x19\x19\x1c" * 1000 + b"\0" * 1000, "too deeply"),  # and in turn
         (b"\x19\xf8" + b"\xff" * 8 + b"\x7f", "longer than the file"),  # a list of 2^63 texts
         (b"\x18\xff\xff\xff\xff\x07", "ends in the middle"),  # a text of 2 GiB
         (b"\x16" + b"\xff" * 11, "more than 64 bits"),
@@ -217,6 +219,16 @@ def test_a_long_footer_is_refused_unread():
     footer = b"\x16" * (5 << 20)
     with pytest.raises(InputError, match="footer is too long"):
         check_parquet(with_footer(b"PAR1" + bytes(96), footer), 5)
+
+
+def test_lists_in_front_of_a_page_are_refused_too(data):
+    file = File(data)
+    lists = (LIST, [])
+    for _ in range(20):
+        lists = (LIST, [lists])
+    file.page[9] = (LIST, lists)
+    with pytest.raises(InputError, match="too deeply"):
+        check_parquet(file.to_bytes(), 5)
 
 
 def test_no_byte_of_a_declaration_makes_a_larger_table(data):

@@ -2,6 +2,8 @@
 
 import dataclasses
 import datetime
+import errno
+import os
 import subprocess
 import sys
 
@@ -11,7 +13,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lightrec.artifact import Model, Selection, Users, check_item_columns, read_manifest
+from lightrec.artifact import (
+    Model,
+    Selection,
+    Users,
+    check_item_columns,
+    check_target,
+    read_manifest,
+)
 from lightrec.errors import ArtifactError
 from lightrec.interactions.id_map import IdMap
 
@@ -273,6 +282,75 @@ def test_nothing_but_a_model_is_replaced(tmp_path, make_model, what):
     assert (target if what == "a file" else target / "precious.txt").read_text() == "precious"
 
 
+def test_a_web_app_and_a_thesis_are_not_replaced(tmp_path, make_model):
+    target = tmp_path / "app"
+    target.mkdir()
+    (target / "MANIFEST.json").write_text('{"name": "my web app"}')
+    with pytest.raises(ArtifactError, match=r"MANIFEST\.json is damaged, or not LightRec's"):
+        make_model().save(target)
+    for name in ("thesis.tex", "a", "b", "c", "d"):
+        (target / name).write_text("precious")
+    with pytest.raises(ArtifactError, match="deleted: 'a', 'b', 'c' and 2 more; give the name"):
+        check_target(target)
+    assert len(list(target.iterdir())) == 6
+
+
+def test_a_file_of_somebody_in_a_model_is_not_deleted(folder, make_model):
+    (folder / "thesis.tex").write_text("precious")
+    with pytest.raises(ArtifactError, match=r"deleted: 'thesis\.tex'; give the name of a new"):
+        make_model().save(folder)
+    assert (folder / "thesis.tex").read_text() == "precious"
+    (folder / "thesis.tex").unlink()
+    for name in (".DS_Store", ".nfs00000000deadbeef"):  # left by systems, worth nothing
+        (folder / name).touch()
+    (folder / "README.md").write_text("edited")
+    make_model(seed=1).save(folder)
+    assert Model.load(folder).config["seed"] == 1
+
+
+@pytest.mark.parametrize("length", [0, 1, 100, -1])
+def test_a_model_with_a_damaged_manifest_is_refused_with_the_remedy(folder, make_model, length):
+    manifest = (folder / "MANIFEST.json").read_bytes()
+    os.truncate(folder / "MANIFEST.json", length % len(manifest) if length else 0)
+    if length == -1:
+        (folder / "MANIFEST.json").write_bytes(manifest[:300] + b"\0" * 99 + manifest[399:])
+    before = sorted(path.name for path in folder.iterdir())
+    with pytest.raises(ArtifactError, match=r"damaged.*give the name of a new folder, or delete"):
+        make_model().save(folder)
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_other_damage_does_not_keep_a_model_from_being_replaced(folder, make_model, seal):
+    (folder / "codes.safetensors").write_bytes(b"damaged")
+    (folder / "users.parquet").unlink()
+    make_model(seed=1).save(folder)
+    assert Model.load(folder).config["seed"] == 1
+    seal(folder, format_version=2)
+    make_model(seed=2).save(folder)
+    assert Model.load(folder).config["seed"] == 2
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_work(tmp_path, make_model, monkeypatch):
+    """Also where permissions promise it, as they do to the superuser everywhere."""
+    if os.path.isdir("/proc/self"):
+        for path in ("/proc/model", "/proc/new/model"):
+            with pytest.raises(ArtifactError, match="cannot be written"):
+                check_target(path)
+    make_model().save(tmp_path / "model")
+
+    def fail(path, mode=0o777):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "mkdir", fail)
+        for name in ("model", "new", "new/parents"):
+            with pytest.raises(ArtifactError, match="Read-only file system"):
+                check_target(tmp_path / name)
+    for name in ("model", "new", "new/parents"):
+        check_target(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
 def test_an_empty_folder_and_missing_parents_are_taken(tmp_path, make_model):
     (tmp_path / "empty").mkdir()
     for name in ("empty", "a/b/c"):
@@ -319,8 +397,17 @@ def test_the_card_tells_sizes_and_metrics(saved, make_model, tmp_path):
     card = (tmp_path / "model" / "README.md").read_text()
     assert "held-out pairs" in card
     assert "| teacher | 0.1250 | 128.00 |" in card
-    make_model(config={"comparison": [3]}).save(tmp_path / "model")
-    assert "Quality" not in (tmp_path / "model" / "README.md").read_text()
+    for odd in ([3], {"title": "held-out pairs", "rows": [3]}, {"title": 1, "rows": {"a": 1}}):
+        make_model(config={"comparison": odd}).save(tmp_path / "model")
+        assert "Quality" not in (tmp_path / "model" / "README.md").read_text()
+
+
+def test_long_ids_are_counted_in_more_than_32_bits(make_model):
+    class LongIds:
+        dtype_name = "str"
+        series = pl.Series(["x" * 1_000_000]).gather([0] * 5_000)
+
+    assert make_model(item_ids=LongIds()).bytes_per_item.ids == 5e9 / 5
 
 
 def test_import_is_light():

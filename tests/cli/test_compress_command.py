@@ -106,16 +106,28 @@ def likes(vectors, write):
     return write("likes.csv", "\n".join(["user_id,item_id", *rows]) + "\n")
 
 
-def test_bytes_are_codebooks(cli, words, vectors, config):
+def test_bytes_are_codebooks(cli, vectors, write):
+    rng = np.random.default_rng(0)
+    np.save(vectors / "many.npy", rng.standard_normal((300, 4)))
+    file = write("short.toml", "[codes]\nkmeans_iterations = 2\nrounds = 1\nbeam = 2\n")
+    words = ("compress", "--items", vectors / "many.npy", "--out", vectors / "m")
     for number in (1, 3):
-        outcome = cli(*words, "--bytes", number)
+        outcome = cli(*words, "--config", file, "--bytes", number)
         assert outcome.code == 0, outcome.err
         assert f"(bytes/item: {number} of codes" in outcome.out
-        codes = load_model(vectors / "m").item_codes
-        assert codes.codes.shape == (80, number)
-        assert codes.num_codewords == 16  # the file's other settings stay
-    without = words[:-4] + words[-2:]  # 80 items are too few for codebooks of 256
-    assert cli(*without, "--bytes", 2).code == 2
+        model = load_model(vectors / "m")
+        assert model.item_codes.codes.shape == (300, number)
+        assert model.item_codes.bits_per_item == 8 * number
+        assert model.config["settings"]["codes"]["rounds"] == 1  # the file's settings stay
+    few = ("compress", "--items", vectors / "items.npy", "--out", vectors / "few")
+    assert cli(*few, "--bytes", 2).code == 2  # 80 items are too few for codebooks of 256
+
+
+def test_bytes_that_codewords_do_not_fill_are_refused(refused, words, vectors, config):
+    message = refused(2, *words, "--bytes", 4)
+    assert "--bytes 4: 256 codewords fill a byte" in message
+    assert f"{config} asks for codes.num_codewords = 16" in message
+    assert not (vectors / "m").exists()
 
 
 @pytest.mark.parametrize(("form", "shape"), [("fitted", (30, 6)), ("table", (30, 2, 16))])
@@ -143,6 +155,8 @@ def test_auto_shows_every_form_and_the_rule(cli, words, vectors, likes):
     assert sorted(forms) == ["fitted", "identity", "table"]
     assert load_model(vectors / "m").users.form == forms[-1]
     assert f"Kept: {forms[-1]}. Of the forms that come within 1 % of the best" in outcome.out
+    assert "bytes a user (of equally many bytes, the better form is kept)" in outcome.out
+    assert "45 test pairs of 15 users; the form of users was chosen on those of 15" in outcome.out
 
 
 def test_options_win_over_the_file(cli, words, vectors, config):
@@ -215,3 +229,11 @@ def test_unusable_input_is_refused(refused, vectors, config, write):
     words = ("--items", items, "--users", vectors / "users.npy", "--config", config)
     assert "no pair" in message(3, *words, "--interactions", strangers)
     assert not out.exists()
+
+
+def test_equal_items_are_told_once(cli, vectors, config):
+    np.save(vectors / "equal.npy", np.ones((80, 6)))
+    words = ("compress", "--items", vectors / "equal.npy", "--config", config)
+    outcome = cli(*words, "--users", vectors / "users.npy", "--out", vectors / "m")
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.count("all 80 items share one code") == 1

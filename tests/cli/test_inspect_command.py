@@ -9,7 +9,7 @@ import shutil
 import numpy as np
 import pytest
 
-from lightrec.artifact import Users
+from lightrec.artifact import Users, load, load_model
 
 
 def test_json_holds_sizes_and_digests(cli, model, model_folder):
@@ -74,6 +74,88 @@ def test_bytes_per_user_stand_beside_bytes_per_item_and_name_the_form(cli, model
 
 def test_it_says_when_no_history_is_kept(cli, bare_model_folder):
     assert "training pairs kept: none" in cli("inspect", bare_model_folder).out
+
+
+ROW = {
+    "model": "lightrec",
+    "metrics": {"recall@20": 0.1, "recall@100": 0.2, "ndcg@100": 0.3, "ndcg": 0.4},
+    "bytes_per_item": 4.5,
+}
+
+
+def test_a_table_of_results_is_shown(cli, model, tmp_path):
+    comparison = {"title": "held-out pairs", "rows": [ROW, ROW | {"microseconds": 7}]}
+    for told, shown in ((comparison, "Measured on held-out pairs:"), (None, "comparison: none")):
+        config = {**model.config, "comparison": told}
+        dataclasses.replace(model, config=config).save(tmp_path / "model")
+        outcome = cli("inspect", tmp_path / "model")
+        assert outcome.code == 0, outcome.err
+        assert shown in outcome.out.splitlines()
+
+
+@pytest.mark.parametrize(
+    "comparison",
+    [
+        [3],
+        "table",
+        {},
+        {"title": "pairs"},
+        {"title": "pairs", "rows": 3},
+        {"title": "pairs", "rows": [3]},
+        {"title": "pairs", "rows": {"a": 1}},
+        {"title": "pairs", "rows": [{}]},
+        {"title": "pairs", "rows": [ROW | {"more": 1}]},
+        {"title": "pairs", "rows": [ROW | {"model": ["lightrec"]}]},
+        {"title": "pairs", "rows": [ROW | {"variant": {"a": 1}}]},
+        {"title": "pairs", "rows": [ROW | {"metrics": [0.1]}]},
+        {"title": "pairs", "rows": [ROW | {"metrics": {"recall@20": 0.1}}]},
+        {"title": "pairs", "rows": [ROW | {"metrics": {**ROW["metrics"], "ndcg": None}}]},
+        {"title": "pairs", "rows": [ROW | {"bytes_per_item": "4"}]},
+        {"title": "pairs", "rows": [ROW | {"bytes_per_user": [4]}]},
+        {"title": "pairs", "rows": [ROW | {"microseconds": "fast"}]},
+    ],
+)
+def test_a_table_of_another_form_is_refused_and_named(cli, refused, model, tmp_path, comparison):
+    folder = tmp_path / "model"
+    config = {**model.config, "comparison": comparison}
+    dataclasses.replace(model, config=config).save(folder)
+    assert f"{folder}: config.json: comparison" in refused(4, "inspect", folder)
+    shown = cli("inspect", folder, "--json")
+    assert json.loads(shown.out)["comparison"] == comparison
+
+
+@pytest.mark.parametrize("odd", [None, 3, "x", [], [[3]], {}, {"a": {"b": [3]}}, True, -0.5])
+def test_a_config_may_hold_anything_else(cli, model, tmp_path, odd):
+    names = ("lightrec", "data_digest", "settings", "notes", "updates", "metrics", "teacher", "x")
+    config = dict.fromkeys(names, odd)
+    dataclasses.replace(model, config=config).save(tmp_path / "model")
+    for words in (["inspect"], ["inspect", "--json"], ["verify"]):
+        outcome = cli(words[0], tmp_path / "model", *words[1:])
+        assert outcome.code == 0, outcome.err
+
+
+@pytest.mark.parametrize("command", ["inspect", "verify"])
+def test_manifest_and_model_are_of_one_generation(cli, model, tmp_path, monkeypatch, command):
+    """Another model takes the folder's place while it is read."""
+    folder = tmp_path / "model"
+    model.save(folder)
+    digest, read = load_model(folder).digest, load.open_generation
+
+    def read_and_replace(path, stack):
+        found = read(path, stack)
+        dataclasses.replace(model, config={"new": True}).save(folder, with_history=False)
+        return found
+
+    monkeypatch.setattr(load, "open_generation", read_and_replace)
+    contents = json.loads(cli(command, folder, "--json").out)
+    assert contents["model_digest"] == digest
+    listed = {path.name for path in folder.iterdir()}
+    assert "history.safetensors" not in listed
+    if command == "inspect":
+        assert contents["training_pairs_kept"] is not None
+        assert "history.safetensors" in contents["files"]
+    else:
+        assert contents["files"] == len(listed) - 1  # with the history, without card and manifest
 
 
 def _truncated(folder):

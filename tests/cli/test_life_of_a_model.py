@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
 
-from lightrec.artifact import Model
+from lightrec import updates
+from lightrec.artifact import Model, save_model
 from lightrec.cli import publish as publishing
-from lightrec.errors import InputError, NotPublishedError
+from lightrec.errors import ArtifactError, InputError, NotPublishedError
 from lightrec.interactions import Interactions
+from lightrec.updates.removed_items import removed_items
 
 
 @pytest.fixture
@@ -38,6 +41,72 @@ def test_an_update_in_place_knows_the_new(cli, folder, today):
     assert cli("recommend", folder, "--user", "fresh").code == 0
     assert cli("similar", folder, "--item", "5000").code == 0
     assert cli("verify", folder).code == 0
+
+
+def test_of_two_updates_at_once_neither_is_lost(cli, refused, folder, today, write, monkeypatch):
+    """What the other command saved between our loading and our saving is not overwritten."""
+    other = write("other.csv", "user_id,item_id\nsecond,1000\nsecond,1004\n")
+    at_once = ("update", folder, "--interactions", other)
+    ours = updates.update
+
+    def slow(*given, **options):
+        monkeypatch.undo()
+        assert cli(*at_once).code == 0
+        return ours(*given, **options)
+
+    monkeypatch.setattr(updates, "update", slow)
+    message = refused(4, "update", folder, "--interactions", today, "--json")
+    assert "changed meanwhile" in message
+    assert "run the command again" in message
+    assert Model.load(folder).user_ids.find(["second", "fresh"]).tolist() == [20, -1]
+    assert cli("update", folder, "--interactions", today).code == 0
+    assert Model.load(folder).user_ids.find(["second", "fresh"]).tolist() == [20, 21]
+    assert sorted(path.name for path in folder.parent.iterdir()) == sorted(
+        ["model", today.name, other.name]
+    )
+
+
+def test_a_link_to_the_model_is_the_model(refused, folder, today, monkeypatch):
+    link = folder.with_name("link")
+    link.symlink_to(folder)
+    ours = updates.update
+
+    def slow(*given, **options):
+        shutil.rmtree(folder)
+        return ours(*given, **options)
+
+    monkeypatch.setattr(updates, "update", slow)
+    words = ("update", folder, "--interactions", today, "--out", link, "--json")
+    assert "changed meanwhile" in refused(4, *words)
+
+
+def test_of_many_savers_who_expect_the_same_model_one_wins(model, folder):
+    digest = Model.load(folder).digest
+    together, won, lost = threading.Barrier(8), [], []
+
+    def save(number: int) -> None:
+        mine = replace(model, config={"number": number})
+        together.wait()
+        try:
+            save_model(mine, folder, expected=digest)
+            won.append(number)
+        except ArtifactError as error:
+            lost.append(str(error))
+
+    threads = [threading.Thread(target=save, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(won), len(lost)) == (1, 7)
+    assert all("changed meanwhile" in message for message in lost)
+    assert Model.load(folder).config["number"] == won[0]
+
+
+def test_an_update_elsewhere_expects_nothing(cli, folder, today, tmp_path):
+    for _ in range(2):
+        words = ("update", folder, "--interactions", today, "--out", tmp_path / "new")
+        assert cli(*words).code == 0
 
 
 def test_an_update_elsewhere_leaves_the_old_one_alone(cli, folder, today, tmp_path):
@@ -71,6 +140,85 @@ def test_items_come_with_vectors_and_titles_and_go(cli, folder, write, tmp_path)
     assert made.item_columns["title"][-2:].to_list() == ["A new one", None]
     assert made.item_columns["year"][-2] == 2024
     assert made.item_ids.find([1003, 1004, 1010]).tolist() == [-1, -1, -1]
+
+
+def test_titles_of_known_items_change_and_what_is_told_in_vain_is_said(cli, folder, write):
+    items = write("items.csv", "item_id,title,price\n1003,Another one,5\n9999,Nothing,7\n")
+    outcome = cli("update", folder, "--items", items)
+    assert outcome.code == 0, outcome.err
+    assert "1 known ones have other columns now" in outcome.out
+    assert "left out: price" in outcome.out
+    assert "1 rows of the items table were left out" in outcome.out
+    assert "users:" not in outcome.out
+    made = Model.load(folder)
+    assert made.item_columns["title"][3] == "Another one"
+    assert made.item_columns["category"][3] == "Crime"
+
+
+def test_removed_items_stay_out_until_they_are_restored(cli, folder, write):
+    log = write("log.csv", "user_id,item_id\n" + "".join(f"u{u},1003\n" for u in range(9)))
+    assert cli("update", folder, "--remove", "1003").code == 0
+    outcome = cli("update", folder, "--interactions", log, "--json")
+    told = json.loads(outcome.out)
+    assert (told["items_kept_out"], told["pairs_kept_out"]) == (["1003"], 9)
+    assert Model.load(folder).num_items == 59
+    gone = write("gone.txt", "1003\n1004\n")
+    outcome = cli("update", folder, "--remove", gone)  # the list of all that was ever withdrawn
+    assert "1 of the items to remove had been removed before" in outcome.out
+    words = ("update", folder, "--interactions", log, "--restore-item", "1003")
+    outcome = cli(*words)
+    assert "1 removed, 1 added" not in outcome.out
+    assert "0 removed, 1 added; 58 before, 59 now" in outcome.out
+    assert "1 removed ones may come in again" in outcome.out
+    assert cli("update", folder, "--restore-item", gone).code == 5  # 1003 is there again
+    assert cli("update", folder, "--restore-item", "1004").code == 0
+
+
+def test_an_item_is_encoded_anew_in_one_command(cli, folder, write, tmp_path):
+    np.save(tmp_path / "new.npy", np.eye(4, dtype=np.float32)[:1])
+    ids = write("new.txt", "1010\n")
+    words = ("--remove", "1010", "--item-vectors", tmp_path / "new.npy", "--item-ids", ids)
+    assert cli("update", folder, *words).code == 2
+    outcome = cli("update", folder, *words, "--restore-item", "1010")
+    assert outcome.code == 0, outcome.err
+    assert "1 removed, 1 added; 60 before, 60 now" in outcome.out
+    assert Model.load(folder).item_ids.series[-1] == 1010
+
+
+def test_items_that_share_a_code_are_named(cli, folder, write, tmp_path):
+    np.save(tmp_path / "new.npy", np.tile(np.eye(4, dtype=np.float32)[:1], (2, 1)))
+    ids = write("new.txt", "7001\n7002\n")
+    words = ("update", folder, "--item-vectors", tmp_path / "new.npy", "--item-ids", ids)
+    outcome = cli(*words, "--out", tmp_path / "new")
+    assert "2 of those added share their code with another item: 7001, 7002" in outcome.out
+    told = json.loads(cli(*words, "--json").out)
+    assert (told["items_sharing_a_code"], told["ids_sharing_a_code"]) == (2, ["7001", "7002"])
+
+
+def test_a_model_without_pairs_keeps_its_users_unless_told(cli, bare_model_folder, write, tmp_path):
+    pairs = write("p.csv", "user_id,item_id\n" + "".join(f"u0,{1000 + i}\n" for i in range(9)))
+    words = ("update", bare_model_folder, "--interactions", pairs, "--out", tmp_path / "new")
+    outcome = cli(*words)
+    assert "1 known users keep what training gave them" in outcome.out
+    trained = Model.load(bare_model_folder).users.values
+    assert np.array_equal(Model.load(tmp_path / "new").users.values, trained)
+    outcome = cli(*words, "--refit-known")
+    assert "1 known ones fitted anew" in outcome.out
+    assert not np.array_equal(Model.load(tmp_path / "new").users.values[0], trained[0])
+
+
+def test_the_format_of_a_table_can_be_said(cli, folder, model, write, tmp_path):
+    pairs = write("pairs.log", "user_id,item_id\nfresh,1000\nfresh,1002\n")
+    words = ("update", folder, "--interactions", pairs, "--out", tmp_path / "new")
+    outcome = cli(*words, "--format", "csv")
+    assert outcome.code == 0, outcome.err
+    assert Model.load(tmp_path / "new").num_users == 21
+    assert cli(*words, "--format", "movielens").code == 3
+    free = np.setdiff1d(np.arange(60), model.history.of(0))[:2]
+    test = write("test.log", "user_id,item_id\n" + "".join(f"u0,{1000 + row}\n" for row in free))
+    outcome = cli("diff", folder, tmp_path / "new", "--test", test, "--format", "csv", "--json")
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out)["metrics"]["pairs"] == 2
 
 
 @pytest.mark.parametrize(
@@ -164,37 +312,108 @@ def judged(model):
     return better, worse, pairs
 
 
-def test_a_better_model_takes_the_place_of_a_worse(judged, tmp_path, capsys):
+@pytest.fixture
+def run_folder(tmp_path):
+    """Of a training that left checkpoints."""
+    (tmp_path / "run" / "checkpoints" / "student-all" / "even").mkdir(parents=True)
+    return tmp_path / "run"
+
+
+def kept_aside(run_folder) -> Model:
+    """The new model, beside the log; the checkpoints are settled with it."""
+    assert sorted(path.name for path in run_folder.iterdir()) == ["model"]
+    return Model.load(run_folder / "model")
+
+
+def test_a_better_model_takes_the_place_of_a_worse(judged, run_folder, tmp_path, capsys):
     better, worse, pairs = judged
     worse.save(tmp_path / "model")
-    publishing.publish(
-        better, tmp_path / "model", pairs, "test.csv", tmp_path / "kept", with_history=True
-    )
+    publishing.publish(better, tmp_path / "model", pairs, "test.csv", run_folder, with_history=True)
     assert np.array_equal(Model.load(tmp_path / "model").users.values, better.users.values)
-    assert not (tmp_path / "kept").exists()
+    assert not list(run_folder.iterdir())
     assert "is replaced: Recall@100 + NDCG on 1 pairs" in capsys.readouterr().out
 
 
-def test_a_model_that_cannot_be_compared_is_kept(judged, model, tmp_path):
+def test_a_model_that_cannot_be_compared_is_kept(judged, model, run_folder, tmp_path):
     better, worse, _ = judged
     worse.save(tmp_path / "model")
     row = int(model.history.of(0)[0])
     trained_on = Interactions.from_table({"user_id": ["u0"], "item_id": [1000 + row]})
     with pytest.raises(InputError, match="was trained on"):
         publishing.publish(
-            better, tmp_path / "model", trained_on, "t.csv", tmp_path / "kept", with_history=True
+            better, tmp_path / "model", trained_on, "t.csv", run_folder, with_history=True
         )
     assert np.array_equal(Model.load(tmp_path / "model").users.values, worse.users.values)
-    assert np.array_equal(Model.load(tmp_path / "kept").users.values, better.users.values)
+    assert np.array_equal(kept_aside(run_folder).users.values, better.users.values)
 
 
-def test_a_worse_model_does_not(judged, tmp_path):
+def test_a_worse_model_does_not(judged, run_folder, tmp_path):
     better, worse, pairs = judged
     better.save(tmp_path / "model")
     with pytest.raises(NotPublishedError, match="was not replaced") as caught:
         publishing.publish(
-            worse, tmp_path / "model", pairs, "test.csv", tmp_path / "kept", with_history=True
+            worse, tmp_path / "model", pairs, "test.csv", run_folder, with_history=True
         )
     assert caught.value.exit_code == 8
     assert np.array_equal(Model.load(tmp_path / "model").users.values, better.users.values)
-    assert np.array_equal(Model.load(tmp_path / "kept").users.values, worse.users.values)
+    assert np.array_equal(kept_aside(run_folder).users.values, worse.users.values)
+
+
+def test_what_was_updated_during_the_training_is_not_overwritten(
+    judged, run_folder, tmp_path, capsys
+):
+    better, worse, pairs = judged
+    worse.save(tmp_path / "model")
+    began = Model.load(tmp_path / "model").digest
+    changed = updates.update(worse, remove_items=[1059]).model
+    changed.save(tmp_path / "model")
+    words = (better, tmp_path / "model", pairs, "test.csv", run_folder)
+    with pytest.raises(ArtifactError, match=r"changed while .* lightrec update .*run/model"):
+        publishing.publish(*words, with_history=True, expected=began)
+    assert Model.load(tmp_path / "model").num_items == 59
+    assert np.array_equal(kept_aside(run_folder).users.values, better.users.values)
+    assert "1 items that were removed from" in capsys.readouterr().out
+
+
+def test_nor_during_the_comparison(judged, run_folder, tmp_path, monkeypatch):
+    better, worse, pairs = judged
+    worse.save(tmp_path / "model")
+    began = Model.load(tmp_path / "model").digest
+    measured_alike = publishing.measured_alike
+
+    def slow(*given):
+        updates.update(worse, remove_items=[1059]).model.save(tmp_path / "model")
+        return measured_alike(*given)
+
+    monkeypatch.setattr(publishing, "measured_alike", slow)
+    words = (better, tmp_path / "model", pairs, "test.csv", run_folder)
+    with pytest.raises(ArtifactError, match="changed meanwhile"):
+        publishing.publish(*words, with_history=True, expected=began)
+    assert Model.load(tmp_path / "model").num_items == 59
+    assert np.array_equal(kept_aside(run_folder).users.values, better.users.values)
+
+
+def test_a_model_that_nobody_could_save_leaves_its_checkpoints(judged, run_folder, tmp_path):
+    better, worse, pairs = judged
+    worse.save(tmp_path / "model")
+    (run_folder / "model").mkdir()
+    (run_folder / "model" / "somebody's").write_text("own")
+    (tmp_path / "model" / "users.safetensors").unlink()
+    words = (better, tmp_path / "model", pairs, "test.csv", run_folder)
+    with pytest.raises(ArtifactError):
+        publishing.publish(*words, with_history=True)
+    assert (run_folder / "checkpoints" / "student-all").exists()
+
+
+def test_what_was_removed_stays_out_of_the_new_model(judged, run_folder, tmp_path, capsys):
+    better, worse, pairs = judged
+    updates.update(worse, remove_items=[1058, 1059]).model.save(tmp_path / "model")
+    without = updates.update(better, remove_items=[1059]).model
+    without = replace(without, config={})
+    publishing.publish(
+        without, tmp_path / "model", pairs, "test.csv", run_folder, with_history=True
+    )
+    told = capsys.readouterr().out
+    assert "1 items that were removed from" in told
+    assert "which was trained on them: 1058" in told
+    assert removed_items(Model.load(tmp_path / "model")).series.to_list() == [1059]

@@ -125,7 +125,9 @@ def test_many_users_go_to_a_file(cli, write, model_folder, tmp_path, ending):
     assert outcome.code == 0, outcome.err
     table = pl.read_csv(out) if ending == ".csv" else pl.read_parquet(out)
     assert len(table) == 40
-    assert table.columns == ["user_id", "item_id", "score", "rank", "title", "category"]
+    described = ["title", "category"]
+    assert table.columns == ["user_id", "item_id", "score", "rank", "fallback", *described]
+    assert table["fallback"].null_count() == 40
 
 
 @pytest.mark.parametrize(

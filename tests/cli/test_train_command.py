@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from lightrec.artifact import load_model
+from lightrec.teachers.description import describe_teacher
 
 
 @pytest.fixture(scope="module")
-def trained(ratings, quick_choice, tmp_path_factory):
+def training(ratings, quick_choice, tmp_path_factory):
     """A model that the command trained with a teacher of its own choice, and what it printed."""
     import contextlib
     import io
@@ -23,10 +27,37 @@ def trained(ratings, quick_choice, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained") / "model"
     words = ["train", ratings, "--out", folder, "--config", quick_choice, "--items", items]
     words += ["--rating-above", 1, "--seed", 5]
-    with contextlib.redirect_stdout(io.StringIO()) as out, pytest.raises(SystemExit) as ended:
+    with (
+        contextlib.redirect_stdout(io.StringIO()) as out,
+        contextlib.redirect_stderr(io.StringIO()) as err,
+        pytest.raises(SystemExit) as ended,
+    ):
         run([str(word) for word in words])
-    assert ended.value.code == 0, out.getvalue()
-    return folder, out.getvalue()
+    assert ended.value.code == 0, out.getvalue() + err.getvalue()
+    return folder, out.getvalue(), err.getvalue()
+
+
+@pytest.fixture(scope="module")
+def trained(training):
+    """The model's folder, and what was printed to standard output."""
+    return training[:2]
+
+
+def test_it_tells_how_long_the_choice_takes_and_which_teacher_it_was(training):
+    """On standard error, without --verbose, as other notes; and nothing else."""
+    folder, _, err = training
+    ahead, found = err.splitlines()
+    assert ahead.startswith("Choosing the teacher among at most 18 candidates: at most 0.1 minutes")
+    assert "(teacher.budget_minutes = 20)" in ahead
+    config = load_model(folder).config
+    told = describe_teacher(config["teacher"], config["teacher_epochs"])
+    assert found.startswith(f"The teacher: {told}, chosen on held-out pairs after ")
+
+
+def test_the_table_says_what_was_chosen_on_its_pairs(trained):
+    _, out = trained
+    (title,) = [line for line in out.splitlines() if line.startswith("Measured on ")]
+    assert "on which open choices (teacher, epochs, users' form) were made too" in title
 
 
 def test_it_prints_report_table_and_what_to_do_next(trained):
@@ -48,6 +79,7 @@ def test_it_says_which_form_of_users_is_kept_and_by_which_rule(trained):
     assert sorted(forms) == ["fitted", "identity", "table"]
     assert forms[-1] == load_model(folder).users.form
     assert f"Kept: {forms[-1]}. Of the forms that come within 1 % of the best" in out
+    assert "fewest\nbytes a user (of equally many bytes, the better form is kept)" in out
     per_user = {"identity": "32.0", "fitted": "32.0", "table": "64.0"}
     assert [line.split()[-1] for line in rows] == [per_user[form] for form in forms]
 
@@ -72,24 +104,69 @@ def test_what_was_trained_can_be_used(trained, cli):
     assert "Measured on" in cli("inspect", folder).out
 
 
-def test_bytes_and_form_and_float_items_are_options(cli, ratings, quick_config, tmp_path):
-    words = ("train", ratings, "--config", quick_config, "--no-refit")
+@pytest.fixture(scope="module")
+def many_ratings(tmp_path_factory):
+    """A CSV of 40 users and 300 items: enough of them for codebooks of 256 codewords."""
+    rows = [f"u{row % 40},i{row % 300}" for row in range(1_200)]
+    path = tmp_path_factory.mktemp("tables") / "many.csv"
+    path.write_text("\n".join(["user_id,item_id", *dict.fromkeys(rows)]) + "\n")
+    return path
+
+
+def test_bytes_and_form_and_float_items_are_options(cli, many_ratings, write, tmp_path):
+    quick = '[teacher]\nkind = "ials"\nwidth = 8\nsweeps = 2\n[users.fit]\nrounds = 2\n'
+    file = write("c.toml", quick + "[codes]\nkmeans_iterations = 2\nrounds = 1\nbeam = 2\n")
+    words = ("train", many_ratings, "--config", file, "--no-refit")
     more = ("--bytes", 3, "--user-form", "table", "--keep-float-items")
     outcome = cli(*words, "--out", tmp_path / "more", *more)
     assert outcome.code == 0, outcome.err
+    assert outcome.err == ""  # the teacher is named: there is no choice to tell of
     model = load_model(tmp_path / "more")
     assert model.item_codes.codes.shape == (model.num_items, 3)
-    assert model.item_codes.num_codewords == 16  # the file's other settings stay
-    assert (model.users.form, model.users.values.shape[1:]) == ("table", (3, 16))
+    assert (model.users.form, model.users.values.shape[1:]) == ("table", (3, 256))
     assert model.float_items.shape == (model.num_items, 8)
-    assert model.config["settings"]["codes"]["rounds"] == 1
+    assert model.config["settings"]["codes"]["rounds"] == 1  # the file's other settings stay
     assert "Kept:" not in outcome.out  # there was no choice
     assert outcome.out.count("lightrec (") == 1
 
     assert cli(*words, "--out", tmp_path / "plain", "--user-form", "identity").code == 0
     plain = load_model(tmp_path / "plain")
-    assert (plain.users.form, plain.item_codes.num_codebooks) == ("identity", 2)
+    assert (plain.users.form, plain.item_codes.num_codebooks) == ("identity", 4)
     assert plain.float_items is None
+
+
+def test_bytes_that_codewords_do_not_fill_are_refused(refused, ratings, quick_config, tmp_path):
+    words = ("train", ratings, "--out", tmp_path / "m", "--config", quick_config)
+    message = refused(2, *words, "--bytes", 4)
+    assert f"--bytes 4: 256 codewords fill a byte, and {quick_config} asks for" in message
+    assert "codes.num_codewords = 16" in message
+
+
+def test_equal_items_are_finite_and_said_to_share_one_code(
+    cli, many_ratings, write, tmp_path, monkeypatch
+):
+    """A teacher that learned nothing: all forms of users are made, measured and kept finite."""
+    stage = importlib.import_module("lightrec.train")
+    make_teacher = stage.make_teacher
+
+    def with_equal_items(*arguments, **options):
+        made = make_teacher(*arguments, **options)
+        equal = np.ones_like(made.factors.items)
+        return replace(made, factors=replace(made.factors, items=equal))
+
+    monkeypatch.setattr(stage, "make_teacher", with_equal_items)
+    quick = '[teacher]\nkind = "ials"\nwidth = 8\nsweeps = 2\n[users.fit]\nrounds = 2\n'
+    file = write("c.toml", quick + "[codes]\nkmeans_iterations = 2\nrounds = 1\nbeam = 2\n")
+    for form in ("auto", "identity", "fitted", "table"):
+        words = ("train", many_ratings, "--config", file, "--out", tmp_path / form)
+        outcome = cli(*words, "--user-form", form)
+        assert outcome.code == 0, outcome.err
+        assert "(all 300 items share one code, and so all their scores" in outcome.out
+        assert "nan" not in outcome.out
+        assert outcome.out.count("lightrec (") == (3 if form == "auto" else 1)
+        model = load_model(tmp_path / form)
+        assert np.isfinite(model.item_codes.codebooks).all()
+        assert np.isfinite(model.users.values.astype(np.float32)).all()
 
 
 def test_options_win_over_the_file(cli, ratings, quick_config, write, tmp_path):
@@ -106,9 +183,9 @@ def test_the_preset_with_a_student_trains_one(cli, ratings, write, tmp_path):
     config = write(
         "student.toml",
         "[teacher]\nwidth = 8\nepochs = 2\n[student]\nepochs = 1\n"
-        "[codes]\nnum_codewords = 16\nkmeans_iterations = 2\nrounds = 1\n",
+        "[codes]\nnum_codebooks = 2\nnum_codewords = 16\nkmeans_iterations = 2\nrounds = 1\n",
     )
-    words = ("train", ratings, "--out", tmp_path / "m", "--config", config, "--bytes", 2)
+    words = ("train", ratings, "--out", tmp_path / "m", "--config", config)
     outcome = cli(*words, "--preset", "trained", "--keep-float-items")
     assert outcome.code == 0, outcome.err
     assert "Kept:" not in outcome.out

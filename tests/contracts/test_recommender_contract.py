@@ -15,8 +15,13 @@ SHELVES = [1, 3]
 
 
 def exact_scores(model: Model, user_row: int) -> np.ndarray:
-    """A stored user's scores of all items, by the arithmetic that the design fixes."""
+    """A stored user's scores of all items, by the arithmetic that the design fixes.
+
+    Of a user whose values are all zero nothing is known, and the scores are popularities.
+    """
     values = model.users.values[user_row].astype(np.float32)
+    if not values.any():
+        return model.item_columns["popularity"].to_numpy().astype(np.float32)
     books = model.item_codes.codebooks
     table = values
     if model.users.form != "table":

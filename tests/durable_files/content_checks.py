@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import polars as pl
 import torch
 from kept_things import tiny_model
 
-from lightrec.artifact import Model, Selection, Users
+from lightrec.artifact import Model, Selection, Users, load
 from lightrec.artifact.manifest import Manifest
 from lightrec.artifact.tensor_file import decode_tensors
 from lightrec.artifact.verify import verify
@@ -52,6 +53,35 @@ def no_damage_is_read(scratch: Path) -> None:
                 _refused(lambda: Model.load(scratch), f"{file.name} of {len(other)} bytes")
             file.write_bytes(sound)
     Model.load(scratch)
+
+
+def what_is_written_to_is_read_again(scratch: Path) -> None:
+    """A load during a copy over the model gives one of the two, whole; a mapped file too."""
+    tiny_model(0).save(scratch / "new")
+    new = {file.name: file.read_bytes() for file in (scratch / "new").iterdir()}
+    for moment in ("_read", "verify"):
+        tiny_model(1).save(scratch / "model")
+        work, copied = getattr(load, moment), []
+
+        def copy_over(*given: Any, work: Any = work, copied: list[bool] = copied) -> Any:
+            if not copied:
+                copied.append(True)
+                time.sleep(0.02)  # a clock of files may tick that slowly
+                for name, data in new.items():
+                    (scratch / "model" / name).write_bytes(data)
+            return work(*given)
+
+        setattr(load, moment, copy_over)
+        try:
+            found = Model.load(scratch / "model")
+        except LightRecError as error:
+            raise AssertionError("a folder that was copied over was not read again") from error
+        finally:
+            setattr(load, moment, work)
+        same = np.array_equal(found.item_codes.codes, tiny_model(0).item_codes.codes)
+        assert copied, "nothing was copied"
+        assert found.config["version"] == 0, "a model that is not there any more was read"
+        assert same, "codes of another model were read"
 
 
 def lengths_are_told(scratch: Path) -> None:
@@ -339,9 +369,19 @@ def foreign_folders_stay(scratch: Path) -> None:
     (scratch / "folder" / "thesis").write_text("precious")
     _refused(lambda: tiny_model().save(scratch / "folder"), "a folder of something else")
     assert (scratch / "folder" / "thesis").read_text() == "precious"
-    tiny_model().save(scratch / "model")
-    (scratch / "model" / "mine").mkdir()
-    _refused(lambda: tiny_model().save(scratch / "model"), "a model with a folder in it")
+    for name, put in (("thesis.tex", Path.touch), ("history.safetensors", Path.mkdir)):
+        model = scratch / f"with {name}"
+        tiny_model().save(model)
+        put(model / name)
+        told = _refused(lambda model=model: tiny_model().save(model), f"a model with {name} in it")
+        assert repr(name) in told
+        assert (model / name).exists()
+    for number, manifest in enumerate((b'{"name": "my web app"}', b'{"format_version": 1, "ne')):
+        folder = scratch / str(number)
+        folder.mkdir()
+        (folder / "MANIFEST.json").write_bytes(manifest)
+        _refused(lambda folder=folder: tiny_model().save(folder), "another program's manifest")
+        assert (folder / "MANIFEST.json").read_bytes() == manifest
 
 
 def checkpoints_are_strict(scratch: Path) -> None:

@@ -6,10 +6,21 @@ import errno
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
-from lightrec.durable_files import append_line, folders, replace_folder, write_file, writing
+from lightrec.durable_files import (
+    append_line,
+    folders,
+    leftovers,
+    replace_folder,
+    sweep,
+    write_file,
+    write_new_file,
+    writing,
+)
+from lightrec.durable_files.leftovers import remove
 from lightrec.errors import LightRecError
 
 
@@ -36,6 +47,65 @@ def living_writers_are_left_alone(scratch: Path) -> None:
     finally:
         writing._write_all = write_all
     assert (scratch / "file").read_bytes() == b"content"
+
+
+def what_is_swept_too_early_is_made_anew(scratch: Path) -> None:
+    """Another writer sweeps what is new between its making and its locking."""
+
+    _written_in_spite_of(sweep, scratch)
+
+
+def what_is_being_swept_is_made_anew(scratch: Path) -> None:
+    """Another writer has locked what is new, and deletes it a little later."""
+    locked: list[int] = []
+
+    def lock_first(target: Path) -> None:
+        (hidden,) = target.parent.glob(f".{target.name}.new-*")
+        locked.append(os.open(hidden, os.O_RDONLY))
+        fcntl.flock(locked[-1], fcntl.LOCK_EX)
+        threading.Timer(0.05, remove, [hidden]).start()
+
+    try:
+        _written_in_spite_of(lock_first, scratch)
+    finally:
+        for fd in locked:
+            os.close(fd)
+
+
+def _written_in_spite_of(disturb: Callable[[Path], None], scratch: Path) -> None:
+    """A file and a folder are written although each one's first hidden name is disturbed."""
+    scratch.mkdir()
+    lock = leftovers.lock
+
+    def write_folder(path: Path) -> None:
+        with replace_folder(path) as hidden:
+            write_new_file(hidden / "file", b"content")
+            time.sleep(0.1)
+
+    def write_one(path: Path) -> None:
+        write_file(path, b"content")
+
+    for name, write in (("file", write_one), ("folder", write_folder)):
+        disturbed: list[int] = []
+
+        def lock_late(
+            fd: int, *, wait: bool = False, name: str = name, disturbed: list[int] = disturbed
+        ) -> bool | None:
+            if not disturbed:
+                disturbed.append(fd)
+                disturb(scratch / name)
+            return lock(fd, wait=wait)
+
+        leftovers.lock = lock_late
+        try:
+            write(scratch / name)
+        except LightRecError as error:
+            raise AssertionError(f"another writer's sweep made a {name} fail") from error
+        finally:
+            leftovers.lock = lock
+        assert disturbed, "nothing was disturbed"
+    assert (scratch / "file").read_bytes() == b"content"
+    assert (scratch / "folder" / "file").read_bytes() == b"content"
 
 
 def strangers_stay(scratch: Path) -> None:

@@ -35,10 +35,12 @@ CHECKS: dict[str, Callable[[Path], object]] = {
 }
 for each in (
     *(sharing.living_writers_are_left_alone, sharing.strangers_stay),
+    *(sharing.what_is_swept_too_early_is_made_anew, sharing.what_is_being_swept_is_made_anew),
     *(sharing.a_log_waits_for_its_lock, sharing.a_switch_waits_for_its_lock),
     *(sharing.short_writes_are_continued, sharing.a_failed_line_leaves_nothing),
     *(sharing.permissions_stay, sharing.a_failed_second_step_is_undone),
     *(content.no_damage_is_read, content.lengths_are_told, content.manifests_are_strict),
+    content.what_is_written_to_is_read_again,
     *(content.forgeries_are_refused, content.tensor_files_are_strict, content.json_is_strict),
     *(content.only_files_are_opened, content.histories_are_strict),
     *(content.unsound_models_are_found, content.unsound_models_are_not_saved),
@@ -56,7 +58,7 @@ FOLDER_REFUSAL = """        if isinstance(error, OSError):
             refuse(path, error)
         raise
 """
-SWITCH = "        _sync_tree(hidden)\n        _switch(hidden, target)\n"
+SWITCH = "        _sync_tree(hidden)\n        _switch(hidden, target, check)\n"
 
 FAULTS = {
     # name: (function, what is replaced by what ..., the check that finds it)
@@ -72,7 +74,7 @@ FAULTS = {
         "power cuts of a file",
     ),
     "file written in place": (
-        f"{WRITING}:write_file",
+        f"{LEFTOVERS}:locked_hidden_file",
         ("hidden_sibling(target)", "target"),
         ("os.O_EXCL", "os.O_TRUNC"),
         "kills of a file",
@@ -86,11 +88,6 @@ FAULTS = {
         f"{WRITING}:write_file",
         ("        sweep(target)\n", ""),
         "kills of a file",
-    ),
-    "file not locked": (
-        f"{WRITING}:write_file",
-        ("            lock(fd)\n", ""),
-        "living writers are left alone",
     ),
     "failure to write a file not told": (
         f"{WRITING}:write_file",
@@ -245,10 +242,20 @@ FAULTS = {
         ("os.chmod(hidden, stat.S_IMODE(os.stat(target).st_mode))", "pass"),
         "permissions stay",
     ),
-    "hidden folder not locked": (
-        f"{LEFTOVERS}:locked_hidden_folder",
+    "hidden names not locked": (
+        f"{LEFTOVERS}:_is_ours",
         ("if lock(fd) is not False and hidden.exists():", "if hidden.exists():"),
         "living writers are left alone",
+    ),
+    "swept names not noticed": (
+        f"{LEFTOVERS}:_is_ours",
+        (" and hidden.exists()", ""),
+        "what is swept too early is made anew",
+    ),
+    "sweeping of what is new not noticed": (
+        f"{LEFTOVERS}:_is_ours",
+        ("lock(fd) is not False", "lock(fd) in (True, False)"),
+        "what is being swept is made anew",
     ),
     "locks not heeded": (
         f"{LEFTOVERS}:sweep",
@@ -313,9 +320,19 @@ FAULTS = {
         "manifests are strict",
     ),
     "loaded without verifying": (
-        "artifact.load:load_model",
+        "artifact.load:_load",
         ("            verify(model)\n", ""),
         "forgeries are refused",
+    ),
+    "a write while loading not noticed": (
+        "artifact.load:_load",
+        ("            generation.check_unchanged()\n", ""),
+        "what is written to is read again",
+    ),
+    "what is written to not read again": (
+        "artifact.load:load_model_and_manifest",
+        ("if now == before:", "if True:"),
+        "what is written to is read again",
     ),
     "sizes not compared": (
         "artifact.load:_read",
@@ -376,8 +393,18 @@ FAULTS = {
         "foreign folders stay",
     ),
     "saved over a folder in a model": (
-        "artifact.save:check_target",
-        ("or any(is_folder.values())", ""),
+        "artifact.save:_check_is_model",
+        ("if inside or not (", "if not ("),
+        "foreign folders stay",
+    ),
+    "saved over a file in a model": (
+        "artifact.save:_check_is_model",
+        ("if strangers or MANIFEST", "if any(is_folder.values()) or MANIFEST"),
+        "foreign folders stay",
+    ),
+    "saved over another program's manifest": (
+        "artifact.save:_check_is_model",
+        ("if not ours:", "if False:"),
         "foreign folders stay",
     ),
     "checkpoint's digest not compared": (
@@ -419,7 +446,7 @@ FAULTS = {
         "power cuts of a checkpoint",
     ),
 }
-VERIFY = ("verify", "check_item_columns", "_check_users", "_check_map", "_check_selection")
+VERIFY = ("verify", "_check_columns", "_check_users", "_check_map", "_check_selection")
 VERIFIED = [
     (function, statement)
     for function in VERIFY

@@ -130,6 +130,20 @@ def test_the_ledger_gets_one_line_for_each_test_evaluation(tmp_path, monkeypatch
     assert first.keys() >= {"time", "commit"}
 
 
+def test_the_ledger_tells_variant_and_seed_where_a_row_has_one(tmp_path) -> None:
+    rows = [place(variant="table", seed=3), place(split=1, variant=""), place(split=2)]
+    for row in rows:
+        made(tmp_path).test_row(row, "data", Measure(**row))
+    told = [{name: line.get(name) for name in ("variant", "seed")} for line in ledger(tmp_path)]
+    assert told == [{"variant": "table", "seed": 3}, *[{"variant": None, "seed": None}] * 2]
+    lines = ledger(tmp_path)
+    assert [set(line) & {"variant", "seed"} for line in lines] == [
+        {"variant", "seed"},
+        set(),
+        set(),
+    ]
+
+
 def test_the_result_file_says_where_it_comes_from(tmp_path) -> None:
     runner = made(tmp_path)
     runner.test_row(place(), "data", Measure(**place()))

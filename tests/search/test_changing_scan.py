@@ -230,3 +230,38 @@ def test_readers_see_one_state_after_another() -> None:
     assert wrong == []
     assert len(set(reads)) > 1
     assert scan.top_k(table, 1).rows.tolist() == [total - 1]
+
+
+def test_a_mask_is_translated_once_for_each_of_its_versions(arm, monkeypatch) -> None:
+    rng = np.random.default_rng(1)
+    codes, table = codes_of(rng, 500), tables_of(rng, 1)[0]
+    scan = scan_of(codes)
+    scan.remove(range(0, 500, 5))
+    scan.compact()
+    translations = []
+    translate = type(scan._state.parts[0])._translate
+    monkeypatch.setattr(
+        "lightrec.search.changing_scan._Part._translate",
+        lambda part, mask: translations.append(mask) or translate(part, mask),
+    )
+    mask, live = RowMask(rng.random(500) < 0.5), np.arange(500) % 5 != 0
+    for version in range(1, 4):
+        for _ in range(3):
+            found = scan.top_k(table, 30, Filter(mask=mask))
+            batch = scan.top_k_batch(table[np.newaxis], 30, BatchFilter([0, 0], [], mask=mask))
+            assert len(translations) == version
+            right = Filter(mask=RowMask(mask.to_bool() & live))
+            expected = ReferenceScan(codes, W).top_k(table, 30, right)
+            assert found.rows.tolist() == batch.of(0).rows.tolist() == expected.rows.tolist()
+        mask.set(found.rows[:5], False)
+    del mask, translations[:]
+    assert len(scan._state.parts[0].translated) == 0  # kept no longer than the mask itself
+
+
+@pytest.mark.skipif(KERNELS is None, reason="needs the compiled kernels")
+def test_codes_in_a_mapped_file_are_given_back(monkeypatch) -> None:
+    given_back: list[np.ndarray] = []
+    monkeypatch.setattr("lightrec.search.scan.give_back", given_back.append)
+    codes = codes_of(np.random.default_rng(1), 100)
+    scan_of(codes)
+    assert any(one is codes for one in given_back)

@@ -107,6 +107,13 @@ def test_refuses_what_does_not_fit(arm, query, arguments: dict) -> None:
         CodeSearch(catalogue((4, 256, 16), 70)).top_k(query, **arguments)
 
 
+def test_a_query_that_is_not_finite_is_named(arm) -> None:
+    query = np.zeros(16, np.float32)
+    query[3] = np.nan
+    with pytest.raises(ArgumentError, match="the query is not finite"):
+        CodeSearch(catalogue((4, 256, 16), 70)).top_k(query, 1)
+
+
 def test_the_scan_is_of_the_catalogue() -> None:
     codes = catalogue((4, 256, 16), 70)
     with pytest.raises(ArgumentError, match="69 items, the catalogue 70"):

@@ -114,3 +114,43 @@ def test_filters_refuse_masks_of_other_catalogues():
     with pytest.raises(ArgumentError, match="for 3 rows, not 4 items"):
         Filter(mask=mask).check(4)
     assert BatchFilter.of(3, 2, mask=mask).of_query(1).mask is mask
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [[0.5], np.array([1.0]), np.array([[1, 2]]), [[1], [2, 3]], ["1"], [True], [1 << 40], 3],
+)
+def test_rows_that_would_lose_something_are_refused(rows):
+    with pytest.raises(ArgumentError, match="exclude rows"):
+        Filter(exclude=rows)
+    with pytest.raises(ArgumentError, match="allow rows"):
+        Filter(allow=rows)
+    with pytest.raises(ArgumentError, match="exclude_rows"):
+        BatchFilter(np.array([0, 1]), rows)
+    with pytest.raises(ArgumentError, match="allow rows"):
+        BatchFilter(np.array([0, 0]), [], rows)
+
+
+@pytest.mark.parametrize("indptr", [[0.0, 1.0], [[0, 1]], None])
+def test_indptr_of_whole_numbers(indptr):
+    with pytest.raises(ArgumentError, match="exclude_indptr"):
+        BatchFilter(indptr, np.array([1], np.int32))
+
+
+def test_a_mask_is_a_row_mask():
+    with pytest.raises(ArgumentError, match="mask must be a RowMask, not ndarray"):
+        Filter(mask=np.ones(3, np.bool_))
+    with pytest.raises(ArgumentError, match="mask must be a RowMask, not ndarray"):
+        BatchFilter([0, 0], [], mask=np.ones(3, np.bool_))
+
+
+def test_arrays_that_fit_are_not_copied():
+    rows = np.array([1, 2], np.int32)
+    assert Filter(exclude=rows).exclude is rows
+
+
+def test_a_mask_tells_when_it_has_changed():
+    mask = RowMask(np.ones(3, np.bool_))
+    before = mask.version
+    mask.set([1], False)
+    assert mask.version > before

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import platform
+import shutil
+import subprocess
+
 import numpy as np
 import pytest
 
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.errors import ArgumentError
+from lightrec.native import KERNELS
 from lightrec.search.filters import Filter
 from lightrec.search.post_ranking import ScaledVectors, inner_products, post_rank
 from lightrec.search.scan import make_scan
@@ -145,3 +150,37 @@ def test_bytes_need_a_scale_a_row(values, scales) -> None:
 def test_vectors_that_are_not_finite_are_not_scaled() -> None:
     with pytest.raises(ArgumentError, match="item vector 1 is not finite"):
         ScaledVectors.of(np.array([[0.0], [np.inf]], np.float32))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_candidates_that_come_twice_count_once(world, dtype) -> None:
+    _, vectors, query, _ = world
+    vectors = vectors.astype(dtype)  # with the kernel, and without
+    found = post_rank(np.array([5, 3, 5, 3, 3]), query, vectors, 4)
+    assert sorted(found.rows.tolist()) == [3, 5]
+
+
+def test_candidates_are_integers(world) -> None:
+    _, vectors, query, _ = world
+    for wrong in (np.array([1.0, 2.0]), [0.5], [True]):
+        with pytest.raises(ArgumentError, match="candidate rows must be integers"):
+            post_rank(wrong, query, vectors, 1)
+    assert post_rank(np.array([7], np.uint8), query, vectors, 1).rows.tolist() == [7]
+
+
+@pytest.mark.skipif(
+    KERNELS is None or platform.machine() != "x86_64" or shutil.which("objdump") is None,
+    reason="needs compiled kernels and objdump",
+)
+def test_rows_are_prefetched() -> None:
+    """Compilers delete calls of functions that only prefetch; that costs half of the speed."""
+    assert KERNELS is not None
+    listing = subprocess.run(
+        ["objdump", "-d", "--no-show-raw-insn", KERNELS.__file__],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    # First rows and rows ahead, their lines and their last one, with and without AVX-512: 16 for
+    # post-ranking alone; 5 for scans.
+    assert listing.count("prefetcht0") >= 20

@@ -15,6 +15,7 @@ from lightrec.native import KERNELS
 from lightrec.search.filters import BatchFilter, Filter, RowMask
 from lightrec.search.reference_scan import ReferenceScan
 from lightrec.search.scan import BoundScan, PortableScan, make_scan
+from lightrec.search.score_table import largest_entry
 from lightrec.search.top_k import TopK, TopKBatch
 
 needs_kernels = pytest.mark.skipif(KERNELS is None, reason="the compiled kernels are not in use")
@@ -435,3 +436,70 @@ def test_batch_results_by_query():
     )
     assert batch.of(1).rows.tolist() == [1]
     assert batch.of(0).scores.tolist() == [3.0, 1.0]
+
+
+@pytest.mark.parametrize("scan_class", SCANS)
+@pytest.mark.parametrize("num_codebooks", [4, 8, 10, 18, 20])
+def test_tables_that_are_taken_give_finite_scores(scan_class, num_codebooks: int) -> None:
+    """A tenth of the largest float, ten times, is more than the largest: sums are rounded."""
+    scan = scan_class(np.zeros((3, num_codebooks), np.uint8), 16)
+    limit = largest_entry(num_codebooks)
+    for sign in (1, -1):
+        found = scan.top_k(np.full((num_codebooks, 16), sign * limit, np.float32), 3)
+        assert found.rows.tolist() == [0, 1, 2]
+        assert np.isfinite(found.scores).all()
+    more = np.full((num_codebooks, 16), np.nextafter(limit, np.float32(np.inf)))
+    with pytest.raises(ArgumentError, match="too large to add up"):
+        scan.top_k(more, 3)
+    with pytest.raises(ArgumentError, match="too large to add up"):
+        scan.top_k_batch(more[np.newaxis], 3)
+
+
+@pytest.mark.parametrize("scan_class", SCANS)
+def test_filters_of_other_integers_are_taken(scan_class) -> None:
+    rng = np.random.default_rng(0)
+    codes, table = rng.integers(0, 9, (200, 4), dtype=np.uint8), make_tables(rng, "normal", (4, 9))
+    scan = scan_class(codes, 9)
+    rows = np.arange(0, 200, 3, dtype=np.int32)
+    twice = np.stack([rows, rows], axis=1)
+    alike = [rows.tolist(), rows.astype(np.int64), rows.astype(np.uint64), twice[:, 0]]
+    for what in ("exclude", "allow"):
+        right = scan.top_k(table, 150, Filter(**{what: rows}))
+        for other in alike:
+            assert_same(scan.top_k(table, 150, Filter(**{what: other})), right)
+    excluded = scan.top_k(table, 150, Filter(exclude=rows))
+    for indptr in ([0, len(rows)], np.array([0, len(rows)], np.int32)):
+        for other in alike:
+            batch = scan.top_k_batch(table[np.newaxis], 150, BatchFilter(indptr, other))
+            assert_same(batch.of(0), excluded)
+
+
+@pytest.mark.parametrize("scan_class", SCANS)
+@pytest.mark.parametrize("threads", [1.5, "2", None, -1])
+def test_threads_that_are_no_number_are_refused(scan_class, threads) -> None:
+    scan = scan_class(np.zeros((3, 2), np.uint8), 4)
+    with pytest.raises(ArgumentError, match="threads must"):
+        scan.top_k_batch(np.zeros((1, 2, 4), np.float32), 1, threads=threads)
+
+
+@pytest.mark.skipif(not BoundScan.available(), reason="needs AVX2")
+def test_layouts_that_there_are_not() -> None:
+    with pytest.raises(ArgumentError, match="layout must be 'flat' or 'cells', not 'tree'"):
+        BoundScan(np.zeros((3, 4), np.uint8), 4, layout="tree")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("scan_class", FAST_SCANS)
+@pytest.mark.parametrize("num_excluded", [1, 100, 1024, 1025, 3000])
+def test_the_best_rows_are_excluded(scan_class, num_excluded: int) -> None:
+    """Few excluded rows are asked for late, many at once; what is best is among them."""
+    rng = np.random.default_rng(num_excluded)
+    codes = rng.integers(0, 256, (40_000, 4), dtype=np.uint8)
+    codes[20_000:30_000] = codes[0]  # ties among the excluded and the rest
+    scan, reference = scan_class(codes, 256), ReferenceScan(codes, 256)
+    for kind in ("normal", "few values"):
+        table = make_tables(rng, kind, (4, 256))
+        best = reference.top_k(table, num_excluded).rows
+        for exclude in (best, rng.choice(reference.top_k(table, 9_000).rows, num_excluded, False)):
+            rows = Filter.of(40_000, exclude=exclude)
+            for k in (1, 10, 100, 2_000):
+                assert_same(scan.top_k(table, k, rows), reference.top_k(table, k, rows))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -111,6 +112,34 @@ def test_an_empty_history_gets_the_most_popular_items_and_says_so(
     assert answer[1].items == [f"i{row}" for row in expected[:7]]
     assert answer[1].scores.tolist() == counts[expected[:7]].tolist()
     assert answer.to_polars()["fallback"].to_list() == [None] * 7 + ["popularity"] * 7
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_a_user_of_whom_nothing_is_known_gets_the_most_popular_items_and_it_is_said(
+    make_model: Callable[..., Model], form: str, dtype: Any
+) -> None:
+    model = make_model(form, dtype=dtype)
+    values = model.users.values.copy()
+    values[2] = 0
+    model = replace(model, users=replace(model.users, values=values))
+    recommender = Recommender(model)
+    counts = model.item_columns["popularity"].to_numpy()
+    assert model.history is not None
+    unseen = np.setdiff1d(np.arange(60), model.history.of(2))
+    expected = unseen[np.argsort(-counts[unseen], kind="stable")]
+    answer = recommender.recommend(users=["u1", "u2"], k=7)
+    assert answer.fallbacks == (None, "popularity")
+    assert answer[1].items == [f"i{row}" for row in expected[:7]]
+    assert answer[1].scores.tolist() == counts[expected[:7]].tolist()
+    assert answer.to_polars()["fallback"].to_list() == [None] * 7 + ["popularity"] * 7
+    scores = recommender.score(["u1", "u2"], items=["i9", "i2"])
+    assert scores[1].tolist() == [counts[9], counts[2]]
+    (block,) = recommender.recommend_all(k=7)
+    assert [ranked.fallback for ranked in block] == [None, None, "popularity", *[None] * 6]
+    assert block[2].items == answer[1].items
+    by_vector = recommender.recommend(vectors=np.zeros(model.query_width), k=7)
+    assert by_vector.fallbacks is None
 
 
 def test_the_popularity_fallback_honours_filters(recommender: Recommender) -> None:

@@ -1,6 +1,8 @@
 """The choice among teachers: what it tries, in which order, within which budget, and what wins."""
 
 import json
+import logging
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,13 +27,13 @@ from lightrec.teachers.choice import (
     WALKED,
     AutoConfig,
     choose_teacher,
-    estimated_minutes,
 )
 from lightrec.teachers.factors import Factors
 from lightrec.teachers.fit import BlendConfig, FittedTeacher, SingleConfig
 from lightrec.teachers.ials import IalsConfig
 from lightrec.teachers.judge import teacher_judge
 from lightrec.teachers.sampled_softmax import SampledSoftmaxConfig
+from lightrec.teachers.work import estimated_minutes, validation_minutes
 from lightrec.training.loop import Surroundings
 from lightrec.training.run_log import RunLog
 
@@ -57,16 +59,19 @@ class Script:
     """
 
     def __init__(
-        self, value: Callable, blend_value: Callable = lambda parts, weights: -1.0
+        self,
+        value: Callable,
+        blend_value: Callable = lambda parts, weights: -1.0,
+        pairs: History = PAIRS,
     ) -> None:
-        self.value, self.blend_value = value, blend_value
+        self.value, self.blend_value, self.pairs = value, blend_value, pairs
         self.trained: list[SingleConfig] = []
         self.mixed: list[tuple] = []
         self.surroundings: list[Surroundings] = []
         self._made: list[tuple[Factors, SingleConfig]] = []
 
     def fit_teacher(self, pairs, config, *, seed, judge, surroundings) -> FittedTeacher:
-        assert (pairs, seed) == (PAIRS, SEED)
+        assert (pairs, seed) == (self.pairs, SEED)
         assert callable(judge)
         factors = Factors(np.zeros((50, 1), np.float32), np.zeros((40, 1), np.float32))
         self._made.append((factors, config))
@@ -94,7 +99,7 @@ def choose(monkeypatch) -> Callable:
         monkeypatch.setattr(choice, "fit_teacher", script.fit_teacher)
         monkeypatch.setattr(choice, "blend", script.blend)
         return choose_teacher(
-            PAIRS, config, script.judge, seed=SEED, surroundings=Surroundings(**surroundings)
+            script.pairs, config, script.judge, seed=SEED, surroundings=Surroundings(**surroundings)
         )
 
     return run
@@ -250,13 +255,16 @@ def events_of(file: Path) -> list[dict]:
 
 
 def test_stays_within_the_budget_and_says_what_was_not_tried(choose, tmp_path) -> None:
+    """From the least budget on that has room for one probe and the narrow finalist."""
     everything = Script(liking())
     choose(everything)
     work = sum(estimated_minutes(PAIRS, config) for config in everything.trained)
+    narrow = estimated_minutes(PAIRS, SampledSoftmaxConfig(width=16))
+    least = narrow + estimated_minutes(PAIRS, everything.trained[0])
     outcomes = set()
-    for place, share in enumerate((0.02, 0.1, 0.3, 0.6, 0.9, 0.999, 1.001)):
+    for place, share in enumerate((0.0, 0.1, 0.3, 0.6, 0.9, 0.999, 1.001)):
         script, file = Script(liking()), tmp_path / f"{place}.jsonl"
-        budget = share * work
+        budget = least + share * (work - least) + 1e-9
         choose(script, AutoConfig(widths=(16, 32), budget_minutes=budget), log=RunLog(file))
         left, trained = budget, iter(script.trained)
         for event in events_of(file):
@@ -268,15 +276,50 @@ def test_stays_within_the_budget_and_says_what_was_not_tried(choose, tmp_path) -
             if event["event"] == "tried":
                 assert event["teacher"] == next(trained).model_dump()
                 left -= minutes
-                assert left >= 0 or len(script.trained) == 1
+                assert left >= 0
             else:
                 assert event["event"] == "not tried"
-                assert minutes > left
-                assert event["minutes_left"] == round(left, 2)
+                assert minutes > left - narrow
+                assert event["minutes_left"] in (round(left, 2), round(left - narrow, 2))
         assert next(trained, None) is None
+        full = [config for config in softmax(script.trained) if config.width != PROBE_WIDTH]
+        assert full
         outcomes.add(len(script.trained))
     assert len(outcomes) > 4
     assert max(outcomes) == len(everything.trained)
+
+
+LARGE = History(np.arange(20_001), np.arange(20_000, dtype=np.int32), 20_000)
+"""Many users with a pair each, which cost sampled softmax much and iALS little."""
+
+
+def test_probes_leave_the_work_of_a_finalist(choose) -> None:
+    """The order of the probes is kept, and the widest finalist that fits is the first."""
+    everything = Script(liking())
+    choose(everything)
+    first = everything.trained[0]
+    full = SampledSoftmaxConfig(width=16)
+    for count in (1, 2, 5):
+        minutes = count * estimated_minutes(PAIRS, first) + estimated_minutes(PAIRS, full)
+        script = Script(liking())
+        chosen = choose(script, AutoConfig(widths=(16, 32), budget_minutes=minutes + 1e-9))
+        assert script.trained == [*everything.trained[:count], full]
+        assert chosen.config == full
+
+
+def test_no_other_finalist_takes_what_is_set_aside(choose) -> None:
+    """iALS of 32 numbers would fit, and would leave nothing to sampled softmax of 16."""
+    everything = Script(liking())
+    choose(everything)
+    probes = [config for config in everything.trained if config.width == PROBE_WIDTH]
+    full = [SampledSoftmaxConfig(width=16), IalsConfig(width=16)]
+    work = [sum(estimated_minutes(PAIRS, each) for each in some) for some in (probes, full)]
+    wide = estimated_minutes(PAIRS, IalsConfig(width=32))
+    assert wide < work[1] < estimated_minutes(PAIRS, SampledSoftmaxConfig(width=32))
+    script = Script(liking())
+    chosen = choose(script, AutoConfig(widths=(16, 32), budget_minutes=sum(work) + 1e-9))
+    assert script.trained == [*probes, *full]
+    assert chosen.config == full[0]
 
 
 def test_a_dear_candidate_does_not_keep_a_cheap_one_out(choose) -> None:
@@ -292,16 +335,110 @@ def test_a_dear_candidate_does_not_keep_a_cheap_one_out(choose) -> None:
     assert chosen.config == full[0]
 
 
-def test_without_any_budget_there_is_still_a_teacher(choose, tmp_path) -> None:
+def test_without_any_budget_there_is_still_a_teacher(choose, tmp_path, caplog) -> None:
+    """One probe, and what won trained in full: a probe is no teacher."""
     script = Script(liking())
     log = RunLog(tmp_path / "log")
-    chosen = choose(script, AutoConfig(widths=(16,), budget_minutes=1e-12), log=log)
-    assert len(script.trained) == 1
-    assert chosen.config == script.trained[0]
-    assert chosen.config.width == PROBE_WIDTH
+    chosen = choose(script, AutoConfig(widths=(16, 32), budget_minutes=1e-12), log=log)
+    full = SampledSoftmaxConfig(width=16)
+    assert [config.width for config in script.trained] == [PROBE_WIDTH, 16]
+    assert chosen.config == script.trained[-1] == full
     kinds = [event["event"] for event in events_of(tmp_path / "log")]
-    assert kinds[0] == "tried"
-    assert set(kinds[1:]) == {"not tried"}
+    assert kinds[0] == kinds[-1] == "tried"
+    assert set(kinds[1:-1]) == {"not tried"}
+    (warned,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert "after 1 candidates, sampled softmax of 16 numbers is trained all" in warned.message
+
+
+def test_half_of_a_small_budget_goes_to_probes_and_enough_is_told(choose, caplog) -> None:
+    everything = Script(liking(temperature=0.15))
+    choose(everything)
+    probe, full = (SampledSoftmaxConfig(width=w) for w in (PROBE_WIDTH, 1024))
+    minutes = estimated_minutes(PAIRS, everything.trained[0])
+    assert estimated_minutes(PAIRS, full) > 12 * minutes
+    config = AutoConfig(widths=(1024,), budget_minutes=10.5 * minutes)
+    script = Script(liking(temperature=0.15))
+    chosen = choose(script, config)
+    assert len(softmax(script.trained)) == 5 + 1
+    assert script.trained[:5] == everything.trained[:5]
+    assert chosen.config == full.model_copy(update={"temperature": 0.15})
+    (warned,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    enough = int(warned.message.partition("; with ")[2].split()[0])
+    assert enough >= 1
+    caplog.clear()
+    again = Script(liking(temperature=0.15))
+    choose(again, config.model_copy(update={"budget_minutes": float(enough)}))
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+    assert again.trained[: len(everything.trained) - 4] == everything.trained[:-4]
+    assert probe not in again.trained
+
+
+def test_a_finalist_within_the_budget_that_beats_the_probes_is_enough(choose, caplog) -> None:
+    """There is room for iALS alone; the better probe of the two decides whether that will do."""
+    favourable = liking()
+    softmax_minutes = estimated_minutes(LARGE, SampledSoftmaxConfig(width=16))
+    assert softmax_minutes > 100 * estimated_minutes(LARGE, IalsConfig(width=16))
+    for gain, kind in ((1.0, "ials"), (0.0, "sampled_softmax")):
+
+        def value(config: SingleConfig, gain: float = gain) -> float:
+            return favourable(config) + gain * isinstance(config, IalsConfig)
+
+        caplog.clear()
+        script = Script(value, pairs=LARGE)
+        chosen = choose(script, AutoConfig(widths=(16,), budget_minutes=0.9 * softmax_minutes))
+        assert chosen.config.kind == kind
+        assert chosen.config.width == 16
+        assert ("trained all the same" in caplog.text) == (kind == "sampled_softmax")
+
+
+def test_vectors_of_probes_are_not_kept(choose) -> None:
+    script = Script(liking())
+    alive: list[weakref.ref] = []
+    most: list[int] = []
+    train = script.fit_teacher
+
+    def fit_teacher(pairs, config, **how) -> FittedTeacher:
+        fitted = train(pairs, config, **how)
+        script._made.pop()  # which keeps them for the sake of the script
+        alive.append(weakref.ref(fitted.factors))
+        most.append(sum(each() is not None for each in alive))
+        return fitted
+
+    script.fit_teacher = fit_teacher
+    script.blend = lambda parts, weights, width: parts[0]
+    script.judge = lambda factors: metrics_of(-1.0)
+    choose(script)
+    assert len(most) > 10
+    assert most == [1] * (len(most) - 4) + [1, 2, 3, 4]  # finalists may still be blended
+
+
+def test_what_lies_ahead_and_what_came_of_it_is_told(choose, caplog) -> None:
+    caplog.set_level(logging.INFO, logger="lightrec.teachers.choice")
+    script = Script(liking())
+    choose(script)
+    ahead, found = [record.message for record in caplog.records if record.name == choice.__name__]
+    assert ahead.startswith("Choosing the teacher among at most 20 candidates: at most ")
+    assert "at most 0.1 minutes of training on two cores (teacher.budget_minutes = 1e+09)" in ahead
+    assert found == (
+        "The teacher: sampled softmax of 32 numbers, "
+        f"{len(script.trained) - 3} epochs, chosen on held-out pairs after "
+        f"{len(script.trained)} candidates."
+    )
+    caplog.clear()
+    choose(Script(liking()), AutoConfig(widths=(16,), budget_minutes=1e-12))
+    assert "; the budget had no room for others" in caplog.records[-1].message
+
+
+@pytest.mark.parametrize("favourite", [(0.3, 0.85), (0.05, 0.1), (0.1, 0.5), (0.15, 0.7)])
+@pytest.mark.parametrize("budget", [1e9, 2e-3, 1e-5])
+def test_no_choice_takes_more_than_is_told(choose, favourite, budget: float) -> None:
+    script = Script(liking(*favourite))
+    config = AutoConfig(widths=(16, 32), budget_minutes=budget)
+    choose(script, config)
+    told = choice._Choice(PAIRS, config, script.judge, SEED, Surroundings(), RunLog()).plan
+    training, validation = told.most_minutes()
+    assert sum(estimated_minutes(PAIRS, each) for each in script.trained) <= training * (1 + 1e-9)
+    assert sum(validation_minutes(PAIRS, each) for each in script.trained) <= validation * 1.001
 
 
 def test_the_log_tells_what_every_candidate_took_and_was_worth(choose, tmp_path) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
+from importlib import import_module
+
 import numpy as np
 import polars as pl
 import pytest
@@ -10,6 +14,7 @@ import lightrec
 from lightrec.errors import ArgumentError, InputError, UnknownIdError
 from lightrec.serving import Recommender
 from lightrec.updates import update
+from lightrec.updates.update import UPDATES_KEPT
 
 FORMS = [
     ("identity", False),
@@ -82,7 +87,7 @@ def test_pairs_are_counted_and_popularity_follows(make_model, table, new_pairs):
     done = update(model, table([*new_pairs, known]))
     assert done.pairs_read == len(new_pairs) + 1
     assert done.pairs_added == len(new_pairs)
-    assert done.pairs_left_out == 0
+    assert (done.pairs_known, done.pairs_left_out, done.pairs_kept_out) == (1, 0, 0)
     assert (done.users_added, done.users_refitted) == (2, 25)
     assert (done.items_added, done.items_removed, done.items_left_out) == (2, 0, ())
     made = done.model
@@ -98,7 +103,54 @@ def test_the_same_pairs_again_change_nothing(make_model, table, new_pairs):
     twice = update(once, table(new_pairs))
     assert twice.pairs_added == twice.users_refitted == twice.items_added == 0
     assert np.array_equal(twice.model.users.values, once.users.values)
+    assert twice.pairs_known == len(new_pairs)
     assert len(twice.model.config["updates"]) == 2
+
+
+def test_a_model_remembers_its_last_updates_and_counts_all(make_model, monkeypatch):
+    monkeypatch.setattr(import_module("lightrec.updates.update"), "UPDATES_KEPT", 3)
+    model = make_model()
+    for item in range(5):
+        model = update(model, remove_items=f"i{item}").model
+    told = model.config["updates"]
+    assert (len(told), model.config["updates_made"]) == (3, 5)
+    assert all(each["items_removed"] == 1 for each in told)
+    config = {name: value for name, value in model.config.items() if name != "updates_made"}
+    earlier = replace(model, config=config)  # of a release that did not count
+    assert update(earlier, remove_items="i9").model.config["updates_made"] == 4
+
+
+def test_a_hundred_updates_are_remembered():
+    assert UPDATES_KEPT == 100
+
+
+@pytest.mark.parametrize(("form", "floats"), FORMS)
+def test_an_emptied_catalogue_fills_again(make_model, table, new_pairs, form, floats, tmp_path):
+    from tests.updates.conftest import vectors
+
+    model = make_model(form, float_items=floats)
+    emptied = update(model, remove_items=model.item_ids.series).model
+    emptied.save(tmp_path / "model")
+    emptied = lightrec.Model.load(tmp_path / "model")
+    assert (emptied.num_items, len(emptied.history)) == (0, 0)
+    asked = [("even", "x0"), ("odd", "x1"), ("u0", "new0"), ("u1", "new1"), ("odd", "new1")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        by_pairs = update(emptied, table(asked))
+        by_vectors = update(
+            emptied, table(asked), item_ids=["x0", "x1"], item_vectors=vectors()[1][:2]
+        )
+    told = by_pairs.items_added + len(by_pairs.items_left_out)
+    assert told == 4
+    if form == "identity":  # whose users are vectors still
+        assert by_pairs.items_left_out == ("x0", "x1")  # whom only strangers touched
+        assert (by_pairs.users_left_out, by_pairs.users_added) == (("even",), 1)
+        lengths = np.linalg.norm(by_pairs.model.item_codes.decode(), axis=1)
+        usual = np.linalg.norm(model.item_codes.decode(), axis=1)
+        assert usual.min() < lengths.min() <= lengths.max() < usual.max()
+    made = by_vectors.model
+    assert top(made, "u40", 10)[0] == "x0" if form == "identity" else top(made, "u40", 10)
+    assert set(made.item_ids.series) >= {"x0", "x1"}
 
 
 @pytest.mark.parametrize("form", ["identity", "table", "fitted"])
@@ -127,10 +179,24 @@ def test_an_item_with_the_vector_of_another_gets_about_its_scores(make_model, fo
     spread = rec.score(users=users, items=model.item_ids.series).std()
     assert np.abs(twins - originals).mean() < 0.25 * spread
     assert done.items_added == 4
-    assert done.items_sharing_a_code == sum(
-        (done.model.item_codes.codes[:120] == code).all(axis=1).any()
-        for code in done.model.item_codes.codes[120:]
-    )
+    codes = done.model.item_codes.codes
+    sharing = [f"x{row}" for row, code in zip(chosen, codes[120:], strict=True)
+               if (codes == code).all(axis=1).sum() > 1]  # fmt: skip
+    assert done.items_sharing_a_code == len(sharing)
+    assert list(done.ids_sharing_a_code) == sharing[:5]
+
+
+def test_twins_are_named_a_few_of_them(make_model):
+    from tests.updates.conftest import vectors
+
+    model, (_, items) = make_model(), vectors()
+    ids = [f"twin{row}" for row in range(7)]
+    done = update(model, item_ids=ids, item_vectors=np.repeat(items[:1], 7, axis=0))
+    assert done.items_sharing_a_code == 7
+    assert done.ids_sharing_a_code == tuple(ids[:5])
+    assert "7 of those added share their code with another item: 'twin0', " in done.describe()
+    assert "'twin4' and 2 more" in done.describe()
+    assert update(model, remove_items="i3").ids_sharing_a_code == ()
 
 
 def test_removed_items_are_gone_everywhere(make_model, tmp_path):
@@ -151,25 +217,67 @@ def test_removed_items_are_gone_everywhere(make_model, tmp_path):
     assert top(loaded, "u0") == top(made, "u0")
 
 
-def test_item_columns_come_with_new_items(make_model, table, new_pairs):
+@pytest.fixture(scope="module")
+def titled(make_model):
+    """A model with a column of text, one of numbers and one of lists."""
     model = make_model()
-    named = {"title": pl.Series([f"title {row}" for row in range(120)])}
-    from dataclasses import replace
+    columns = {
+        "title": [f"title {row}" for row in range(120)],
+        "year": [2000 + row for row in range(120)],
+        "genres": [["a", "b"] for _ in range(120)],
+    }
+    return replace(
+        model, item_columns=model.item_columns.hstack(pl.DataFrame(columns).get_columns())
+    )
 
-    model = replace(model, item_columns=model.item_columns.with_columns(**named))
+
+def test_item_columns_come_with_new_items(titled, table, new_pairs):
     items = {"item_id": ["new1"], "title": ["a new one"], "unused": [1]}
-    made = update(model, table(new_pairs), items=items).model
+    made = update(titled, table(new_pairs), items=items).model
     assert made.item_columns["title"][-2:].to_list() == [None, "a new one"]
-    assert made.item_columns.columns == ["popularity", "title"]
+    assert made.item_columns.columns == ["popularity", "title", "year", "genres"]
     found = Recommender(made).recommend(users="u40", k=5, where={"title": "a new one"})
     assert found.item_ids.to_list() == ["new1"]
     with pytest.raises(InputError, match="title"):
-        update(model, table(new_pairs), items={"item_id": ["new1"], "title": [["a", "b"]]})
+        update(titled, table(new_pairs), items={"item_id": ["new1"], "title": [["a", "b"]]})
+
+
+def test_an_items_table_changes_the_columns_of_known_items(titled):
+    items = {
+        "item_id": ["i3", "i5", "i7", "i9"],
+        "title": ["another", None, "title 7", None],
+        "genres": [["a", "b"], None, None, ["b"]],
+        "year": [2003, 1999, None, None],
+    }
+    done = update(titled, items=items)
+    rows = titled.item_ids.rows(["i3", "i5", "i7", "i9"])
+    made = done.model.item_columns[rows]
+    assert made["title"].to_list() == ["another", "title 5", "title 7", "title 9"]
+    assert made["year"].to_list() == [2003, 1999, 2007, 2009]
+    assert made["genres"].to_list() == [["a", "b"], ["a", "b"], ["a", "b"], ["b"]]
+    assert done.items_described == 3  # i7 is as it was
+    assert "3 known ones have other columns now" in done.describe()
+    others = np.setdiff1d(np.arange(120), rows)
+    assert done.model.item_columns[others].equals(titled.item_columns[others])
+    with pytest.raises(InputError, match="'year'"):
+        update(titled, items={"item_id": ["i3"], "year": ["soon"]})
+
+
+def test_what_an_items_table_tells_in_vain_is_said(titled):
+    items = {
+        "item_id": ["i3", "who", "what"],
+        "title": ["another"] * 3,
+        "price": [1.0] * 3,
+        "popularity": [9] * 3,
+    }
+    done = update(titled, items=items)
+    columns, rows = done.notes
+    assert columns.endswith("left out: price, popularity")
+    assert rows.startswith("2 rows of the items table were left out")
+    assert done.model.item_columns["popularity"].equals(titled.item_columns["popularity"])
 
 
 def test_items_that_no_user_tells_about_are_left_out_and_named(make_model, table):
-    from dataclasses import replace
-
     model = make_model()
     silent = replace(model.users, values=np.zeros_like(model.users.values))
     model = replace(model, users=silent)
@@ -179,25 +287,58 @@ def test_items_that_no_user_tells_about_are_left_out_and_named(make_model, table
     assert done.model.num_items == model.num_items
 
 
-def test_without_history_users_are_fitted_to_the_pairs_given_and_it_is_said(
-    make_model, table, tmp_path
-):
+@pytest.mark.parametrize(("form", "floats"), FORMS)
+def test_users_of_whom_nothing_is_known_are_not_added(make_model, table, form, floats):
+    model = make_model(form, float_items=floats)
+    pairs = [("nobody", "strange"), ("somebody", "i0"), ("no one", "strange"), ("other", "i1")]
+    done = update(model, table(pairs))  # who says what `strange` is knows nothing else
+    assert done.items_left_out == ("strange",)
+    assert done.users_left_out == ("nobody", "no one")
+    assert (done.users_added, done.pairs_added, done.pairs_left_out) == (2, 2, 2)
+    made = done.model
+    assert made.user_ids.series[-2:].to_list() == ["somebody", "other"]
+    assert made.users.values[-2:].any()
+    assert made.history.of(80).tolist() == [0]
+    assert made.history.of(81).tolist() == [1]
+    assert "2 left out, because nothing is known of them: 'nobody', 'no one'" in done.describe()
+    assert top(made, "somebody", 3) == top(
+        update(model, table([("somebody", "i0")])).model, "somebody", 3
+    )
+
+
+@pytest.fixture
+def bare(make_model, tmp_path):
+    """A model that was saved without its training pairs."""
     make_model().save(tmp_path / "model", with_history=False)
-    model = lightrec.Model.load(tmp_path / "model")
-    done = update(model, table([("u0", f"i{item}") for item in range(1, 20, 2)]))
+    return lightrec.Model.load(tmp_path / "model")
+
+
+def test_without_history_trained_users_are_kept_and_it_is_said(bare, table):
+    pairs = table([("u0", "i1"), ("u2", "i3"), ("fresh", "i1"), ("fresh", "i3")])
+    done = update(bare, pairs)
+    assert np.array_equal(done.model.users.values[:80], bare.users.values)
+    assert (done.users_added, done.users_refitted, done.users_kept) == (1, 0, 2)
     assert "without its training pairs" in done.notes[0]
-    assert done.users_refitted == 1
+    assert "2 known users keep what training gave them" in done.notes[1]
+    assert "--refit-known" in done.notes[1]
+    before, after = (each.item_columns["popularity"] for each in (bare, done.model))
+    assert (after - before).sum() == done.pairs_added == 4
+
+
+def test_without_history_users_are_fitted_to_the_pairs_given_where_that_is_asked(bare, table):
+    pairs = table([("u0", f"i{item}") for item in range(1, 20, 2)])
+    done = update(bare, pairs, refit_known=True)
+    assert (done.users_refitted, done.users_kept) == (1, 0)
+    assert "1 known users were fitted to the pairs given alone, as asked" in done.notes[1]
     assert np.mean([taste(item) for item in top(done.model, "u0")]) > 0.9  # an even user turned odd
-    before, after = (each.item_columns["popularity"] for each in (model, done.model))
+    before, after = (each.item_columns["popularity"] for each in (bare, done.model))
     assert (after - before).sum() == 10
 
 
-def test_without_history_a_new_item_does_not_push_the_other_pairs_out(make_model, table, tmp_path):
-    make_model().save(tmp_path / "model", with_history=False)
-    model = lightrec.Model.load(tmp_path / "model")
+def test_without_history_a_new_item_does_not_push_the_other_pairs_out(bare, table):
     odd = [("u0", f"i{item}") for item in range(1, 20, 2)]
     touched = [(f"u{user}", "new0") for user in range(0, 24, 2)]
-    done = update(model, table([*odd, *touched]))
+    done = update(bare, table([*odd, *touched]), refit_known=True)
     assert done.pairs_added == len(odd) + len(touched)
     assert np.mean([taste(item) for item in top(done.model, "u0") if item != "new0"]) > 0.7
 
@@ -227,15 +368,6 @@ def test_wrong_arguments_are_refused(make_model, table):
         update(model, item_ids=["a", "a"], item_vectors=np.zeros((2, width)))
     with pytest.raises(UnknownIdError):
         update(model, remove_items=["nothing like it"])
-
-
-def test_a_removed_item_can_come_back_with_another_vector(make_model):
-    model = make_model()
-    vector = -np.ones((1, 6), np.float32)
-    done = update(model, remove_items="i3", item_ids=["i3"], item_vectors=vector)
-    assert (done.items_removed, done.items_added) == (1, 1)
-    assert done.model.num_items == model.num_items
-    assert done.model.item_ids.series[-1] == "i3"
 
 
 def test_everything_comes_back_from_disk(make_model, table, new_pairs, tmp_path):

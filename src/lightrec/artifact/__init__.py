@@ -8,7 +8,7 @@ from lightrec.artifact.contents import (
     UserForm,
     Users,
 )
-from lightrec.artifact.load import load_model, read_manifest
+from lightrec.artifact.load import load_model, load_model_and_manifest, read_manifest
 from lightrec.artifact.manifest import Manifest
 from lightrec.artifact.save import check_target, save_model
 from lightrec.artifact.verify import check_item_columns, verify
@@ -24,6 +24,7 @@ __all__ = [
     "check_item_columns",
     "check_target",
     "load_model",
+    "load_model_and_manifest",
     "read_manifest",
     "save_model",
     "verify",

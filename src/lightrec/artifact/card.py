@@ -79,7 +79,7 @@ def _quality(config: Mapping[str, Any]) -> list[str]:
             _label(row): {**row["metrics"], "bytes per item": row["bytes_per_item"]}
             for row in comparison["rows"]
         }
-    except (KeyError, TypeError):  # a config is any JSON
+    except (AttributeError, KeyError, TypeError):  # a config is any JSON
         title, metrics = [], config.get("metrics")
     return ["## Quality", "", *title, *_metrics_table(metrics), ""] if metrics else []
 

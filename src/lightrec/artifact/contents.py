@@ -225,4 +225,4 @@ def layer_of(name: str) -> int:
 def _id_bytes(ids: IdMap) -> int:
     if ids.dtype_name == "int":
         return 8 * len(ids)
-    return int(ids.series.str.len_bytes().sum())
+    return int(ids.series.str.len_bytes().cast(pl.Int64).sum())  # 32 bits would wrap at 4 GiB

@@ -34,10 +34,17 @@ _OPEN_FOLDER = os.O_RDONLY | sum(
 
 @dataclass(frozen=True)
 class Generation:
-    """One generation of a model, with all of its files open."""
+    """One generation of a model, with all of its files open.
+
+    Attributes:
+        manifest: Which files.
+        files: The files, by name.
+        stamps: Length and time of the last change of each, when it was opened.
+    """
 
     manifest: Manifest
     files: Mapping[str, BufferedReader]
+    stamps: Mapping[str, tuple[int, int]]
 
     def content(self, name: str) -> Bytes:
         """A file's content, checked against the manifest; items are memory-mapped."""
@@ -50,7 +57,10 @@ class Generation:
         content: Bytes
         if name in (CODES, FLOAT_ITEMS) and length:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-            content = memoryview(mmap.mmap(file.fileno(), length, access=mmap.ACCESS_READ))
+            try:
+                content = memoryview(mmap.mmap(file.fileno(), length, access=mmap.ACCESS_READ))
+            except ValueError:
+                raise ArtifactError(f"{name}: was cut short while it was read") from None
         else:
             content = file.read(length)
             digest = sha256_of(content)
@@ -59,6 +69,30 @@ class Generation:
                 f"{name}: SHA-256 does not match the manifest; the file was changed after saving"
             )
         return content
+
+    def check_unchanged(self) -> None:
+        """Checks that no file was written to since it was opened: mapped ones show what is new.
+
+        Raises:
+            ArtifactError: One was.
+        """
+        for name, file in self.files.items():
+            if _stamp(file) != self.stamps[name]:
+                raise ArtifactError(f"{name}: was written to while it was read")
+
+
+def state_of(path: FilePath) -> set[tuple[str, int, int, int]]:
+    """The names in a folder, with what changes when anyone writes there; empty if there is none."""
+    state = set()
+    with (
+        contextlib.suppress(OSError, TypeError, ValueError),
+        os.scandir(resolve_folder(path)) as entries,
+    ):
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                told = entry.stat(follow_symlinks=False)
+                state.add((entry.name, told.st_ino, told.st_size, told.st_mtime_ns))
+    return state
 
 
 def open_generation(path: FilePath, stack: contextlib.ExitStack) -> Generation:
@@ -107,11 +141,16 @@ def _open_files(path: FilePath, folder_fd: int, stack: contextlib.ExitStack) -> 
         raise damaged(path, f"{name}: {error}") from error
     except ArtifactError as error:  # a newer format
         raise ArtifactError(f"{os.fspath(path)}: {error}") from error
-    return Generation(manifest, files)
+    return Generation(manifest, files, {name: _stamp(file) for name, file in files.items()})
 
 
 def _open(name: str, folder_fd: int, stack: contextlib.ExitStack) -> BufferedReader:
     return stack.enter_context(open(open_regular(name, folder_fd), "rb"))
+
+
+def _stamp(file: BufferedReader) -> tuple[int, int]:
+    told = os.fstat(file.fileno())
+    return told.st_size, told.st_mtime_ns
 
 
 def damaged(path: FilePath, reason: object) -> ArtifactError:

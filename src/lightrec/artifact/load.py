@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import polars as pl
 
 from lightrec.artifact.contents import Model, Selection, Users
-from lightrec.artifact.generation import damaged, open_generation
+from lightrec.artifact.generation import damaged, open_generation, state_of
 from lightrec.artifact.list_columns import restored
 from lightrec.artifact.manifest import (
     CODES,
@@ -33,9 +34,15 @@ from lightrec.errors import ArtifactError, InputError, LightRecError
 from lightrec.interactions.history import History
 from lightrec.interactions.id_map import IdMap
 
+_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""Seconds to wait, one after the other, for a folder that somebody is writing to."""
+
 
 def load_model(path: FilePath) -> Model:
     """Reads a model and checks every byte of it.
+
+    A folder that is written to at this moment, as by a copy over a model in use, is read again a
+    few times. A save, which puts a new folder into the place of the old one, needs no such luck.
 
     Args:
         path: The folder. Files in it that are no part of a model are ignored.
@@ -47,15 +54,41 @@ def load_model(path: FilePath) -> Model:
         ArtifactError: There is no model, a newer release wrote it, or a file of it is missing,
             damaged or unsound; the message names the file and the remedy.
     """
+    return load_model_and_manifest(path)[0]
+
+
+def load_model_and_manifest(path: FilePath) -> tuple[Model, Manifest]:
+    """Reads a model as `load_model` does, with the manifest that it was read by."""
+    before = state_of(path)
+    for pause in _PAUSES:
+        try:
+            return _load(path)
+        except ArtifactError:
+            now = state_of(path)
+            if now == before:
+                raise
+        before = now
+        time.sleep(pause)
+    try:
+        return _load(path)
+    except ArtifactError as error:
+        raise ArtifactError(
+            f"{error}. The folder was written to while it was read: a model in use is not copied "
+            "over; copy the new one under another name, check it, and rename it"
+        ) from error
+
+
+def _load(path: FilePath) -> tuple[Model, Manifest]:
     with contextlib.ExitStack() as stack:
         generation = open_generation(path, stack)
         try:
             contents = {name: generation.content(name) for name in generation.manifest.files}
             model = _read(contents, generation.manifest.digest)
             verify(model)
+            generation.check_unchanged()
         except (ArtifactError, OSError) as error:
             raise damaged(path, error) from error
-    return model
+    return model, generation.manifest
 
 
 def read_manifest(path: FilePath) -> Manifest:
@@ -83,9 +116,8 @@ def _read(contents: Mapping[str, Bytes], digest: str) -> Model:
     with _naming(CODES):
         item_codes = ItemCodes(tensors["codes"], tensors["codebooks"])
     users = _read_users(contents, config["user_form"])
-    num_users = len(users.values) if users.values.ndim else 0
     item_ids, item_columns = _read_table(contents, ITEM_TABLE, ITEM_ID, item_codes.num_items)
-    user_ids, user_columns = _read_table(contents, USER_TABLE, USER_ID, num_users)
+    user_ids, user_columns = _read_table(contents, USER_TABLE, USER_ID, len(users.values))
     if user_columns.width:
         raise ArtifactError(f"{USER_TABLE}: must hold the column {USER_ID} alone")
     model = Model(
@@ -134,6 +166,8 @@ def _read_tensors(
 def _read_users(contents: Mapping[str, Bytes], form: Any) -> Users:  # noqa: ANN401
     tensors = _read_tensors(contents, USERS, {"values"}, prefix="map.")
     values = tensors.pop("values")
+    if not values.ndim:
+        raise ArtifactError(f"{USERS}: values must hold a row for each user, not one number")
     weights = {name.removeprefix("map."): array for name, array in tensors.items()}
     return Users(form, values, weights or None)
 
@@ -153,7 +187,7 @@ def _read_table(
         if len(table) != num_rows or id_column not in table.columns:
             raise InputError(f"must hold {num_rows} rows and the column {id_column}")
         ids = IdMap(table[id_column], id_column.removesuffix("_id"))
-        return ids, restored(table.drop(id_column))
+        return ids, restored(table.drop(id_column), len(data))
 
 
 def _read_history(contents: Mapping[str, Bytes], num_items: int) -> History | None:

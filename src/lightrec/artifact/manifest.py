@@ -98,6 +98,11 @@ class Manifest:
         }
 
 
+def is_manifest(body: object) -> bool:
+    """Whether a JSON value is a manifest of LightRec's, of any version, sound or not."""
+    return isinstance(body, dict) and body.keys() >= {"format_version", "needs", "files", "digest"}
+
+
 def _refuse_newer(body: dict[str, Any]) -> None:
     version, needs = body.get("format_version"), body.get("needs")
     if type(version) is int and version > FORMAT_VERSION:

@@ -19,7 +19,7 @@ from lightrec.errors import InputError
 MAX_COLUMNS = 100
 _MAGIC = b"PAR1"
 _MAX_DEPTH = 12
-_MAX_FOOTER_BYTES = 4 << 20
+_MAX_STRUCTURE_BYTES = 4 << 20  # of the footer, and of what stands in front of a page
 
 _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _STRUCT = *range(1, 11), 12
 _UNCOMPRESSED = 0
@@ -41,7 +41,7 @@ def check_parquet(data: bytes, num_rows: int) -> None:
     if len(data) < 12 or data[:4] != _MAGIC or data[-4:] != _MAGIC:
         raise InputError("is not a Parquet file")
     footer_bytes = int.from_bytes(data[-8:-4], "little")
-    if footer_bytes > min(len(data) - 12, _MAX_FOOTER_BYTES):
+    if footer_bytes > min(len(data) - 12, _MAX_STRUCTURE_BYTES):
         raise InputError("is not a Parquet file that can be read: its footer is too long")
     footer_start = len(data) - 8 - footer_bytes
     try:
@@ -54,7 +54,7 @@ def check_parquet(data: bytes, num_rows: int) -> None:
         for group in groups:
             for column in group[1]:
                 _check_column(data, footer_start, column[3], group[3])
-    except (IndexError, KeyError, TypeError) as error:
+    except (IndexError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"is not a Parquet file that can be read: {error!r}") from None
 
 
@@ -70,7 +70,7 @@ def _check_column(data: bytes, limit: int, column: dict[int, Any], num_rows: int
         raise InputError("has a column outside of the file")
     values = 0
     while place < end:
-        thrift = _Thrift(data, place, end)
+        thrift = _Thrift(data, place, min(end, place + _MAX_STRUCTURE_BYTES))
         page = thrift.struct()
         details = {_DATA_PAGE: 5, _DICTIONARY_PAGE: 7, _DATA_PAGE_V2: 8}[page[1]]
         encoding = page[details][4 if page[1] == _DATA_PAGE_V2 else 2]
@@ -120,9 +120,11 @@ class _Thrift:
         if kind in (_LIST, _SET):
             header = self._byte()
             size = header >> 4 if header >> 4 < 15 else self._varint()
+            if depth >= _MAX_DEPTH:
+                raise InputError("is nested too deeply")
             if size > self.end - self.place:  # every element takes a byte or more
                 raise InputError("has a list that is longer than the file")
-            return [self._value(header & 15, depth) for _ in range(size)]
+            return [self._value(header & 15, depth + 1) for _ in range(size)]
         if kind == _STRUCT:
             return self.struct(depth + 1)
         raise InputError(f"has a value of unknown type {kind}")

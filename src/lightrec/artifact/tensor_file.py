@@ -8,6 +8,7 @@ works on bytes that are already in memory or mapped, so that what was hashed is 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -105,10 +106,9 @@ def _checked_entry(
         raise InputError(f"has array {name!r} of impossible shape {shape!r}")
     if not _are_sizes(offsets) or len(offsets) != 2 or not offsets[0] <= offsets[1] <= num_bytes:
         raise InputError(f"has array {name!r} outside of the file")
-    count = dtype.itemsize  # a Python integer, which does not wrap
-    for size in shape:
-        count *= size
-    if count != offsets[1] - offsets[0] or (not count and max(shape) >= 2**31):
+    count = dtype.itemsize * math.prod(shape)  # a Python integer, which does not wrap
+    too_wide = not count and math.prod(filter(None, shape)) >= 2**31  # numpy would not make it
+    if count != offsets[1] - offsets[0] or too_wide:
         raise InputError(f"has array {name!r} whose shape and bytes do not agree")
     return dtype, tuple(shape), offsets[0], offsets[1]
 

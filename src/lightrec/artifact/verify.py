@@ -16,7 +16,7 @@ import numpy.typing as npt
 import polars as pl
 
 from lightrec.artifact.contents import Model, Selection, Users, layer_of
-from lightrec.artifact.list_columns import is_taken, kind_of
+from lightrec.artifact.list_columns import flattened, is_taken, kind_of
 from lightrec.artifact.manifest import (
     CODES,
     FLOAT_ITEMS,
@@ -27,7 +27,7 @@ from lightrec.artifact.manifest import (
     USERS,
 )
 from lightrec.artifact.parquet_limits import MAX_COLUMNS
-from lightrec.errors import ArtifactError
+from lightrec.errors import ArtifactError, InputError
 
 MAX_MAGNITUDE = 1e15
 """Bound of all vectors: the product of two is finite in float32 for any width below 10^8."""
@@ -53,7 +53,7 @@ def verify(model: Model) -> None:
         ITEM_TABLE,
         f"{len(model.item_ids)} ids for {model.num_items} items",
     )
-    check_item_columns(model.item_columns, model.num_items)
+    _check_columns(model.item_columns, model.num_items)
     _check(
         len(model.user_ids) == model.num_users,
         USER_TABLE,
@@ -96,6 +96,15 @@ def check_item_columns(columns: pl.DataFrame, num_items: int) -> None:
     Raises:
         ArtifactError: Naming the column at fault and the remedy.
     """
+    _check_columns(columns, num_items)
+    try:
+        flattened(columns)
+    except InputError as error:
+        raise ArtifactError(f"{ITEM_TABLE}: {error}") from error
+
+
+def _check_columns(columns: pl.DataFrame, num_items: int) -> None:
+    """Checks all but what lists hold, which is checked when they are written or read."""
     _check(len(columns) == num_items, ITEM_TABLE, f"{len(columns)} rows for {num_items} items")
     _check(len(columns.columns) < MAX_COLUMNS, ITEM_TABLE, f"more than {MAX_COLUMNS} columns")
     _check(ITEM_ID not in columns.columns, ITEM_TABLE, f"column {ITEM_ID!r} is there twice")

@@ -33,6 +33,8 @@ _METRICS = {
 
 def show_bytes(model: Model) -> None:
     """Prints what the bytes of an item are, and says so where codes are no gain."""
+    from lightrec.shared_codes import describe_shared_codes
+
     size, width = model.bytes_per_item, model.item_codes.width
     show(
         f"(bytes/item: {size.codes:.0f} of codes and {size.codebooks:,.1f} of codebooks, which "
@@ -43,13 +45,9 @@ def show_bytes(model: Model) -> None:
             f"(so few items do not pay for their codebooks: float vectors take {4 * width} bytes; "
             "set codes.num_codewords lower)"
         )
-    sharing = model.item_codes.sharing_rows
-    if len(sharing):
-        unseen = int((model.item_columns["popularity"].to_numpy()[sharing] == 0).sum())
-        show(
-            f"({len(sharing):,} items share their code with another, and so its scores; "
-            f"{unseen:,} of them occur in no pair)"
-        )
+    shared = describe_shared_codes(model.item_codes, model.item_columns["popularity"].to_numpy())
+    if shared and shared not in model.config.get("notes", ()):
+        show(f"({shared})")
 
 
 def show_comparison(comparison: Comparison) -> None:
@@ -77,9 +75,12 @@ def show_choice(comparison: Comparison, tolerance: float) -> None:
     if len(forms) > 1:
         show(
             f"Kept: {forms[-1]}. Of the forms that come within {100 * tolerance:g} % of the best "
-            "Recall@100 + NDCG, it takes"
+            "Recall@100 + NDCG, it takes the fewest"
         )
-        show("the fewest bytes a user; --user-form of train and compress asks for another.")
+        show(
+            "bytes a user (of equally many bytes, the better form is kept); --user-form of train "
+            "and compress asks for another."
+        )
 
 
 def _name(row: ComparisonRow) -> str:

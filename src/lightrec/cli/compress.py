@@ -92,13 +92,15 @@ def compress(
     Users stay as they are unless --user-form says otherwise. More of their
     ranking survives where they are fitted to the codes (fitted) or get score
     tables of their own (table, 2 KB a user at 4 bytes an item). `auto` makes all
-    three and keeps the smallest that is about as good as any on --test. Query
-    vectors from a live user tower can be asked of any of them; a map learned
-    from fitted users (linear) brings them to codewords of fewer numbers:
-    smaller codebooks and faster score tables.
+    three and keeps the smallest that is about as good as any (of equally small
+    ones the better) on the --test pairs of half of the users; the other half's
+    are measured. Query vectors from a live user tower can be asked of any of
+    them; a map learned from fitted users (linear) brings them to codewords of
+    fewer numbers: smaller codebooks and faster score tables.
 
     Printed: how much of the float top 100 the codes keep and, where there are
-    pairs, ranking quality before and after.
+    pairs, ranking quality before and after. Without --test it is measured on a
+    tenth of --interactions, with users fitted to the rest of them.
 
     Examples:
       lightrec compress --items items.npy --users users.npy --out model
@@ -118,7 +120,7 @@ def compress(
         set_up_log(verbose=True)
     check_target(out)
     chosen = {} if config is None else read_toml(config)
-    changes = changed_settings(num_bytes, user_form, codeword_width)
+    changes = changed_settings(num_bytes, user_form, codeword_width, file=config)
     settings = validated(CompressConfig, merged(chosen, changes), str(config or "the options"))
     if codeword_width is not None and settings.users.form in ("identity", "table"):
         raise ArgumentError("--codeword-width goes with --user-form linear, mlp, fitted or auto")

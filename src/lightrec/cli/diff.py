@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lightrec.cli.options import ItemColumn, Json, K, RatingAbove, UserColumn, column_names
+from lightrec.cli.options import (
+    FormatOfFile,
+    ItemColumn,
+    Json,
+    K,
+    RatingAbove,
+    UserColumn,
+    column_names,
+)
 from lightrec.cli.terminal import show, show_json, show_table
 
 if TYPE_CHECKING:
@@ -31,6 +39,7 @@ def diff(
     user_column: UserColumn = None,
     item_column: ItemColumn = None,
     rating_above: RatingAbove = None,
+    file_format: FormatOfFile = None,
     as_json: Json = False,
 ) -> None:
     """Show what changes when one model takes the place of another.
@@ -53,7 +62,9 @@ def diff(
     metrics = None
     if test is not None:
         columns = column_names(user_column, item_column, None, None)
-        pairs = Interactions.from_table(test, columns, rating_above=rating_above)
+        pairs = Interactions.from_table(
+            test, columns, rating_above=rating_above, file_format=file_format
+        )
         metrics = measured_alike(*models, pairs, str(test))
     if as_json:
         told = None if metrics is None else {**asdict(metrics)}

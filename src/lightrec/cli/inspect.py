@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from lightrec.cli.comparison_table import show_comparison
 from lightrec.cli.options import Json, ModelPath
 from lightrec.cli.terminal import show, show_json, show_table
+from lightrec.errors import ArtifactError
 
 if TYPE_CHECKING:
     from lightrec.artifact import Manifest, Model
+    from lightrec.comparison import Comparison, ComparisonRow
 
 
 def inspect(model: ModelPath, as_json: Json = False) -> None:
@@ -23,23 +25,22 @@ def inspect(model: ModelPath, as_json: Json = False) -> None:
       lightrec inspect model
       lightrec inspect model --json | jq .bytes_per_item
     """
-    from lightrec.artifact import load_model, read_manifest
+    from lightrec.artifact import load_model_and_manifest
 
-    loaded = load_model(model)
-    contents = describe(loaded, read_manifest(model))
+    loaded, manifest = load_model_and_manifest(model)
+    contents = describe(loaded, manifest)
     if as_json:
         show_json(contents)
         return
+    comparison = _comparison_in(loaded, model)
     for name, value in contents.items():
         if name == "files":
             show()
             rows = [(file, entry["bytes"], entry["sha256"]) for file, entry in value.items()]
             show_table(("file", "bytes", "SHA-256"), rows)
-        elif name == "comparison":
-            from lightrec.comparison import Comparison
-
+        elif comparison is not None and name == "comparison":
             show()
-            show_comparison(Comparison.from_json(value))
+            show_comparison(comparison)
         elif isinstance(value, Mapping):
             parts = (f"{_words(key)} {_short(part)}" for key, part in value.items())
             show(f"{_words(name)}: {', '.join(parts)}")
@@ -98,6 +99,45 @@ def describe(model: Model, manifest: Manifest) -> dict[str, Any]:
         for name, file in manifest.files.items()
     }
     return contents
+
+
+def _comparison_in(model: Model, path: object) -> Comparison | None:
+    """The table of held-out results that a model tells; a model's config may hold any JSON.
+
+    Raises:
+        ArtifactError: It is not the table that `train` and `compress` write.
+    """
+    from lightrec.comparison import Comparison
+
+    told = model.config.get("comparison")
+    if told is None:
+        return None
+    try:
+        comparison = Comparison.from_json(told)
+    except (KeyError, TypeError):
+        comparison = None
+    if comparison is None or not all(map(_can_be_shown, comparison.rows)):
+        raise ArtifactError(
+            f"{path}: config.json: comparison is not a table as lightrec train writes it; "
+            "lightrec inspect --json shows it as it is, or train again"
+        )
+    return comparison
+
+
+def _can_be_shown(row: ComparisonRow) -> bool:
+    from lightrec.comparison import SHOWN_METRICS
+
+    if not isinstance(row.metrics, Mapping):
+        return False
+    numbers = (row.bytes_per_item, *(row.metrics.get(name) for name in SHOWN_METRICS))
+    return (
+        all(isinstance(text, str) for text in (row.model, row.variant))
+        and all(isinstance(number, int | float) for number in numbers)
+        and all(
+            isinstance(number, int | float | None)
+            for number in (row.bytes_per_user, row.microseconds)
+        )
+    )
 
 
 def _digest(settings: object) -> str | None:

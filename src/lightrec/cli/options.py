@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = "Columns of the table"
 _MOST_BYTES = 64  # num_codebooks allows no more; said here, so that --help need not load its class
+_OF_A_BYTE = 256  # codewords that one byte tells apart
 
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of the model.")]
 InteractionsPath = Annotated[
@@ -40,8 +41,8 @@ BytesPerItem = Annotated[
     typer.Option(
         "--bytes",
         metavar="N",
-        help="Bytes an item, 1 to 64, each an index into a codebook; 2, 3, 4, 6, 8 and 16 are "
-        "usual. More keep more of the ranking.",
+        help="Bytes an item, 1 to 64, each an index into a codebook of 256 codewords; 2, 3, 4, 6, "
+        "8 and 16 are usual. More keep more of the ranking.",
         show_default="4",
     ),
 ]
@@ -154,19 +155,51 @@ def column_names(
 
 
 def changed_settings(
-    num_bytes: int | None, user_form: str | None, codeword_width: int | None = None
+    num_bytes: int | None,
+    user_form: str | None,
+    codeword_width: int | None = None,
+    *,
+    file: Path | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """What `--bytes`, `--user-form` and `--codeword-width` say, as tables of the configuration."""
+    """What `--bytes`, `--user-form` and `--codeword-width` say, as tables of the configuration.
+
+    Args:
+        num_bytes: Bytes an item.
+        user_form: Form of the users.
+        codeword_width: Numbers in a codeword.
+        file: The file of settings given beside them.
+
+    Raises:
+        ArgumentError: Codes cannot have so many bytes.
+        ConfigError: The file is not TOML.
+    """
     changes: dict[str, dict[str, Any]] = {}
     if num_bytes is not None:
-        if not 1 <= num_bytes <= _MOST_BYTES:
-            raise ArgumentError(
-                f"--bytes {num_bytes}: an item takes 1 to {_MOST_BYTES} bytes, one a codebook; "
-                "2, 3, 4, 6, 8 and 16 are usual"
-            )
+        _check_bytes(num_bytes, file)
         changes["codes"] = {"num_codebooks": num_bytes}
     if user_form is not None:
         changes["users"] = {"form": user_form}
     if codeword_width is not None:
         changes.setdefault("users", {})["codeword_width"] = codeword_width
     return changes
+
+
+def _check_bytes(num_bytes: int, file: Path | None) -> None:
+    """Refuses a number of bytes that codes cannot have, or would not fill."""
+    if not 1 <= num_bytes <= _MOST_BYTES:
+        raise ArgumentError(
+            f"--bytes {num_bytes}: an item takes 1 to {_MOST_BYTES} bytes, one a codebook; "
+            "2, 3, 4, 6, 8 and 16 are usual"
+        )
+    if file is None:
+        return
+    from lightrec.settings import read_toml
+
+    codes = read_toml(file).get("codes", {})
+    words = codes.get("num_codewords", _OF_A_BYTE) if isinstance(codes, dict) else _OF_A_BYTE
+    if words != _OF_A_BYTE:
+        raise ArgumentError(
+            f"--bytes {num_bytes}: {_OF_A_BYTE} codewords fill a byte, and {file} asks for "
+            f"codes.num_codewords = {words}; leave that out, or give codes.num_codebooks there "
+            "instead of --bytes"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -101,6 +102,14 @@ def train(
             metavar="DIR", help="For metrics.jsonl and checkpoints.", show_default="MODEL.run"
         ),
     ] = None,
+    device: Annotated[
+        str,
+        typer.Option(
+            metavar="DEVICE",
+            help="Where gradients are computed: cpu, cuda, or auto for cuda where there is one. "
+            "Only the CPU repeats a run to the bit.",
+        ),
+    ] = "auto",
     verbose: Verbose = False,
 ) -> None:
     """Train a model from a table of interactions.
@@ -115,8 +124,8 @@ def train(
     k-means, additive quantisation and LightRec are measured side by side, with
     users in three forms: the teacher's vectors (identity), vectors fitted to
     the codes (fitted) and score tables of their own (table). The smallest that
-    is about as good as any is kept, unless --user-form says which. Then the
-    model is trained on all pairs.
+    is about as good as any is kept (of equally small ones the better), unless
+    --user-form says which. Then the model is trained on all pairs.
 
     Presets: `default` chooses the teacher itself and needs no gradient for the
     codes; `trained` learns them by gradient from a BPR teacher; `paper` does
@@ -124,7 +133,8 @@ def train(
 
     With --publish-if-better TEST a model that is already in MODEL stays there
     (exit code 8) unless the new one is at least as good: Recall@100 + NDCG on
-    the pairs of TEST that both know.
+    the pairs of TEST that both know. It stays too (exit code 4) if another
+    command changed it during the training. The new model is then in MODEL.run.
 
     --config changes settings of the preset, in TOML:
 
@@ -136,6 +146,7 @@ def train(
       lightrec train plays.parquet --items songs.csv --out model --bytes 8
       lightrec train plays.parquet --out model --user-form identity --seed 7
     """
+    from lightrec.artifact import read_manifest
     from lightrec.artifact.manifest import MANIFEST
     from lightrec.artifact.save import check_target
     from lightrec.comparison import Comparison
@@ -144,11 +155,17 @@ def train(
     from lightrec.run_folder import clear_checkpoints
     from lightrec.train import nested_columns
     from lightrec.train import train as train_model
+    from lightrec.training.device import device_of
 
     if verbose:
         set_up_log(verbose=True)
+    device = device_of(device)
+    logging.getLogger("lightrec.teachers.choice").setLevel(logging.INFO)  # how long it will take
     check_target(out)
-    changes: dict[str, Any] = changed_settings(num_bytes, user_form)
+    before = None
+    if publish_if_better is not None and (out / MANIFEST).exists():
+        before = read_manifest(out).digest
+    changes: dict[str, Any] = changed_settings(num_bytes, user_form, file=config)
     changes |= {} if seed is None else {"seed": seed}
     changes |= {"keep_float_items": True} if keep_float_items else {}
     settings = load_config(preset, config, **changes)
@@ -172,7 +189,7 @@ def train(
     if left_out:
         names = ", ".join(left_out)
         show(f"  item columns left out, because their cells hold structures: {names}")
-    test, holds_model = None, (out / MANIFEST).exists()
+    test = None
     if publish_if_better is not None:  # read now, so that a mistake is told before the long work
         columns = column_names(user_column, item_column, rating_column, timestamp_column)
         test = Interactions.from_table(publish_if_better, columns, rating_above=rating_above)
@@ -185,15 +202,24 @@ def train(
         refit=refit,
         **_earlier(warm_start, stability),
         run_folder=folder,
+        device=device,
         progress=True,
     )
-    if test is not None and holds_model:
+    if test is not None and (out / MANIFEST).exists():
         from lightrec.cli.publish import publish
 
-        publish(model, out, test, str(publish_if_better), folder / "model", with_history=history)
+        publish(
+            model,
+            out,
+            test,
+            str(publish_if_better),
+            folder,
+            with_history=history,
+            expected=before,
+        )
     else:
         model.save(out, with_history=history)
-    clear_checkpoints(folder)
+        clear_checkpoints(folder)
     show()
     comparison = Comparison.from_json(model.config["comparison"])
     show_comparison(comparison)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lightrec.cli.options import (
+    FormatOfFile,
     ItemColumn,
     Json,
     ModelPath,
@@ -23,10 +25,7 @@ from lightrec.errors import ArgumentError
 
 if TYPE_CHECKING:
     from lightrec.artifact import Model
-    from lightrec.interactions import Interactions
     from lightrec.updates import Update
-
-_SHOWN_IDS = 5
 
 
 def update(
@@ -42,7 +41,8 @@ def update(
         ),
     ] = None,
     items: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Item columns of new items.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Columns of new items, and changed ones of known items."),
     ] = None,
     item_vectors: Annotated[
         Path | None,
@@ -55,11 +55,26 @@ def update(
         list[str] | None,
         typer.Option(metavar="ID|FILE", help="Take out items: an id, or a file of ids."),
     ] = None,
+    restore_item: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID|FILE",
+            help="Let items that were removed come in again: an id, or a file of ids.",
+        ),
+    ] = None,
+    refit_known: Annotated[
+        bool,
+        typer.Option(
+            "--refit-known",
+            help="In a model without training pairs: fit known users to these interactions alone.",
+        ),
+    ] = False,
     user_column: UserColumn = None,
     item_column: ItemColumn = None,
     rating_column: RatingColumn = None,
     timestamp_column: TimestampColumn = None,
     rating_above: RatingAbove = None,
+    file_format: FormatOfFile = None,
     as_json: Json = False,
 ) -> None:
     """Bring a model up to date without training: new users, new items, items that go.
@@ -68,6 +83,10 @@ def update(
     new interactions are fitted to all that is known of them, also users that
     the model did not know. Items that only the interactions name are encoded
     from the users who touched them; items with --item-vectors from these.
+    Items that were removed stay out, unless --restore-item names them.
+
+    A model that another command changed meanwhile is not overwritten (exit
+    code 4): run the command again.
 
     Measure now and then whether a new training is worth it: lightrec diff.
 
@@ -77,20 +96,25 @@ def update(
       lightrec update model --remove withdrawn.txt --out model.new
       lightrec update model --item-vectors new.npy --item-ids new.txt
     """
-    from lightrec.artifact import load_model
-    from lightrec.artifact.save import check_target
+    from lightrec.artifact import check_target, load_model, save_model
     from lightrec.interactions import Interactions
     from lightrec.updates import update as update_model
 
-    if interactions is None and item_vectors is None and not remove:
-        raise ArgumentError("nothing to do: give --interactions, --item-vectors or --remove")
+    given = (interactions, items, item_vectors, remove, restore_item)
+    if not any(given):
+        raise ArgumentError(
+            "nothing to do: give --interactions, --items, --item-vectors, --remove or "
+            "--restore-item"
+        )
     target = out or model
     check_target(target)
     loaded = load_model(model)
     pairs = None
     if interactions is not None:
         columns = column_names(user_column, item_column, rating_column, timestamp_column)
-        pairs = Interactions.from_table(interactions, columns, rating_above=rating_above)
+        pairs = Interactions.from_table(
+            interactions, columns, rating_above=rating_above, file_format=file_format
+        )
         if not as_json:
             show(pairs.report.describe())
     done = update_model(
@@ -98,15 +122,22 @@ def update(
         pairs,
         items=items,
         remove_items=read_ids_given(remove, loaded.item_ids, or_files=True) if remove else None,
+        restore_items=_restored(restore_item, loaded) if restore_item else None,
+        refit_known=refit_known,
         progress=True,
         **_vectors(item_vectors, item_ids),
     )
-    done.model.save(target, with_history=done.model.history is not None)
+    in_place = os.path.realpath(target) == os.path.realpath(model)
+    save_model(
+        done.model,
+        target,
+        with_history=done.model.history is not None,
+        expected=loaded.digest if in_place else None,
+    )
     if as_json:
-        left_out = [str(value) for value in done.items_left_out]
-        show_json({**done.counts(), "items_left_out": left_out, "notes": done.notes})
+        show_json(_told(done))
         return
-    _show(done, loaded, pairs)
+    show(done.describe())
     show(f"The model is in {target}.")
     if out is not None:
         show_next(f"lightrec diff {in_words(model)} {in_words(out)}")
@@ -126,29 +157,20 @@ def _vectors(item_vectors: Path | None, item_ids: Path | None) -> dict[str, Any]
     return {"item_vectors": read.values, "item_ids": ids.series}
 
 
-def _show(done: Update, old: Model, pairs: Interactions | None) -> None:
-    """What was done, and what could not be."""
-    new = done.model
-    show(
-        f"items: {done.items_removed:,} removed, {done.items_added:,} added; "
-        f"{old.num_items:,} before, {new.num_items:,} now"
-    )
-    if done.items_sharing_a_code:
-        show(f"  {done.items_sharing_a_code:,} of those added share their code with another item")
-    if done.items_left_out:
-        shown = ", ".join(repr(value) for value in done.items_left_out[:_SHOWN_IDS])
-        more = len(done.items_left_out) - _SHOWN_IDS
-        show(
-            f"  {len(done.items_left_out):,} left out, because no user says anything about them: "
-            f"{shown}{f' and {more:,} more' if more > 0 else ''}"
-        )
-    if pairs is None:
-        return
-    show(f"users: {done.users_added:,} added, {done.users_refitted:,} known ones fitted anew")
-    known = done.pairs_read - done.pairs_added - done.pairs_left_out
-    show(
-        f"pairs: {done.pairs_read:,} read, {done.pairs_added:,} new, {known:,} known before, "
-        f"{done.pairs_left_out:,} of items left out"
-    )
-    for note in done.notes:
-        show(f"  {note}")
+def _restored(texts: list[str], model: Model) -> list[Any]:
+    """Ids of removed items, or of such as this command removes."""
+    import polars as pl
+
+    from lightrec.interactions import IdMap
+    from lightrec.updates.removed_items import removed_items
+
+    gone, there = removed_items(model).series, model.item_ids.series
+    known = IdMap(pl.concat([gone, there.filter(~there.is_in(gone.implode())).alias(gone.name)]))
+    return read_ids_given(texts, known, or_files=True)
+
+
+def _told(done: Update) -> dict[str, Any]:
+    """The report as JSON values: counts, and every id in place of the counts of ids."""
+    listed = ("items_left_out", "items_kept_out", "ids_sharing_a_code", "users_left_out")
+    ids = {name: [str(value) for value in getattr(done, name)] for name in listed}
+    return {**done.counts(), **ids, "notes": done.notes}

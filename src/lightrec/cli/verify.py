@@ -24,14 +24,18 @@ def verify(
     with the slow reference. Exit code 0: sound; 4: not, and the message says
     what is wrong.
 
+    Never copy over a model in use: copy it under a new name, verify it there,
+    then change the names, as docs/model-folder.md shows.
+
     Examples:
       lightrec verify model
-      lightrec verify model --users 1000 && rsync -a model server:/models/
+      lightrec verify model --users 1000 && rsync -a model/ server:/models/new/
+      lightrec verify /models/new && mv --exchange -T /models/new /models/model
     """
-    from lightrec.artifact import load_model, read_manifest
+    from lightrec.artifact import load_model_and_manifest
     from lightrec.updates.self_check import self_check
 
-    manifest, loaded = read_manifest(model), load_model(model)
+    loaded, manifest = load_model_and_manifest(model)
     checked = self_check(loaded, users=users, progress=True)
     num_bytes = sum(file.num_bytes for file in manifest.files.values())
     if as_json:

@@ -48,7 +48,7 @@ class UsersConfig(Settings):
 
     form: Literal["auto", "identity", "linear", "mlp", "fitted", "table"] = "auto"
     """`auto`: the form of `identity`, `fitted` and `table` with the fewest bytes a user that comes
-    within `tolerance` of the best."""
+    within `tolerance` of the best; of equally many bytes, the better form."""
     codeword_width: int | None = Field(None, ge=1)
     """Numbers in a codeword, and in a user's vector, for `linear`, `mlp` and `fitted` users, up to
     the teacher's width. When not said, `fitted` users have that width, mapped ones half of it."""

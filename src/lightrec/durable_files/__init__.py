@@ -5,7 +5,7 @@ in one atomic step, so that a kill, a full disk or a power cut leaves the old co
 whole. Written for POSIX; elsewhere it imports, and does without locks and the exchange of folders.
 """
 
-from lightrec.durable_files.folders import replace_folder, resolve_folder
+from lightrec.durable_files.folders import check_can_be_made, replace_folder, resolve_folder
 from lightrec.durable_files.leftovers import sweep
 from lightrec.durable_files.reading import open_regular, read_json, sha256_of
 from lightrec.durable_files.strict_json import parse_json, to_json
@@ -26,6 +26,7 @@ __all__ = [
     "FilePath",
     "append_line",
     "bytes_free",
+    "check_can_be_made",
     "num_bytes",
     "open_regular",
     "parse_json",

@@ -5,13 +5,24 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import functools
+import logging
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lightrec.durable_files.leftovers import OPEN_FLAGS, lock, locked_hidden_folder, remove, sweep
+from lightrec.durable_files.leftovers import (
+    OPEN_FLAGS,
+    hidden_sibling,
+    lock,
+    locked_hidden_folder,
+    remove,
+    sweep,
+)
 from lightrec.durable_files.writing import FilePath, make_folder, refuse, sync
+
+logger = logging.getLogger("lightrec")
 
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
@@ -19,7 +30,7 @@ _CANNOT_EXCHANGE = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP,
 
 
 @contextlib.contextmanager
-def replace_folder(path: FilePath) -> Iterator[Path]:
+def replace_folder(path: FilePath, *, check: Callable[[], None] | None = None) -> Iterator[Path]:
     """Replaces or creates a folder in one atomic and durable step; missing parents are created.
 
     Yields a new hidden folder beside the target, to be filled with `write_new_file`. When the block
@@ -28,10 +39,13 @@ def replace_folder(path: FilePath) -> Iterator[Path]:
     several writers the last one wins, whole.
 
     Linux exchanges the two folders in one step. Where that is not supported the old one is first
-    renamed to `.NAME.previous`, and `resolve_folder` finds it if a kill comes between the renames.
+    renamed to `.NAME.previous`, and `resolve_folder` finds it if a kill comes between the renames;
+    a warning says so, once for each place.
 
     Args:
         path: The folder; a symbolic link is followed and kept.
+        check: Called when all is written, while no other writer can switch; what it raises leaves
+            the target as it was.
 
     Raises:
         LightRecError: The disk is full, the parent not writable, or a file has the folder's name;
@@ -47,7 +61,7 @@ def replace_folder(path: FilePath) -> Iterator[Path]:
     try:
         yield hidden
         _sync_tree(hidden)
-        _switch(hidden, target)
+        _switch(hidden, target, check)
     except BaseException as error:
         remove(hidden)
         if isinstance(error, OSError):
@@ -71,6 +85,31 @@ def resolve_folder(path: FilePath) -> Path:
     return previous if cut_short else Path(path)
 
 
+def check_can_be_made(path: FilePath) -> None:
+    """Finds out, by making a folder there and deleting it, whether something can be made at `path`.
+
+    Permissions alone do not tell: `/proc` grants the superuser all, and takes nothing.
+
+    Args:
+        path: A file or folder, of which the parents may be missing too.
+
+    Raises:
+        LightRecError: Nothing can be made there.
+    """
+    try:
+        target = Path(os.path.realpath(path))
+        while not os.path.exists(target.parent):
+            target = target.parent
+        sweep(target)  # a kill may have left such a folder
+        trial = hidden_sibling(target)
+        try:
+            os.mkdir(trial)
+        finally:
+            remove(trial)
+    except OSError as error:
+        refuse(path, error)
+
+
 def _sync_tree(folder: Path) -> None:
     """Syncs all that is in the folder, whoever wrote it; what is synced already costs little."""
     for parent, _, names in os.walk(folder):
@@ -79,9 +118,11 @@ def _sync_tree(folder: Path) -> None:
         sync(parent)
 
 
-def _switch(hidden: Path, target: Path) -> None:
+def _switch(hidden: Path, target: Path, check: Callable[[], None] | None = None) -> None:
     """Puts `hidden` in the place of `target`; any old content is then under the name `hidden`."""
     with _locked_folder(target.parent):  # no other writer may see the moment between two renames
+        if check is not None:
+            check()
         if target.is_dir():
             os.chmod(hidden, stat.S_IMODE(os.stat(target).st_mode))
         try:
@@ -90,6 +131,7 @@ def _switch(hidden: Path, target: Path) -> None:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
             if not _exchange(hidden, target):
+                _tell_of_two_steps(target.parent)
                 _switch_in_two_steps(hidden, target)
 
 
@@ -107,6 +149,15 @@ def _exchange(first: Path, second: Path) -> bool:
     if code in _CANNOT_EXCHANGE:
         return False
     raise OSError(code, os.strerror(code), os.fspath(second))
+
+
+@functools.cache  # told once of each place
+def _tell_of_two_steps(parent: Path) -> None:
+    logger.warning(
+        "%s: folders cannot be exchanged on this file system, so an old one makes room before the "
+        "new one comes; for that moment programs other than LightRec find none",
+        parent,
+    )
 
 
 def _previous(target: Path) -> Path:

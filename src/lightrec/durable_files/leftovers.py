@@ -43,6 +43,15 @@ def lock(fd: int, *, wait: bool = False) -> bool | None:
     return True
 
 
+def locked_hidden_file(target: Path) -> tuple[Path, int]:
+    """Creates a hidden file beside `target`; returns it and a descriptor that writes and locks."""
+    while True:
+        hidden = hidden_sibling(target)
+        fd = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o666)
+        if _is_ours(hidden, fd):
+            return hidden, fd
+
+
 def locked_hidden_folder(target: Path) -> tuple[Path, int]:
     """Creates a hidden folder beside `target`; returns it with a descriptor that holds its lock."""
     while True:
@@ -52,9 +61,21 @@ def locked_hidden_folder(target: Path) -> tuple[Path, int]:
             fd = os.open(hidden, os.O_RDONLY | OPEN_FLAGS)
         except FileNotFoundError:
             continue  # another writer swept it before it was locked
-        if lock(fd) is not False and hidden.exists():
+        if _is_ours(hidden, fd):
             return hidden, fd
+
+
+def _is_ours(hidden: Path, fd: int) -> bool:
+    """Locks what was just made; False, and closed, if another writer swept it before that."""
+    try:
+        if lock(fd) is not False and hidden.exists():
+            return True
+    except BaseException:
         os.close(fd)
+        remove(hidden)
+        raise
+    os.close(fd)
+    return False
 
 
 def sweep(target: Path) -> None:

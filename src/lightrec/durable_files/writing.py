@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from lightrec.durable_files.leftovers import OPEN_FLAGS, hidden_sibling, lock, remove, sweep
+from lightrec.durable_files.leftovers import OPEN_FLAGS, lock, locked_hidden_file, remove, sweep
 from lightrec.errors import ArgumentError, LightRecError
 
 FilePath = str | os.PathLike[str]
@@ -44,13 +44,14 @@ def write_file(path: FilePath, *chunks: Bytes) -> FileDigest:
             or, when only the switch to the new one could not be synced, the new one.
     """
     target = Path(os.path.realpath(path))
-    hidden = hidden_sibling(target)
     try:
         make_folder(target.parent)
         sweep(target)
-        fd = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o666)
+        hidden, fd = locked_hidden_file(target)
+    except OSError as error:
+        refuse(path, error, num_bytes(chunks))
+    try:
         try:
-            lock(fd)
             digest = _fill(fd, chunks)
             os.rename(hidden, target)
         finally:

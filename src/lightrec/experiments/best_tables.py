@@ -8,6 +8,7 @@ from typing import Any
 
 Row = Mapping[str, Any]
 
+FORMS = ("identity", "fitted", "table")
 LABELS = {
     ("bpr", ""): "BPR, 32 floats",
     ("teacher", ""): "**teacher**, floats",
@@ -25,7 +26,10 @@ SUMMARY = (("teacher", ""), ("lightrec", "identity"), ("lightrec", "fitted"), ("
 
 
 def best_table(content: Mapping[str, Any]) -> str:
-    """Every model and form, a table a data set; in brackets what is left of the teacher's value."""
+    """Every model and form, a table a data set; in brackets what is left of the teacher's value.
+
+    Over several splits: mean ± standard deviation, of the share too, which is taken split by split.
+    """
     parts = []
     for data in _ordered(row["data"] for row in content["rows"]):
         rows = [row for row in content["rows"] if row["data"] == data]
@@ -97,11 +101,23 @@ def budgets_table(content: Mapping[str, Any]) -> str:
         all_in = {row["bytes"]: row["bytes_per_item_all_in"] for row in rows if row["width"]}
         cells = [f"{all_in[size]:,.1f}" for size in sizes]
         lines.append(f"| *bytes an item, all in* | {' | '.join(cells)} |")
+        lines += _bytes_per_user(rows, sizes)
         plain = [row for row in rows if row["model"] in ("float32", "float16", "int8")]
         told = [f"{r['model']} ({r['bytes']:,.0f} B): {_pair(r)}" for r in plain]
         lines += ["", "Stored plainly: " + "; ".join(told) + "."]
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
+
+
+def _bytes_per_user(rows: Sequence[Row], sizes: Sequence[float]) -> list[str]:
+    """What a user takes at every size of a code, a line for each form that is there."""
+    lines = []
+    for form in FORMS:
+        found = {row["bytes"]: row["bytes_per_user"] for row in _of(rows, "lightrec", form)}
+        if found:
+            cells = [f"{found[size]:,.0f}" if size in found else "" for size in sizes]
+            lines.append(f"| *bytes a user, `{form}`* | {' | '.join(cells)} |")
+    return lines
 
 
 def fold_in_table(content: Mapping[str, Any]) -> str:
@@ -236,19 +252,23 @@ def _mean(rows: Sequence[Row], name: str) -> float:
 
 
 def _spread(rows: Sequence[Row], name: str) -> str:
-    values = [row[name] for row in rows]
-    spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
-    return f"{statistics.fmean(values):.4f}{spread}"
+    return _mean_and_deviation([row[name] for row in rows], 4)
+
+
+def _mean_and_deviation(values: Sequence[float], decimals: int) -> str:
+    """The mean, and the standard deviation where there are several values."""
+    mean = f"{statistics.fmean(values):.{decimals}f}"
+    return f"{mean} ± {statistics.stdev(values):.{decimals}f}" if len(values) > 1 else mean
 
 
 def _with_share(rows: Sequence[Row], teacher: Sequence[Row], name: str, model: str) -> str:
-    """The mean, and its share of the teacher's on the same splits."""
+    """Mean and spread, and those of its share of the teacher's value on the same split."""
     if model == "teacher":
         return _spread(rows, name)
     theirs = {row["split"]: row[name] for row in teacher}
-    shares = [row[name] / theirs[row["split"]] for row in rows if row["split"] in theirs]
-    share = f" ({100 * statistics.fmean(shares):.1f} %)" if shares else ""
-    return f"{_mean(rows, name):.4f}{share}"
+    shares = [100 * row[name] / theirs[row["split"]] for row in rows if row["split"] in theirs]
+    share = f" ({_mean_and_deviation(shares, 1)} %)" if shares else ""
+    return f"{_spread(rows, name)}{share}"
 
 
 def _pair(row: Row) -> str:

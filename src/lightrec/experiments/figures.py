@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lightrec.durable_files import write_file
 from lightrec.errors import MissingExtraError
 
 Row = Mapping[str, Any]
@@ -92,8 +94,9 @@ def _sheet(file: Path, rows: int, columns: int) -> Iterator[Any]:
         figure, grid = plt.subplots(rows, columns, figsize=(9.0, 3.4 * rows), squeeze=False)
         yield grid
         figure.tight_layout()
-        file.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(file, format="svg", metadata={"Date": None})
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format="svg", metadata={"Date": None})
+        write_file(file, drawn.getbuffer())
         plt.close(figure)
 
 

@@ -106,6 +106,7 @@ class Runner:
                 "data": config["data"],
                 "split": config["split"],
                 "model": config["model"],
+                **{name: row[name] for name in ("variant", "seed") if row.get(name, "") != ""},
                 "config_digest": digest_of(dict(config)),
                 "commit": commit(),
                 "metrics": {name: row[name] for name in ("recall@100", "ndcg", "ndcg@100")},

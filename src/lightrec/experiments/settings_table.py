@@ -51,7 +51,12 @@ def _stage(heading: str, kind: type[Settings]) -> str:
     lines = [heading, "", "| key | default | meaning |", "|---|---|---|"]
     for key, field in kind.model_fields.items():
         if not isinstance(field.default, Settings):
-            lines.append(f"| `{key}` | `{field.default}` | {meanings.get(key, '')} |")
+            default = (
+                "must be given"
+                if field.is_required()
+                else f"`{field.get_default(call_default_factory=True)}`"
+            )
+            lines.append(f"| `{key}` | {default} | {meanings.get(key, '')} |")
     return "\n".join(lines)
 
 

@@ -8,9 +8,10 @@ the next state and puts it in place in one step. So readers never wait, not even
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from threading import Lock
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from lightrec.errors import ArgumentError
 from lightrec.search.filters import EVERYTHING, BatchFilter, Filter, RowMask
 from lightrec.search.reference_scan import check_codes
 from lightrec.search.scan import Scan, ScanMaker
-from lightrec.search.top_k import TopK, TopKBatch, best_first, checked_k
+from lightrec.search.top_k import TopK, TopKBatch, best_first, checked_k, checked_threads
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class _Part:
         live: Those that have not been removed.
         first: The row of the first item, where rows follow each other.
         rows: (n,) int32 ascending, where they do not.
+        translated: Masks of all rows as masks of places, with the version that each was made of.
     """
 
     codes: np.ndarray
@@ -39,6 +41,9 @@ class _Part:
     live: RowMask
     first: int
     rows: np.ndarray | None = None
+    translated: WeakKeyDictionary[RowMask, tuple[int, RowMask]] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
+    )
 
     def rows_of(self, places: np.ndarray) -> np.ndarray:
         """Row numbers, int64."""
@@ -63,6 +68,14 @@ class _Part:
         """The live items that a mask of all rows permits; None where that is every item."""
         if wanted is None:
             return None if self.live.count == len(self.codes) else self.live
+        version, mask = self.translated.get(wanted, (-1, self.live))
+        if version != wanted.version:
+            version = wanted.version  # before it is read: if it changes meanwhile, it is read again
+            mask = self._translate(wanted)
+            self.translated[wanted] = version, mask
+        return mask
+
+    def _translate(self, wanted: RowMask) -> RowMask:
         if self.rows is None:
             here = wanted.part(self.first, self.first + len(self.codes))
         else:
@@ -200,8 +213,7 @@ class ChangingScan:
     def top_k(self, table: np.ndarray, k: int, rows: Filter | None = None) -> TopK:
         """The k best rows of one query; see `lightrec.search.scan.Scan.top_k`."""
         state, k, rows = self._state, checked_k(k), rows or EVERYTHING
-        rows = replace(rows, mask=_mask_of(rows.mask, state.num_rows))
-        rows.check(state.num_rows)
+        _check(rows, state.num_rows)
         found = []
         for part in state.parts:
             best = part.scan.top_k(table, k, part.filter(rows))
@@ -212,11 +224,10 @@ class ChangingScan:
         self, tables: np.ndarray, k: int, rows: BatchFilter | None = None, *, threads: int = 0
     ) -> TopKBatch:
         """The k best rows of each query; see `lightrec.search.scan.Scan.top_k_batch`."""
-        state, k = self._state, checked_k(k)
+        state, k, threads = self._state, checked_k(k), checked_threads(threads)
         if rows is None:
             rows = BatchFilter.of(state.num_rows, len(tables))
-        rows = replace(rows, mask=_mask_of(rows.mask, state.num_rows))
-        rows.check(state.num_rows)
+        _check(rows, state.num_rows)
         batches = [
             part.scan.top_k_batch(tables, k, part.batch_filter(rows), threads=threads)
             for part in state.parts
@@ -236,9 +247,11 @@ class ChangingScan:
         return _Part(codes, self._make(codes), RowMask(np.ones(len(codes), np.bool_)), first)
 
 
-def _mask_of(mask: RowMask | None, num_rows: int) -> RowMask | None:
-    """A mask of the rows that there are."""
-    return mask if mask is None or mask.num_rows <= num_rows else mask.part(0, num_rows)
+def _check(rows: Filter | BatchFilter, num_rows: int) -> None:
+    """Checks a filter whose mask may be for more rows than there are."""
+    if rows.mask is not None and rows.mask.num_rows > num_rows:
+        rows = replace(rows, mask=None)
+    rows.check(num_rows)
 
 
 def _better(one: TopK, other: TopK, k: int) -> TopK:

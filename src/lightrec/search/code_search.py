@@ -13,6 +13,8 @@ from lightrec.search.post_ranking import ItemVectors, plain_vectors, post_rank
 from lightrec.search.scan import CompiledScan, Scan, make_scan, mask_arguments
 from lightrec.search.top_k import TopK, checked_k
 
+_FLOAT32 = np.dtype(np.float32)
+
 
 class CodeSearch:
     """Searches item codes by query vectors; compiled, a query is one call. Safe to share.
@@ -34,6 +36,8 @@ class CodeSearch:
                 f"the scan has {self.scan.num_items} items, the catalogue {item_codes.num_items}"
             )
         self._builder = ScoreTableBuilder(item_codes.codebooks)
+        self._query_shape = (self._builder.width,)
+        self._compiled = isinstance(self.scan, CompiledScan)
 
     def top_k(
         self,
@@ -57,35 +61,49 @@ class CodeSearch:
         Raises:
             ArgumentError: k is less than 1, or an argument does not fit or is not finite.
         """
-        if query.shape != (self._builder.width,) or query.dtype != np.float32:
+        if query.shape != self._query_shape or query.dtype != _FLOAT32:
             raise ArgumentError(
                 f"query must be ({self._builder.width},) float32, not {query.shape} {query.dtype}"
             )
         k, rows = checked_k(k), rows or EVERYTHING
-        if (candidates != 0) != (item_vectors is not None):
-            raise ArgumentError("candidates and item_vectors go together")
+        vectors = scales = None
+        compiled = self._compiled
         if item_vectors is not None:
-            candidates = checked_k(candidates, "candidates")
-            if candidates < min(k, self.scan.num_items):
-                raise ArgumentError(f"candidates must be at least k: {candidates} < {k}")
-        plain = (None, None) if item_vectors is None else plain_vectors(item_vectors)
-        if KERNELS is not None and isinstance(self.scan, CompiledScan) and plain is not None:
+            candidates = self._checked_candidates(candidates, k)
+            plain = plain_vectors(item_vectors)
+            if plain is None:
+                compiled = False
+            else:
+                vectors, scales = plain
+        elif candidates != 0:
+            raise ArgumentError("candidates and item_vectors go together")
+        if compiled and KERNELS is not None:
             found = KERNELS.search(
                 self._builder.kernel,
-                self.scan.kernel,
+                self.scan.kernel,  # type: ignore[attr-defined]
                 np.ascontiguousarray(query),
                 k,
                 rows.exclude,
                 rows.allow,
                 candidates,
-                plain[0],
-                scales=plain[1],
-                **mask_arguments(rows, self.scan.num_items),
+                vectors,
+                *mask_arguments(rows, self.scan.num_items),
+                scales,
             )
             return TopK(*found)
+        if not np.isfinite(query).all():
+            raise ArgumentError("the query is not finite")
         table = self._builder.build(query[np.newaxis])[0]
         if item_vectors is None:
             return self.scan.top_k(table, k, rows)
         if item_vectors.shape[0] != self.scan.num_items:
             raise ArgumentError("there must be one item vector for each item")
         return post_rank(self.scan.top_k(table, candidates, rows).rows, query, item_vectors, k)
+
+    def _checked_candidates(self, candidates: int, k: int) -> int:
+        if candidates == 0:
+            raise ArgumentError("candidates and item_vectors go together")
+        candidates = checked_k(candidates, "candidates")
+        if candidates < min(k, self.scan.num_items):
+            raise ArgumentError(f"candidates must be at least k: {candidates} < {k}")
+        return candidates

@@ -15,7 +15,7 @@ class RowMask:
     """One bit a row: which rows may be returned, for large parts of a catalogue.
 
     It may change between searches, and while others search: what they find is right for the mask
-    before or after, row by row.
+    before or after, row by row. `version` rises with every change, once it is made.
 
     Args:
         mask: (N,) bool.
@@ -32,6 +32,7 @@ class RowMask:
         padded[: len(mask)] = mask
         self.words = np.packbits(padded, bitorder="little").view("<u8").astype(np.uint64)
         self.count = int(np.count_nonzero(mask))
+        self.version = 0
         self._changing = Lock()
 
     @classmethod
@@ -105,6 +106,7 @@ class RowMask:
             bits = np.uint64(1) << (changed % 64).astype(np.uint64)
             np.bitwise_xor.at(self.words, changed // 64, bits)
             self.count += len(changed) if permitted else -len(changed)
+            self.version += 1
 
     def contains(self, rows: np.ndarray) -> np.ndarray:
         """Whether each of some rows may be returned.
@@ -146,14 +148,23 @@ class Filter:
     """Rows that one query may or may not return; build it with `Filter.of`.
 
     Attributes:
-        exclude: (n,) int32, ascending without repetition: rows never returned.
+        exclude: (n,) int32, ascending without repetition: rows never returned. Other integers, and
+            lists of them, become that.
         allow: (n,) int32 likewise: nothing else is returned. None allows every row.
         mask: Nothing is returned that it does not permit. A list suits a few rows, a mask many.
+
+    Raises:
+        ArgumentError: Rows are no one-dimensional list of integers, or the mask is no `RowMask`.
     """
 
     exclude: np.ndarray | None = None
     allow: np.ndarray | None = None
     mask: RowMask | None = None
+
+    def __post_init__(self) -> None:
+        _make_plain(self, "exclude", np.int32, "exclude rows")
+        _make_plain(self, "allow", np.int32, "allow rows")
+        _check_mask(self.mask)
 
     @classmethod
     def of(
@@ -188,26 +199,18 @@ class Filter:
         """Checks a filter that was not built by `Filter.of`.
 
         Raises:
-            ArgumentError: Rows are not ascending int32 without repetition, or out of range, or
-                the mask is for another number of rows.
+            ArgumentError: Rows are not ascending without repetition, or out of range, or the mask
+                is for another number of rows.
         """
         if self.mask is not None:
             self.mask.check(num_items)
         for what, rows in (("exclude", self.exclude), ("allow", self.allow)):
             if rows is None or len(rows) == 0:
                 continue
-            if rows.ndim != 1 or rows.dtype != np.int32:
-                raise ArgumentError(
-                    f"{what} rows must be (n,) int32, not {rows.shape} {rows.dtype}"
-                )
             if rows[0] < 0 or (np.diff(rows) <= 0).any():
                 raise ArgumentError(f"{what} rows must be ascending, without repetition, from 0 on")
             if rows[-1] >= num_items:
                 raise ArgumentError(f"{what} rows hold {rows[-1]}, but there are {num_items} items")
-
-
-EVERYTHING = Filter()
-"""Every row may be returned."""
 
 
 @dataclass(frozen=True)
@@ -216,9 +219,14 @@ class BatchFilter:
 
     Attributes:
         exclude_indptr: (Q + 1,) int64; query q excludes `exclude_rows[indptr[q] : indptr[q + 1]]`.
-        exclude_rows: int32, ascending without repetition within a query.
+        exclude_rows: int32, ascending without repetition within a query. Other integers, and lists
+            of them, become what is wanted.
         allow: (n,) int32, ascending without repetition, or None: every row.
         mask: Nothing is returned that it does not permit.
+
+    Raises:
+        ArgumentError: `exclude_indptr` and `exclude_rows` do not belong together, rows are no
+            one-dimensional list of integers, or the mask is no `RowMask`.
     """
 
     exclude_indptr: np.ndarray
@@ -227,6 +235,10 @@ class BatchFilter:
     mask: RowMask | None = None
 
     def __post_init__(self) -> None:
+        _make_plain(self, "exclude_indptr", np.int64, "exclude_indptr")
+        _make_plain(self, "exclude_rows", np.int32, "exclude_rows")
+        _make_plain(self, "allow", np.int32, "allow rows")
+        _check_mask(self.mask)
         indptr, num_rows = self.exclude_indptr, len(self.exclude_rows)
         whole = len(indptr) > 0 and indptr[0] == 0 and indptr[-1] == num_rows
         if not whole or (np.diff(indptr) < 0).any():
@@ -291,6 +303,40 @@ class BatchFilter:
         return Filter(exclude=self.exclude_rows[begin:end], allow=self.allow, mask=self.mask)
 
 
+def _make_plain(filter_: Filter | BatchFilter, name: str, dtype: type, what: str) -> None:
+    """Makes a field an array as the kernels read it, in place, where that loses nothing."""
+    given = getattr(filter_, name)
+    if given is None and name != "exclude_indptr" and name != "exclude_rows":
+        return
+    if type(given) is np.ndarray and given.ndim == 1 and given.dtype == dtype:
+        if not given.flags.c_contiguous:
+            object.__setattr__(filter_, name, given.copy())
+        return
+    object.__setattr__(filter_, name, _plain(given, dtype, what))
+
+
+def _plain(given: object, dtype: type, what: str) -> np.ndarray:
+    try:
+        array = np.asarray(given)
+    except ValueError:  # lists of different lengths
+        raise ArgumentError(f"{what} must be a list of row numbers") from None
+    if array.ndim == 1 and array.size == 0:
+        return np.empty(0, dtype)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise ArgumentError(
+            f"{what} must be a list of row numbers, not {array.shape} {array.dtype}"
+        )
+    least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
+    if array.min() < least or array.max() > most:
+        raise ArgumentError(f"{what} hold numbers that no item has: {array.min()} to {array.max()}")
+    return np.ascontiguousarray(array, dtype)
+
+
+def _check_mask(mask: RowMask | None) -> None:
+    if mask is not None and not isinstance(mask, RowMask):
+        raise ArgumentError(f"mask must be a RowMask, not {type(mask).__name__}")
+
+
 def _normalised(rows: np.ndarray | Sequence[int], num_items: int, what: str) -> np.ndarray:
     array = np.asarray(rows)
     if array.size == 0:
@@ -304,3 +350,7 @@ def _normalised(rows: np.ndarray | Sequence[int], num_items: int, what: str) -> 
         outside = unique[0] if unique[0] < 0 else unique[-1]
         raise ArgumentError(f"{what} holds row {outside}; rows go from 0 to {num_items - 1}")
     return unique.astype(np.int32)
+
+
+EVERYTHING = Filter()
+"""Every row may be returned."""

@@ -72,7 +72,7 @@ class InvertedFile:
                 nprobe,
                 rows.exclude,
                 rows.allow,
-                **mask_arguments(rows, self.num_items),
+                *mask_arguments(rows, self.num_items),
             )
             return TopK(*found)
         best = np.argsort(-table[0], kind="stable")[:nprobe]

@@ -10,6 +10,7 @@ from lightrec.errors import ArgumentError
 from lightrec.native import KERNELS
 from lightrec.search.top_k import TopK, best_first, checked_k
 
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float16))  # made once: one search asks for them
 LANES = 16  # partial sums of an inner product, which take turns over the dimensions
 
 
@@ -68,7 +69,7 @@ def post_rank(candidates: np.ndarray, query: np.ndarray, item_vectors: ItemVecto
     """Orders candidate rows by the inner products of query and item vectors.
 
     Args:
-        candidates: (n,) int64 item rows, in any order, none twice.
+        candidates: (n,) item rows, integers in any order; one that comes twice counts once.
         query: (D,) float32.
         item_vectors: (N, D); float16 and bytes are widened first. They may be memory-mapped: only
             the candidates' rows are read.
@@ -79,13 +80,17 @@ def post_rank(candidates: np.ndarray, query: np.ndarray, item_vectors: ItemVecto
         depend on the other candidates, nor on whether the compiled kernels are installed.
 
     Raises:
-        ArgumentError: The widths differ, a row is none of the items', or a score is not finite.
+        ArgumentError: The widths differ, a row is none of the items' or no integer, or a score is
+            not finite.
     """
     shape = item_vectors.shape
     if query.ndim != 1 or len(shape) != 2 or shape[1] != len(query):
         raise ArgumentError(f"query {query.shape} and item vectors {shape} do not belong together")
     k = checked_k(k)
-    candidates = np.ascontiguousarray(candidates, np.int64)
+    candidates = np.asarray(candidates)
+    if candidates.size and candidates.dtype.kind not in "iu":
+        raise ArgumentError(f"candidate rows must be integers, not {candidates.dtype}")
+    candidates = np.unique(candidates).astype(np.int64)
     query = np.ascontiguousarray(query, np.float32)
     plain = plain_vectors(item_vectors)
     if KERNELS is not None and plain is not None and len(query):
@@ -108,7 +113,7 @@ def plain_vectors(vectors: ItemVectors) -> tuple[np.ndarray, np.ndarray | None] 
     if isinstance(vectors, ScaledVectors):
         fits = vectors.values.flags.c_contiguous
         return (vectors.values, np.ascontiguousarray(vectors.scales)) if fits else None
-    fits = vectors.dtype in (np.float32, np.float16) and vectors.flags.c_contiguous
+    fits = vectors.dtype in _FLOATS and vectors.flags.c_contiguous
     return (vectors, None) if fits else None
 
 

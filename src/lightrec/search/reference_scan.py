@@ -7,7 +7,7 @@ import numpy as np
 from lightrec.errors import ArgumentError
 from lightrec.search.filters import EVERYTHING, BatchFilter, Filter
 from lightrec.search.score_table import check_tables
-from lightrec.search.top_k import TopK, TopKBatch, best_first, checked_k
+from lightrec.search.top_k import TopK, TopKBatch, best_first, checked_k, checked_threads
 
 
 class ReferenceScan:
@@ -56,7 +56,7 @@ class ReferenceScan:
         self, tables: np.ndarray, k: int, rows: BatchFilter | None = None, *, threads: int = 0
     ) -> TopKBatch:
         """The k best rows of each query; see `lightrec.search.scan.Scan.top_k_batch`."""
-        del threads  # one is enough for a reference
+        checked_threads(threads)  # one is enough for a reference
         check_tables(tables, (-1, self._codes.shape[1], self._num_codewords))
         check_batch(rows, len(tables))
         found = [

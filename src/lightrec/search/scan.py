@@ -14,7 +14,7 @@ from lightrec.search.filters import BatchFilter, Filter
 from lightrec.search.mapped_memory import give_back
 from lightrec.search.reference_scan import ReferenceScan, check_batch, check_codes
 from lightrec.search.score_table import check_shape
-from lightrec.search.top_k import TopK, TopKBatch, checked_k
+from lightrec.search.top_k import TopK, TopKBatch, checked_k, checked_threads
 
 FEWEST_IN_CELLS = {"avx2": 12_000, "avx512vbmi": 32_000}
 """Items from which on cells are worth skipping; later where reading all of them is cheaper."""
@@ -55,7 +55,8 @@ class Scan(Protocol):
             tables: (Q, B, W) float32 score tables.
             k: Results wanted for each query, at least 1.
             rows: Which rows each query may return, all when None.
-            threads: Threads to use, 0 for all available cores; the answer does not depend on it.
+            threads: Threads to use at most, 0 for all available cores; fewer where there is little
+                to do. The answer does not depend on it.
 
         Raises:
             ArgumentError: As for `top_k`, or the filter is for another number of queries.
@@ -93,7 +94,7 @@ class CompiledScan:
         if rows is None:
             return TopK(*self.kernel.top_k(table, checked_k(k)))
         mask = mask_arguments(rows, self._num_items)
-        return TopK(*self.kernel.top_k(table, checked_k(k), rows.exclude, rows.allow, **mask))
+        return TopK(*self.kernel.top_k(table, checked_k(k), rows.exclude, rows.allow, *mask))
 
     def top_k_batch(
         self, tables: np.ndarray, k: int, rows: BatchFilter | None = None, *, threads: int = 0
@@ -101,8 +102,7 @@ class CompiledScan:
         """The k best rows of each query; see `Scan.top_k_batch`."""
         check_shape(tables, (-1, *self._table_shape))
         check_batch(rows, len(tables))
-        if threads < 0:
-            raise ArgumentError(f"threads must not be negative: {threads}")
+        threads = checked_threads(threads)
         found = self.kernel.top_k_batch(
             np.ascontiguousarray(tables),
             checked_k(k),
@@ -110,17 +110,19 @@ class CompiledScan:
             None if rows is None else rows.exclude_rows,
             None if rows is None else rows.allow,
             threads or available_cores(),
-            **mask_arguments(rows, self._num_items),
+            *mask_arguments(rows, self._num_items),
         )
         return TopKBatch(*found)
 
 
-def mask_arguments(rows: Filter | BatchFilter | None, num_items: int) -> dict[str, Any]:
-    """A filter's mask as the kernels take it."""
+def mask_arguments(
+    rows: Filter | BatchFilter | None, num_items: int
+) -> tuple[np.ndarray | None, int]:
+    """A filter's mask as the kernels take it: its words, and how many rows it permits."""
     if rows is None or rows.mask is None:
-        return {}
+        return None, 0
     rows.mask.check(num_items)
-    return {"mask": rows.mask.words, "mask_count": rows.mask.count}
+    return rows.mask.words, rows.mask.count
 
 
 class PortableScan(CompiledScan):
@@ -181,6 +183,8 @@ class BoundScan(CompiledScan):
         if labels is None:
             labels = np.tile(np.arange(256, dtype=np.uint8), (4, 1))
         self.instruction_set: str = instruction_set or KERNELS.instruction_set()
+        if layout not in (None, "flat", "cells"):
+            raise ArgumentError(f"layout must be 'flat' or 'cells', not {layout!r}")
         fewest = FEWEST_IN_CELLS.get(self.instruction_set, 0)
         self.layout = layout or ("flat" if len(codes) < fewest else "cells")
         kernel = KERNELS.BoundScan(
@@ -228,14 +232,15 @@ class ScanMaker:
         """A scan of (N, B) uint8 codes."""
         if KERNELS is None:
             return ReferenceScan(codes, self._num_codewords)
+        scan: Scan
         if self._labels is not None:
-            return BoundScan(codes, self._num_codewords, self._labels)
-        return PortableScan(codes, self._num_codewords)
+            scan = BoundScan(codes, self._num_codewords, self._labels)
+        else:
+            scan = PortableScan(codes, self._num_codewords)
+        give_back(codes)  # read whole to make the scan; from now on for lists only
+        return scan
 
 
 def make_scan(item_codes: ItemCodes) -> Scan:
     """The fastest scan that can run here: compiled, or numpy where there are no kernels."""
-    scan = ScanMaker(item_codes.codebooks)(item_codes.codes)
-    if isinstance(scan, CompiledScan):
-        give_back(item_codes.codes)  # read whole to make the scan; from now on for lists only
-    return scan
+    return ScanMaker(item_codes.codebooks)(item_codes.codes)

@@ -25,9 +25,20 @@ def check_tables(tables: np.ndarray, shape: tuple[int, ...]) -> None:
             that the B entries of a score could overflow.
     """
     check_shape(tables, shape)
-    limit = np.finfo(np.float32).max / np.float32(shape[-2])
-    if not (np.abs(tables) <= limit).all():
+    if not (np.abs(tables) <= largest_entry(shape[-2])).all():
         raise ArgumentError("score tables hold values that are not finite or too large to add up")
+
+
+def largest_entry(num_codebooks: int) -> np.float32:
+    """The magnitude up to which the entries of a score cannot add up to infinity.
+
+    A B-th of the largest float32, less what B roundings may add where they would.
+    """
+    limit = np.finfo(np.float32).max / np.float32(num_codebooks)
+    with np.errstate(over="ignore"):
+        most = np.full(num_codebooks, limit).cumsum(dtype=np.float32)[-1]
+    rounding = np.float32(num_codebooks) * np.float32(2**-23)
+    return np.float32(limit if np.isfinite(most) else limit * (np.float32(1) - rounding))
 
 
 def check_shape(tables: np.ndarray, shape: tuple[int, ...]) -> None:

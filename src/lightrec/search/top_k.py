@@ -14,7 +14,7 @@ MOST_ITEMS = (1 << 31) - 1
 """Of a scan, so that a row is an int32."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True, init=False)
 class TopK:
     """The best rows of one query, best first; fewer than k where fewer may be returned.
 
@@ -26,8 +26,15 @@ class TopK:
     rows: np.ndarray
     scores: np.ndarray
 
+    def __init__(self, rows: np.ndarray, scores: np.ndarray) -> None:
+        _set_rows(self, rows)  # at half the time of the usual way past `frozen`: one for each query
+        _set_scores(self, scores)
+
     def __len__(self) -> int:
         return len(self.rows)
+
+
+_set_rows, _set_scores = (vars(TopK)[name].__set__ for name in ("rows", "scores"))
 
 
 @dataclass(frozen=True)
@@ -85,10 +92,22 @@ def checked_k(k: int, what: str = "k") -> int:
     Raises:
         ArgumentError: It is no whole number, or less than 1.
     """
-    number = whole(k, what)
+    number = k if type(k) is int else whole(k, what)
     if number < 1:
         raise ArgumentError(f"{what} must be at least 1, not {number}")
     return min(number, MOST_ITEMS)
+
+
+def checked_threads(threads: int) -> int:
+    """A number of threads as an int; 0 stands for all available cores.
+
+    Raises:
+        ArgumentError: It is no whole number, or negative.
+    """
+    number = whole(threads, "threads")
+    if number < 0:
+        raise ArgumentError(f"threads must not be negative: {number}")
+    return number
 
 
 def whole(value: int, what: str) -> int:

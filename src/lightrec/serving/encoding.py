@@ -27,8 +27,8 @@ class EncodedQueries:
         tables: (Q, B, W) float32 score tables.
         float_vectors: (Q, T) float32, to be multiplied with float item vectors; None where the
             model has none for these queries.
-        nothing_known: (Q,) bool, histories that hold nothing to go by, whose tables mean nothing;
-            None where queries are not histories.
+        nothing_known: (Q,) bool, known users and histories that hold nothing to go by, whose tables
+            mean nothing; None where queries are vectors.
     """
 
     tables: np.ndarray
@@ -100,11 +100,12 @@ class QueryEncoder:
 
     def _encode_users(self, rows: np.ndarray) -> EncodedQueries:
         values = self._users.values[rows].astype(np.float32)
+        nothing_known = ~values.any(axis=tuple(range(1, values.ndim)))
         if self._users.form == "table":
-            return EncodedQueries(values, float_vectors=None)
+            return EncodedQueries(values, None, nothing_known)
         # Where there is a map, stored vectors are beyond it and have left the teacher's space.
-        in_teacher_space = self._users.map_weights is None
-        return EncodedQueries(self._builder.build(values), values if in_teacher_space else None)
+        floats = values if self._users.map_weights is None else None
+        return EncodedQueries(self._builder.build(values), floats, nothing_known)
 
     def user_values(self, queries: HistoryQueries) -> np.ndarray:
         """What the model would store of users with these histories.

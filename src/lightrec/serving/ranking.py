@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 
@@ -18,8 +19,11 @@ from lightrec.search.top_k import TopK
 from lightrec.serving.candidates import Candidates
 from lightrec.serving.encoding import EncodedQueries, QueryEncoder
 from lightrec.serving.popularity import PopularityRanking
-from lightrec.serving.queries import HistoryQueries, Queries
+from lightrec.serving.queries import Queries, VectorQueries
 from lightrec.serving.results import Fallback, Recommendations
+
+ScanOrMaker: TypeAlias = Scan | Callable[[ItemCodes], Scan]
+"""What searches a catalogue, or what makes that of the catalogue's codes."""
 
 _BLOCK_BYTES = 64 << 20
 _MOST_QUERIES = 4096
@@ -59,15 +63,25 @@ class Ranking:
 
     Args:
         model: The model.
-        scan: Searches the codes; the fastest that runs here when None.
+        scan: Searches the codes, or makes what does; the fastest that runs here when None.
         threads: Threads for many queries at once, 0 for all available cores.
+
+    Raises:
+        ArgumentError: The scan is of another catalogue.
     """
 
-    def __init__(self, model: Model, scan: Scan | None = None, threads: int = 0) -> None:
+    def __init__(self, model: Model, scan: ScanOrMaker | None = None, threads: int = 0) -> None:
         self._model = model
         self.encoder = QueryEncoder(model, threads)
-        self._scan = scan or make_scan(model.item_codes)
+        if scan is None:
+            scan = make_scan
+        self._scan = scan(model.item_codes) if callable(scan) else scan
         self._threads = threads
+        if self._scan.num_items != model.num_items:
+            raise ArgumentError(
+                f"the scan searches {self._scan.num_items:,} items, the model has "
+                f"{model.num_items:,}; make the scan of model.item_codes"
+            )
 
     def rank(self, queries: Queries, wish: Wish) -> Recommendations:
         """The best items of each query.
@@ -181,5 +195,5 @@ def _joined(
         counts=np.array([len(top) for top in found], np.int64),
         item_ids=model.item_ids.series[rows],
         item_scores=np.concatenate([np.empty(0, np.float32), *(top.scores for top in found)]),
-        fallbacks=tuple(fallbacks) if isinstance(queries, HistoryQueries) else None,
+        fallbacks=None if isinstance(queries, VectorQueries) else tuple(fallbacks),
     )

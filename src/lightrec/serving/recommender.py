@@ -12,16 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from lightrec.artifact.contents import Model
-from lightrec.interactions.id_map import IdMap
-from lightrec.matching_ids import matching_rows
+from lightrec.errors import ArgumentError
 from lightrec.progress import track
-from lightrec.search.filters import RowMask
-from lightrec.search.scan import Scan
 from lightrec.serving.arguments import Ids, id_list, known_rows, truth, whole_number
+from lightrec.serving.availability import Availability, Shelf
 from lightrec.serving.candidates import read_candidates
 from lightrec.serving.explain import Explanation, explain
 from lightrec.serving.queries import UserQueries, read_queries
-from lightrec.serving.ranking import Ranking, Wish
+from lightrec.serving.ranking import Ranking, ScanOrMaker, Wish
 from lightrec.serving.results import Recommendations
 from lightrec.serving.similar_items import SimilarItems
 
@@ -34,14 +32,20 @@ class Recommender:
 
     Args:
         model: From `lightrec.train`, `lightrec.compress` or `Model.load`.
-        scan: Searches the codes; the fastest that runs here when None. All give the same answers.
+        scan: Searches the codes, or a function of `ItemCodes` that makes what does, for this model
+            and any that takes its place; the fastest that runs here when None. All give the same
+            answers.
         threads: Threads for many queries at once, 0 for all available cores.
+
+    Raises:
+        ArgumentError: The scan is of another catalogue.
     """
 
-    def __init__(self, model: Model, *, scan: Scan | None = None, threads: int = 0) -> None:
+    def __init__(self, model: Model, *, scan: ScanOrMaker | None = None, threads: int = 0) -> None:
         self._threads = whole_number(threads, "threads", at_least=0)
-        self._changing = Lock()
+        self._scan, self._replacing = scan, Lock()
         self._state = _State(model, Ranking(model, scan, self._threads))
+        self._availability = Availability(self._state.shelf)
 
     @property
     def model(self) -> Model:
@@ -75,7 +79,9 @@ class Recommender:
         Give exactly one of `users`, `histories` and `vectors`.
 
         Args:
-            users: A user id, or a list, array or column of them.
+            users: A user id, or a list, array or column of them. Where nothing is known of one (the
+                vector or table is all zero), the most popular items are returned and `fallback`
+                says so.
             histories: Item ids that somebody liked, or several such lists; the users need not be
                 known, or may have new items since. Their vectors are fitted in closed form
                 (`lightrec.serving.fold_in`): against the teacher's items where the model holds
@@ -112,7 +118,7 @@ class Recommender:
         state = self._state
         queries = read_queries(state.model, users, histories, vectors)
         wish = state.wish(k, exclude_seen, allow, deny, where, post_ranking)
-        return state.ranking.rank(queries, wish.among(state.available))
+        return state.ranking.rank(queries, wish.among(state.shelf.available))
 
     def recommend_all(
         self,
@@ -154,7 +160,7 @@ class Recommender:
         starts = range(0, state.model.num_users, size)
         blocks = (np.arange(start, min(start + size, state.model.num_users)) for start in starts)
         return (
-            state.ranking.rank(UserQueries(rows), wish.among(state.available))
+            state.ranking.rank(UserQueries(rows), wish.among(state.shelf.available))
             for rows in track(blocks, "recommending", total=len(starts), enabled=progress)
         )
 
@@ -169,9 +175,8 @@ class Recommender:
         """Scores of given items: those by which `recommend` (without post-ranking) orders them.
 
         Args:
-            users: As for `recommend`.
-            histories: As for `recommend`; where one holds nothing to go by, scores are
-                popularities.
+            users: As for `recommend`; where nothing is known of one, scores are popularities.
+            histories: As for `recommend`, and likewise.
             vectors: As for `recommend`.
             items: An item id or a list of them; seen items too.
 
@@ -215,34 +220,53 @@ class Recommender:
         queries = read_queries(state.model, user, histories, vector)
         return explain(state.model, state.ranking.encoder, queries, row)
 
-    def replace_model(self, model: Model) -> None:
+    def replace_model(
+        self, model: Model, *, expected: Model | None = None, scan: ScanOrMaker | None = None
+    ) -> None:
         """Answers from another model from now on: an updated one, or one trained anew.
 
         Requests that have begun are answered by the model that they began with. Items that were
-        set unavailable stay so, by their ids.
+        set unavailable stay so, by their ids, also those that come back only with a later model.
 
         Args:
             model: For example `lightrec.updates.update(recommender.model, new_pairs).model`.
+            expected: The model that this one was made from: it is replaced only if it still is the
+                one that answers, so that no other thread's update is lost. Otherwise make the new
+                model again, from `recommender.model`. None replaces whatever answers.
+            scan: Searches the new model's codes, as for `Recommender`. By default the function that
+                made the last scan makes this one too.
+
+        Raises:
+            ArgumentError: Another model than `expected` answers, the scan is of another catalogue,
+                or none is given where the recommender was given one of its own.
         """
-        made = _State(model, Ranking(model, None, self._threads))
-        with self._changing:
-            old = self._state
-            if old.available is not None:
-                hidden = np.flatnonzero(~old.available.to_bool())
-                rows = matching_rows(
-                    IdMap(old.model.item_ids.series.gather(hidden)), model.item_ids
+        with self._replacing:
+            if expected is not None and self._state.model is not expected:
+                raise ArgumentError(
+                    "the recommender's model changed meanwhile: it is not the expected one; update "
+                    "recommender.model again, and replace that"
                 )
-                made.set_available(rows[rows >= 0], False)
-            self._state = made
+            scan = self._scan if scan is None else scan
+            if scan is not None and scan is self._scan and not callable(scan):
+                raise ArgumentError(
+                    "the recommender was given a scan, which searches the old model's codes only; "
+                    "give replace_model(..., scan=...) one of the new model's, or give both a "
+                    "function that makes it from item codes, such as lightrec.search.scan.make_scan"
+                )
+            made = _State(model, Ranking(model, scan, self._threads))
+            self._availability.move_to(made.shelf)
+            self._scan, self._state = scan, made
 
     def set_available(self, items: Ids, available: bool) -> None:
         """Takes items out of all answers from now on, or back in: sold out, withdrawn, embargoed.
 
         Takes a moment whatever the catalogue's size, also while other threads ask. It concerns this
-        object only; the model keeps the items, and `score` still scores them.
+        object only, with any model that takes the place of this one; the model keeps the items, and
+        `score` still scores them.
 
         Args:
-            items: An item id or a list of them.
+            items: An item id or a list of them; of the model's items, or of such as were set
+                unavailable when an earlier model had them.
             available: Whether they may be returned.
 
         Raises:
@@ -250,10 +274,7 @@ class Recommender:
             ArgumentError: An argument is malformed.
         """
         available = truth(available, "available")
-        with self._changing:
-            state = self._state
-            rows = known_rows(state.model.item_ids, id_list(items, "items"), "item")
-            state.set_available(rows, available)
+        self._availability.set(id_list(items, "items"), available)
 
     def similar_items(
         self,
@@ -284,7 +305,7 @@ class Recommender:
         (row,) = known_rows(state.model.item_ids, [item_id], "item").tolist()
         k = whole_number(k, "k", at_least=1)
         itself = np.array([row], np.int32)
-        candidates = read_candidates(state.model, allow, deny, where).among(state.available)
+        candidates = read_candidates(state.model, allow, deny, where).among(state.shelf.available)
         best = state.similar.top_k(row, k, candidates.without(itself))
         item_ids = state.model.item_ids.series
         return Recommendations(
@@ -301,13 +322,7 @@ class _State:
 
     def __init__(self, model: Model, ranking: Ranking) -> None:
         self.model, self.ranking = model, ranking
-        self.available: RowMask | None = None  # every item, until one is set unavailable
-
-    def set_available(self, rows: np.ndarray, available: bool) -> None:
-        """Marks items; one caller at a time."""
-        if self.available is None:
-            self.available = RowMask(np.ones(self.model.num_items, np.bool_))
-        self.available.set(rows, available)
+        self.shelf = Shelf(model.item_ids)
 
     @cached_property
     def similar(self) -> SimilarItems:

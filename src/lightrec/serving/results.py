@@ -49,8 +49,8 @@ class Recommendations:
         counts: (Q,) int64, the number of items of each query.
         item_ids: (sum of counts,) ids in the type in which they were given.
         item_scores: (sum of counts,) float32, falling within each query.
-        fallbacks: For each query "popularity" or None; None as a whole where queries are not
-            histories.
+        fallbacks: For each query "popularity" or None; None as a whole where queries are vectors or
+            items, which always hold something to go by.
     """
 
     query_column: QueryColumn
@@ -110,8 +110,8 @@ class Recommendations:
 
         Returns:
             Columns `user_id` (`query` for histories and vectors, `similar_to` for similar items),
-            `item_id`, `score` (Float32), `rank` (Int64, from 1), and for histories `fallback`
-            (String).
+            `item_id`, `score` (Float32), `rank` (Int64, from 1), and for users and histories
+            `fallback` (String).
         """
         owners = np.repeat(np.arange(len(self)), self.counts)
         starts = np.cumsum(self.counts) - self.counts

@@ -9,14 +9,20 @@ set's name should decide it. The choice goes from cheap to dear:
 2. Finalists: the best of either kind in full, the widest first, as far as the budget goes.
 3. Blends: the scores of the other finalists are added to the best one's, as long as that helps.
 
-Work is counted, not timed (`estimated_minutes`), so that the choice does not depend on the clock
-or on who else uses the machine.
+A probe is no teacher: it has seen too little. So the work of the narrowest finalist of sampled
+softmax is set aside before the first probe. Where the budget has no room for that, half of it goes
+to probes, and their winner is trained in full all the same.
+
+Work is counted, not timed (`teachers/work.py`), so that the choice does not depend on the clock or
+on who else uses the machine.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -25,6 +31,8 @@ from lightrec.errors import DivergedError, InterruptedRunError
 from lightrec.interactions.history import History
 from lightrec.settings import Settings
 from lightrec.teachers.blend import blend
+from lightrec.teachers.choice_plan import ChoicePlan
+from lightrec.teachers.description import describe_teacher
 from lightrec.teachers.factors import Factors
 from lightrec.teachers.fit import (
     BlendConfig,
@@ -39,6 +47,7 @@ from lightrec.training.interruptions import interruptions
 from lightrec.training.loop import Surroundings
 from lightrec.training.run_log import RunLog
 
+logger = logging.getLogger(__name__)
 PROBE_WIDTH = 64
 PROBE_EPOCHS = 6
 PROBE_NEGATIVES = 4096
@@ -56,11 +65,6 @@ BLEND_WEIGHTS = (0.25, 0.5, 1.0)
 LEAST_GAIN = 0.0005
 """In Recall@100 + NDCG, for a blend to be worth another model."""
 
-PRODUCTS_PER_MINUTE = 3.0e12
-"""Multiply-adds of small matrix products that two cores do in a minute, about."""
-UPDATES_PER_MINUTE = 1.0e10
-"""Numbers that Adam updates in a minute, about: it is bound by memory."""
-
 
 class AutoConfig(Settings):
     """Settings of the choice among teachers."""
@@ -70,7 +74,8 @@ class AutoConfig(Settings):
     widths: tuple[Annotated[int, Field(ge=1)], ...] = Field((128, 256), min_length=1)
     """Widths of the finalists, in ascending order; more is better and dearer."""
     budget_minutes: float = Field(20.0, gt=0)
-    """Work of the whole choice, in minutes of two cores; what exceeds it is not tried."""
+    """Work of training in the whole choice, in minutes of two cores; what exceeds it is not tried.
+    One probe and one teacher in full are trained in any case. Validations come on top."""
 
     @field_validator("widths")
     @classmethod
@@ -102,7 +107,7 @@ def choose_teacher(
         InterruptedRunError: The user asked to stop.
     """
     surroundings = surroundings or Surroundings()
-    quiet = Surroundings(progress=surroundings.progress)
+    quiet = replace(surroundings, log=RunLog(), checkpoint=None)
     with interruptions() as interrupted:
 
         def measure(factors: Factors) -> dict[str, float]:
@@ -112,10 +117,12 @@ def choose_teacher(
                 )
             return judge(factors)
 
-        choice = _Choice(pairs, config.budget_minutes, measure, seed, quiet, surroundings.log)
+        choice = _Choice(pairs, config, measure, seed, quiet, surroundings.log)
+        logger.info("Choosing the teacher %s.", choice.plan.describe())
         softmax, alternating = choice.probe()
-        finalists = choice.finalists(softmax, alternating, config.widths)
-        return choice.blended(finalists, config.widths[-1])
+        chosen = choice.blended(choice.finalists(softmax, alternating))
+    logger.info("The teacher: %s.", choice.describe(chosen))
+    return chosen
 
 
 class _Choice:
@@ -124,38 +131,31 @@ class _Choice:
     def __init__(
         self,
         pairs: History,
-        minutes: float,
+        config: AutoConfig,
         judge: Judge,
         seed: int,
         surroundings: Surroundings,
         log: RunLog,
     ) -> None:
-        self.pairs, self.minutes_left, self.judge, self.seed = pairs, minutes, judge, seed
+        self.pairs, self.config, self.judge, self.seed = pairs, config, judge, seed
         self.surroundings, self.log = surroundings, log
-        self.tried: dict[str, FittedTeacher | None] = {}
+        finalists = [
+            in_full(each, width)
+            for width in config.widths
+            for each in (_first_probe(), _ials_probes()[0])
+        ]
+        self.plan = ChoicePlan(pairs, config.budget_minutes, _most_probes(), finalists)
+        self.minutes_left = config.budget_minutes
+        self.values: dict[str, float] = {}
+        self.all_tried = True
 
     def probe(self) -> tuple[SampledSoftmaxConfig, IalsConfig | None]:
         """The best settings of either kind, found narrow and short."""
-        softmax = SampledSoftmaxConfig(
-            width=PROBE_WIDTH,
-            num_negatives=PROBE_NEGATIVES,
-            epochs=PROBE_EPOCHS,
-            evaluate_every=PROBE_EPOCHS,
-        )
-        self.attempt(softmax, always=True)
+        softmax = _first_probe()
+        self.attempt(softmax, room=math.inf, needed=True)
         for setting, values in WALKED.items():
             softmax = self.walk(softmax, setting, values)
-        penalties = [
-            IalsConfig(
-                width=PROBE_WIDTH,
-                l2=l2,
-                frequency_power=power,
-                sweeps=PROBE_SWEEPS,
-                evaluate_every=PROBE_SWEEPS,
-            )
-            for l2, power in IALS_PENALTIES
-        ]
-        best = max(penalties, key=self.value)
+        best = max(_ials_probes(), key=self.value)
         return softmax, best if self.value(best) > -math.inf else None
 
     def walk(
@@ -174,35 +174,63 @@ class _Choice:
                 break
         return best
 
-    def value(self, candidate: SingleConfig) -> float:
-        """Validation value of a candidate; minus infinity where the budget has no room for it."""
-        fitted = self.attempt(candidate)
-        return -math.inf if fitted is None else fitted.value
+    def value(self, probe: SingleConfig) -> float:
+        """Validation value of a probe; minus infinity where the budget has no room for it.
+
+        Its vectors are let go: those of all probes together are several times a teacher's.
+        """
+        key = probe.model_dump_json()
+        if key not in self.values:
+            self.attempt(probe, room=self.minutes_left - self.plan.set_aside)
+        return self.values[key]
 
     def finalists(
-        self,
-        softmax: SampledSoftmaxConfig,
-        alternating: IalsConfig | None,
-        widths: Sequence[int],
+        self, softmax: SampledSoftmaxConfig, alternating: IalsConfig | None
     ) -> list[FittedTeacher]:
         """The probes' best settings at full length and width, best first."""
-        candidates: list[SingleConfig] = []
-        chosen = softmax.model_dump(include=set(WALKED))
-        for width in reversed(widths):
-            candidates.append(SampledSoftmaxConfig.model_validate(chosen | {"width": width}))
+        set_aside = self.plan.set_aside if self.plan.fits else 0.0
+        ready: list[FittedTeacher] = []
+        for width in reversed(self.config.widths):
+            fitted = self.attempt(in_full(softmax, width), room=self.minutes_left)
+            if fitted is not None:
+                ready.append(fitted)
+                set_aside = 0.0  # it was set aside for this one
             if alternating is not None:
-                full = {"l2": alternating.l2, "frequency_power": alternating.frequency_power}
-                candidates.append(IalsConfig.model_validate(full | {"width": width}))
-        fitted = [self.attempt(candidate) for candidate in candidates]
-        ready = [each for each in fitted if each is not None] or [
-            each for each in self.tried.values() if each is not None
-        ]
+                full = in_full(alternating, width)
+                fitted = self.attempt(full, room=self.minutes_left - set_aside)
+                ready += [] if fitted is None else [fitted]
+        winner = max((each for each in (softmax, alternating) if each), key=self.value)
+        if not self.plan.fits:
+            best = max((each.value for each in ready), default=-math.inf)
+            ready += self.beyond_the_budget(winner, best)
+        if not ready:  # whatever was trained in full diverged
+            ready = [self.fit(winner)]
         return sorted(ready, key=lambda each: each.value, reverse=True)
 
-    def blended(self, finalists: list[FittedTeacher], width: int) -> FittedTeacher:
+    def beyond_the_budget(self, winner: SingleConfig, best: float) -> list[FittedTeacher]:
+        """The winner of the probes in full, unless a finalist is better than it is as a probe."""
+        full = in_full(winner, self.config.widths[0])
+        tried = self.values.get(full.model_dump_json(), -math.inf) > -math.inf
+        if tried or self.value(winner) <= best:
+            return []
+        logger.warning(
+            "teacher.budget_minutes = %g is little for so many pairs: after %d candidates, %s is "
+            "trained all the same (%.0f minutes on two cores); with %d there would be room for it "
+            "and for every probe",
+            self.config.budget_minutes,
+            self.count_tried(),
+            describe_teacher(full.model_dump()),
+            self.plan.minutes(full),
+            self.plan.enough,
+        )
+        fitted = self.attempt(full, room=math.inf)
+        return [] if fitted is None else [fitted]
+
+    def blended(self, finalists: list[FittedTeacher]) -> FittedTeacher:
         """The best finalist, with the scores of others added as long as that is better."""
         best, parts = finalists[0], finalists[:1]
         weights: tuple[float, ...] = (1.0,)
+        width = self.config.widths[-1]
         for other in finalists[1:]:
             found = best
             for weight in BLEND_WEIGHTS:
@@ -226,52 +254,90 @@ class _Choice:
         epochs = tuple(count for part in parts for count in part.epochs)
         return FittedTeacher(factors, config, epochs, metrics)
 
-    def attempt(self, candidate: SingleConfig, *, always: bool = False) -> FittedTeacher | None:
-        """Trains a candidate, once, if the budget allows; None too where it diverges."""
-        key = candidate.model_dump_json()
-        if key in self.tried:
-            return self.tried[key]
-        minutes = estimated_minutes(self.pairs, candidate)
+    def attempt(
+        self, candidate: SingleConfig, *, room: float, needed: bool = False
+    ) -> FittedTeacher | None:
+        """Trains a candidate if its work fits in `room`; None too where it diverges.
+
+        Raises:
+            DivergedError: One that is needed diverges.
+        """
+        minutes, key = self.plan.minutes(candidate), candidate.model_dump_json()
         told = {"teacher": candidate.model_dump(), "estimated_minutes": round(minutes, 2)}
-        if minutes > self.minutes_left and not always:
-            self.log.event("not tried", **told, minutes_left=round(self.minutes_left, 2))
-            self.tried[key] = None
+        self.values[key] = -math.inf
+        if minutes > room:
+            self.log.event("not tried", **told, minutes_left=round(room, 2))
+            self.all_tried = False
             return None
         self.minutes_left -= minutes
         try:
-            fitted = fit_teacher(
-                self.pairs,
-                candidate,
-                seed=self.seed,
-                judge=self.judge,
-                surroundings=self.surroundings,
-            )
+            fitted = self.fit(candidate)
         except DivergedError as error:
-            if always:
+            if needed:
                 raise  # the defaults diverge: the data are at fault, not the candidate
             self.log.event("diverged", **told, error=str(error))
-            self.tried[key] = None
             return None
         self.log.event("tried", **told, epochs=fitted.epochs[0], **fitted.metrics)
-        self.tried[key] = fitted
+        self.values[key] = fitted.value
         return fitted
 
+    def fit(self, candidate: SingleConfig) -> FittedTeacher:
+        """Trains a candidate."""
+        return fit_teacher(
+            self.pairs,
+            candidate,
+            seed=self.seed,
+            judge=self.judge,
+            surroundings=self.surroundings,
+        )
 
-def estimated_minutes(pairs: History, config: SingleConfig) -> float:
-    """Work of a whole training run, in minutes of two cores; validation left out."""
-    users, items, width = pairs.num_users, pairs.num_items, config.width
-    if isinstance(config, IalsConfig):
-        products = 2.0 * len(pairs) * width**2 + (users + items) * width**3 / 8
-        return config.sweeps * products / PRODUCTS_PER_MINUTE
-    if isinstance(config, SampledSoftmaxConfig):
-        active = int((pairs.user_degrees() > 0).sum())
-        steps = max(1, -(-active // config.batch_size))
-        met = min(items, config.num_negatives + len(pairs) / steps)
-        products = 3.0 * config.batch_size * met * width
-        updates = (config.batch_size + met) * width
-    else:
-        steps = -(-len(pairs) // config.batch_size)
-        products = 3.0 * config.batch_size * (config.num_negatives + 1) * width
-        updates = (users + items) * width
-    minutes = products / PRODUCTS_PER_MINUTE + updates / UPDATES_PER_MINUTE
-    return config.epochs * steps * minutes
+    def count_tried(self) -> int:
+        """How many candidates have been trained."""
+        return sum(value > -math.inf for value in self.values.values())
+
+    def describe(self, chosen: FittedTeacher) -> str:
+        """What was chosen, and among how many."""
+        rest = "" if self.all_tried else "; the budget had no room for others"
+        teacher = describe_teacher(chosen.config.model_dump(), chosen.epochs)
+        return f"{teacher}, chosen on held-out pairs after {self.count_tried()} candidates{rest}"
+
+
+def in_full(probe: SingleConfig, width: int) -> SingleConfig:
+    """A probe's settings at full length and a width."""
+    if isinstance(probe, IalsConfig):
+        return IalsConfig(width=width, l2=probe.l2, frequency_power=probe.frequency_power)
+    return SampledSoftmaxConfig.model_validate(
+        {"width": width} | probe.model_dump(include=set(WALKED))
+    )
+
+
+def _first_probe() -> SampledSoftmaxConfig:
+    return SampledSoftmaxConfig(
+        width=PROBE_WIDTH,
+        num_negatives=PROBE_NEGATIVES,
+        epochs=PROBE_EPOCHS,
+        evaluate_every=PROBE_EPOCHS,
+    )
+
+
+def _ials_probes() -> list[IalsConfig]:
+    return [
+        IalsConfig(
+            width=PROBE_WIDTH,
+            l2=l2,
+            frequency_power=power,
+            sweeps=PROBE_SWEEPS,
+            evaluate_every=PROBE_SWEEPS,
+        )
+        for l2, power in IALS_PENALTIES
+    ]
+
+
+def _most_probes() -> list[SingleConfig]:
+    """As many as the longest walks through all settings try."""
+    first, steps = _first_probe(), 0
+    for setting, values in WALKED.items():
+        down = values.index(getattr(first, setting))
+        up = len(values) - 1 - down
+        steps += max(up, min(up, 1) + down)
+    return [*[first] * (1 + steps), *_ials_probes()]

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from lightrec.artifact.contents import FloatArray, Model
+from lightrec.artifact.verify import POPULARITY
 from lightrec.codes.half_precision import half_precision
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.errors import InputError
@@ -39,30 +40,70 @@ def without_items(model: Model, rows: np.ndarray) -> Model:
     )
 
 
-def with_items(
-    model: Model, ids: pl.Series, made: NewItems, columns: pl.DataFrame | None = None
-) -> Model:
-    """The model with items put behind its own.
+def with_items(model: Model, ids: pl.Series, made: NewItems) -> Model:
+    """The model with items put behind its own; their columns are empty, their popularity 0.
 
     Args:
         model: The model.
         ids: (n,) ids of the model's type that it does not know.
         made: What is kept of them.
-        columns: Item columns by `item_id`, of the type of `ids`; what it does not tell is null.
-
-    Raises:
-        InputError: A column of the model cannot take the values given.
     """
     codes, floats = model.item_codes, model.float_items
     return replace(
         model,
         item_codes=ItemCodes(np.concatenate([codes.codes, made.codes]), codes.codebooks),
         item_ids=IdMap(pl.concat([model.item_ids.series, ids.alias(model.item_ids.series.name)])),
-        item_columns=_extended(model.item_columns, ids, columns),
+        item_columns=_extended(model.item_columns, len(ids)),
         history=None if model.history is None else replace_catalogue(model.history, len(ids)),
         float_items=None if floats is None else _appended(floats, made.float_vectors),
         digest=None,
     )
+
+
+def described(model: Model, columns: pl.DataFrame) -> tuple[Model, np.ndarray]:
+    """The model with what an items table tells of its items.
+
+    Args:
+        model: The model.
+        columns: Item columns by `item_id`, of the type of the model's ids. Items and columns that
+            the model lacks, and `popularity`, are passed over; an empty cell changes nothing.
+
+    Returns:
+        The model, and the rows of the items for which something changed.
+
+    Raises:
+        InputError: A column of the model cannot take the values given.
+    """
+    known = model.item_columns
+    told = told_columns(model, columns)
+    rows = pl.DataFrame({ITEM: model.item_ids.series})
+    rows = rows.join(columns.select(ITEM, *told), on=ITEM, how="left", maintain_order="left")
+    changed = np.zeros(len(known), np.bool_)
+    for name in told:
+        given, held = _cast(rows[name], known.schema[name]), known[name]
+        merged = given.zip_with(given.is_not_null(), held)
+        changed |= merged.ne_missing(held).to_numpy()
+        known = known.with_columns(merged.alias(name))
+    return replace(model, item_columns=known, digest=None), np.flatnonzero(changed)
+
+
+def told_columns(model: Model, columns: pl.DataFrame) -> list[str]:
+    """Names of the model's columns that an items table tells of."""
+    return [
+        name
+        for name in model.item_columns.columns
+        if name in columns.columns and name not in (ITEM, POPULARITY)
+    ]
+
+
+def _cast(values: pl.Series, dtype: pl.DataType) -> pl.Series:
+    try:
+        return values.cast(dtype)
+    except pl.exceptions.PolarsError:
+        raise InputError(
+            f"items table, column {values.name!r}: {values.dtype} values where the model has "
+            f"{dtype}; give values of that type, or leave the column out"
+        ) from None
 
 
 def replace_catalogue(history: History, num_new: int) -> History:
@@ -92,23 +133,8 @@ def _appended(floats: FloatArray, vectors: np.ndarray | None) -> FloatArray:
     return np.concatenate([floats.astype(np.float32), vectors])
 
 
-def _extended(known: pl.DataFrame, ids: pl.Series, columns: pl.DataFrame | None) -> pl.DataFrame:
+def _extended(known: pl.DataFrame, num_new: int) -> pl.DataFrame:
     """The table of item columns with rows for new items."""
-    rows = pl.DataFrame({ITEM: ids})
-    if columns is not None:
-        told = [name for name in known.columns if name in columns.columns and name != "popularity"]
-        rows = rows.join(columns.select(ITEM, *told), on=ITEM, how="left", maintain_order="left")
-    rows = rows.drop(ITEM).with_columns(popularity=pl.lit(0, pl.Int64))
-    added = {}
-    for name, dtype in known.schema.items():
-        if name not in rows.columns:
-            added[name] = pl.Series(name, [None] * len(ids), dtype=dtype)
-            continue
-        try:
-            added[name] = rows[name].cast(dtype)
-        except pl.exceptions.PolarsError:
-            raise InputError(
-                f"items table, column {name!r}: {rows[name].dtype} values where the model has "
-                f"{dtype}; give values of that type, or leave the column out"
-            ) from None
-    return pl.concat([known, pl.DataFrame(added, schema=known.schema)])
+    rows = {name: pl.Series(name, [None] * num_new, dtype=d) for name, d in known.schema.items()}
+    rows[POPULARITY] = pl.Series([0] * num_new, dtype=pl.Int64)
+    return pl.concat([known, pl.DataFrame(rows, schema=known.schema)])

@@ -4,7 +4,8 @@ A vector of the teacher's space is encoded as the catalogue was: in the metric o
 the model holds one (`lightrec.codes.cell_metrics`), with the codebooks as they are. Without a
 vector, the users who touched the item are folded in: the closed form of `lightrec.serving.fold_in`
 with users and items exchanged. It says in which direction the item lies; its length becomes that of
-the items that are about as popular.
+the items that are about as popular. In an empty catalogue it is the length that items have whose
+codewords are drawn by chance.
 """
 
 from __future__ import annotations
@@ -114,11 +115,21 @@ class ItemEncoder:
     @cached_property
     def _lengths(self) -> _Lengths:
         model = self._model
+        if not model.num_items:
+            return _Lengths(np.zeros(1, np.int64), np.array([self._length_by_chance()]))
         rows = _sample(model.num_items)
         floats = model.float_items if self._in_teacher_space else None
         vectors = model.item_codes.decode(rows) if floats is None else floats[rows]
         popularity = model.item_columns["popularity"].to_numpy()[rows]
         return _Lengths(popularity, np.linalg.norm(vectors.astype(np.float64), axis=1))
+
+    def _length_by_chance(self) -> float:
+        """Root of the mean squared length of a sum of codewords, one drawn from each codebook."""
+        own = self._model.item_codes.codebooks
+        books = (self._codebooks_for_queries() if self._in_teacher_space else own).astype(float)
+        means = books.mean(axis=1)
+        spread = (books**2).sum(axis=2).mean(axis=1) - (means**2).sum(axis=1)
+        return float(np.sqrt((means.sum(axis=0) ** 2).sum() + spread.sum()))
 
     @property
     def _sampled_users(self) -> np.ndarray:
@@ -201,7 +212,7 @@ class _Lengths:
     """How long items are, by how often they were touched.
 
     Args:
-        popularity: (n,) integers.
+        popularity: (n,) integers, at least one.
         norms: (n,) lengths of the items' vectors.
     """
 
