@@ -46,6 +46,22 @@ ItemVectors checked_vectors(const AnyVectors& vectors, const Scales& scales, con
   return {vectors.data(), vectors.shape(1), kind, scales ? scales->data() : nullptr};
 }
 
+// Rows, each of them once, in the order in which they come first; rows: not negative.
+std::vector<std::int64_t> distinct(const std::int64_t* rows, std::size_t count) {
+  unsigned bits = 1;
+  while ((std::size_t{1} << bits) < 2 * count) ++bits;
+  const std::size_t last = (std::size_t{1} << bits) - 1;
+  std::vector<std::int64_t> slots(last + 1, -1), found;
+  found.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    std::size_t slot = static_cast<std::uint64_t>(rows[i]) * 0x9E3779B97F4A7C15U >> (64 - bits);
+    while (slots[slot] >= 0 && slots[slot] != rows[i]) slot = (slot + 1) & last;
+    if (slots[slot] < 0) found.push_back(rows[i]);
+    slots[slot] = rows[i];
+  }
+  return found;
+}
+
 nb::tuple post_rank_rows(const Input<std::int64_t, 1>& rows, const Input<float, 1>& query,
                          const AnyVectors& vectors, std::size_t k, const Scales& scales) {
   require(k >= 1, "k must be at least 1");
@@ -57,7 +73,8 @@ nb::tuple post_rank_rows(const Input<std::int64_t, 1>& rows, const Input<float, 
   Ranking best;
   {
     const nb::gil_scoped_release released;
-    best = post_rank(query.data(), items, rows.data(), rows.size(), k);
+    const std::vector<std::int64_t> candidates = distinct(rows.data(), rows.size());
+    best = post_rank(query.data(), items, candidates.data(), candidates.size(), k);
   }
   return arrays_of(best);
 }

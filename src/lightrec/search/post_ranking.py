@@ -90,11 +90,12 @@ def post_rank(candidates: np.ndarray, query: np.ndarray, item_vectors: ItemVecto
     candidates = np.asarray(candidates)
     if candidates.size and candidates.dtype.kind not in "iu":
         raise ArgumentError(f"candidate rows must be integers, not {candidates.dtype}")
-    candidates = np.unique(candidates).astype(np.int64)
+    candidates = np.ascontiguousarray(candidates, np.int64)
     query = np.ascontiguousarray(query, np.float32)
     plain = plain_vectors(item_vectors)
     if KERNELS is not None and plain is not None and len(query):
         return TopK(*KERNELS.post_rank(candidates, query, plain[0], k, plain[1]))
+    candidates = np.unique(candidates)
     if len(candidates) and not 0 <= candidates.min() <= candidates.max() < shape[0]:
         raise ArgumentError("candidate rows must be rows of items")
     if isinstance(item_vectors, ScaledVectors):
