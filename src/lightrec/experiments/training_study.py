@@ -89,6 +89,11 @@ PAPER = {
     "R-KD": Variant(
         *("distillation", NO_DISTILLATION | {"ranking_distillation": 0.1}, "no distillation")
     ),
+    "IP-KD and R-KD": Variant(
+        "distillation",
+        NO_DISTILLATION | {"inner_product_distillation": 2.0, "ranking_distillation": 0.1},
+        "no distillation",
+    ),
     "E-KD on positives and negatives alike": Variant(
         "popularity", {"distillation_on_positives": 1 / 6}
     ),
@@ -121,6 +126,7 @@ BEST_STUDENT: Changes = {
     "patience": 3,
 }
 EKD = {"embedding_distillation": 1.0}
+THROUGH = {"selection": "straight_through"}
 BEST = {
     "codes stay": Variant(),
     "no step": Variant("training", {"epochs": 0}),
@@ -133,16 +139,30 @@ BEST = {
         "distillation", {"ranking_loss": 0.0, "inner_product_distillation": 1.0}
     ),
     "E-KD 1, hard": Variant("selection", EKD | {"selection": "hard"}, "E-KD 1"),
-    "E-KD 1, straight through": Variant(
-        "selection", EKD | {"selection": "straight_through"}, "E-KD 1"
-    ),
+    "E-KD 1, straight through": Variant("selection", EKD | THROUGH, "E-KD 1"),
     "E-KD 1, straight through, trained items": Variant(
         "items",
-        EKD | TRAINED_ITEMS | {"selection": "straight_through"},
+        EKD | THROUGH | TRAINED_ITEMS,
         "E-KD 1, straight through",
     ),
     "E-KD 1, identity straight-through, trained items": Variant(
         "selection", EKD | IDENTITY_THROUGH, "E-KD 1, straight through, trained items"
+    ),
+    "16 negatives": Variant("negatives", {"num_negatives": 16}),
+    "256 negatives": Variant("negatives", {"num_negatives": 256}),
+    "E-KD 1 on positives and negatives alike": Variant(
+        "popularity", EKD | {"distillation_on_positives": 1 / 65}, "E-KD 1"
+    ),
+    "E-KD 1, straight through, bilinear with a bias": Variant(
+        "similarity", EKD | THROUGH | {"similarity": "biased_bilinear"}, "E-KD 1, straight through"
+    ),
+    "E-KD 1, straight through, x": Variant(
+        "recurrence", EKD | THROUGH | NO_RECURRENCE, "E-KD 1, straight through"
+    ),
+    "E-KD 1, straight through, joint learning": Variant(
+        "items",
+        EKD | THROUGH | TRAINED_ITEMS | {"float_ranking_loss": 1.0},
+        "E-KD 1, straight through, trained items",
     ),
 }
 """Variants of the best regime."""
