@@ -39,8 +39,8 @@ demo: .venv/.installed-train
 	$(BIN)/lightrec demo
 
 test: .venv/.installed-dev
-	LIGHTREC_NO_NATIVE=1 $(BIN)/python -m pytest $(KERNEL_TESTS)
-	$(BIN)/python -m pytest
+	LIGHTREC_NO_NATIVE=1 $(BIN)/python -m pytest -n 2 $(KERNEL_TESTS)
+	$(BIN)/python -m pytest -n 2
 
 # Python itself is not built with sanitizers, so their runtimes have to be there before it starts, and
 # libstdc++ with them, whose exceptions they watch. Python leaks on purpose.

@@ -4,9 +4,10 @@
     python -m benchmarks.resume --trials 3
 
 A run trains a teacher and a student on made-up data in a process of its own, with a checkpoint
-after almost every step. It is killed (SIGKILL) at a moment drawn between its first checkpoint and
-its end, twice in every second trial, and then run to its end; the model's files must be those of a
-run that was never killed, and its log must tell that training went on from checkpoints. Rows go to
+after almost every step. It is killed (SIGKILL) at a moment drawn between the first line of its log
+and its end, twice in every second trial, and then run to its end; the model's files must be those
+of a run that was never killed. `resumed` counts the trials whose log tells that training went on
+from a checkpoint: nearly all of them, or the kills came too early to say anything. Rows go to
 `benchmarks/results/resume.json`, one for each kind of student.
 """
 
@@ -46,6 +47,7 @@ STUDENTS = {
 }
 """What is changed in the preset `trained`; between them all that a checkpoint has to hold."""
 MOST_KILLS = 2
+LOOKING = 0.005  # seconds between two looks at the log of a run that is to be killed
 
 logger = logging.getLogger("lightrec")
 
@@ -78,20 +80,19 @@ def tried(student: str, trials: int, seed: int) -> Row:
     trials = -(-trials // len(STUDENTS))
     with tempfile.TemporaryDirectory() as scratch:
         whole = Path(scratch) / "whole"
-        begun = time.perf_counter()
-        run(student, whole)
-        first, seconds = moments_of(whole, time.perf_counter() - begun)
+        seconds = run(student, whole)
+        assert seconds is not None
         right = digest_of(whole)
         identical = kills = resumed = lost = 0
         for trial in range(trials):
             folder = Path(scratch) / f"trial-{trial}"
+            left = seconds
             for _ in range(1 + trial % MOST_KILLS):
-                begun = time.perf_counter()
-                while not run(student, folder, kill_after=float(rng.uniform(first, seconds))):
-                    # It was quicker than that, as after a cold start: no kill, no trial.
-                    first, seconds = moments_of(folder, time.perf_counter() - begun)
-                    shutil.rmtree(folder)
-                    begun = time.perf_counter()
+                moment = float(rng.uniform(0.0, left))
+                while run(student, folder, kill_after=moment) is not None:
+                    shutil.rmtree(folder)  # it was quicker than that: no kill, no trial
+                    left, moment = seconds, float(rng.uniform(0.0, seconds / 2))
+                left -= moment
                 kills += 1
             try:
                 run(student, folder)
@@ -118,36 +119,48 @@ def tried(student: str, trials: int, seed: int) -> Row:
     }
 
 
-def moments_of(folder: Path, seconds: float) -> tuple[float, float]:
-    """When a run that took so long had its first checkpoint, about, and when it ended."""
-    return seconds - events_of(folder, "epoch")[-1]["seconds"], seconds
-
-
 def events_of(folder: Path, kind: str) -> list[Row]:
     """The events of a kind in a run's log."""
-    log = folder / "run" / "metrics.jsonl"
-    events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    events = [json.loads(line) for line in lines_of(folder)]
     return [event for event in events if event["event"] == kind]
 
 
-def run(student: str, folder: Path, kill_after: float | None = None) -> bool:
-    """Trains to the end, or until it is killed; returns whether it was.
+def lines_of(folder: Path) -> list[str]:
+    """The lines of a run's log; none where it has not begun."""
+    log = folder / "run" / "metrics.jsonl"
+    return log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+
+
+def run(student: str, folder: Path, kill_after: float | None = None) -> float | None:
+    """Trains to the end, or until it is killed.
+
+    Args:
+        student: Its name.
+        folder: Of the run.
+        kill_after: Seconds from the first line that the run adds to its log; None for never.
+
+    Returns:
+        Seconds from that line to the end; None where the run was killed.
 
     Raises:
         subprocess.CalledProcessError: Training failed.
     """
     command = [sys.executable, "-m", "benchmarks.resume", "--child", student, str(folder)]
     one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    before = len(lines_of(folder))
     child = subprocess.Popen(command, cwd=ROOT, env=os.environ | one_thread, stderr=subprocess.PIPE)
+    while child.poll() is None and len(lines_of(folder)) == before:
+        time.sleep(LOOKING)
+    begun = time.perf_counter()
     try:
         _, told = child.communicate(timeout=kill_after)
     except subprocess.TimeoutExpired:
         child.kill()
         child.communicate()
-        return True
+        return None
     if child.returncode:
         raise subprocess.CalledProcessError(child.returncode, command, stderr=told)
-    return False
+    return time.perf_counter() - begun
 
 
 def train_in(student: str, folder: str) -> None:

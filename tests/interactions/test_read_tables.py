@@ -52,7 +52,7 @@ def test_recbole_and_gzip(tmp_path: Path) -> None:
     data = b"user_id:token\titem_id:token\trating:float\n1\ta b\t3.0\n"
     for path in (
         written(tmp_path, data, "pairs.inter"),
-        written(tmp_path, gzip.compress(data), "pairs.tsv.gz"),
+        written(tmp_path, gzip.compress(data, mtime=0), "pairs.tsv.gz"),
     ):
         assert Interactions.from_table(path).to_polars().rows() == [("1", "a b")]
 
@@ -119,7 +119,7 @@ def test_other_encodings_are_refused(tmp_path: Path, data: bytes, line: int) -> 
         ("a.xlsx", b"user,item\n1,2\n", "unknown kind of file '.xlsx'"),
         ("a.parquet", b"user,item\n1,2\n", "no readable Parquet file"),
         ("a.csv.gz", b"user,item\n1,2\n"[:9], "a.csv.gz"),
-        ("a.csv.gz", gzip.compress(b"user,item\n" + b"1,2\n" * 99)[:-12], "a.csv.gz"),
+        ("a.csv.gz", gzip.compress(b"user,item\n" + b"1,2\n" * 99, mtime=0)[:-12], "a.csv.gz"),
     ],
 )
 def test_unusable_files(tmp_path: Path, name: str, data: bytes, message: str) -> None:
