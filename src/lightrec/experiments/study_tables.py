@@ -34,20 +34,28 @@ def training_study_table(content: Mapping[str, Any]) -> str:
                 "| learning rate | epochs | against |",
                 "|---" * 8 + "|",
             ]
-            for name, rows in variants.items():
+            for name, rows in sorted(variants.items(), key=_place):
                 first = rows[0]
+                capped = first["epochs"] and first["stopped_at_the_cap"]
                 control = None if first["against"] == name else variants.get(first["against"])
                 cells = [
                     *(first["ingredient"], name),
                     *(_with_change(rows, control, metric) for metric in ("recall@100", "ndcg")),
                     f"{first['recall@100_validation']:.4f} / {first['ndcg_validation']:.4f}",
                     f"{first['learning_rate']:g}",
-                    f"{first['epochs']}{' (cap)' if first['stopped_at_the_cap'] else ''}",
+                    f"{first['epochs']}{' (cap)' if capped else ''}",
                     "" if control is None else first["against"],
                 ]
                 lines.append(f"| {' | '.join(cells)} |")
             parts.append("\n".join(lines))
     return "\n\n".join(parts)
+
+
+def _place(named: tuple[str, Sequence[Row]]) -> tuple[bool, str, bool, str]:
+    """The regime's own variant first, then by ingredient; what others are held against first."""
+    name, (first, *_) = named
+    own = first["against"] == name
+    return not own, first["ingredient"], "," in name, name
 
 
 def _with_change(rows: Sequence[Row], control: Sequence[Row] | None, name: str) -> str:

@@ -278,7 +278,7 @@ class _Study:
         told |= {"against": tried.against or next(iter(self.regime.variants))}
         told |= {"learning_rate": best["learning_rate"], "seed": seed}
         assert config.student is not None
-        told["stopped_at_the_cap"] = best["epochs"] == config.student.epochs
+        told["stopped_at_the_cap"] = 0 < best["epochs"] == config.student.epochs
         stage = base | {
             "part": "test",
             "model": "lightrec",
