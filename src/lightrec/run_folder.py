@@ -9,9 +9,8 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-
-import torch
 
 from lightrec._version import __version__
 from lightrec.native import KERNELS
@@ -77,7 +76,7 @@ class RunFolder:
             "config": self.config.model_dump(mode="json"),
             "data": self.data_digest,
             "lightrec": __version__,
-            "torch": torch.__version__,
+            "torch": version("torch"),
             "device": self.device,
             "code": code_digests(),
         }
