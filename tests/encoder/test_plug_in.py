@@ -34,7 +34,7 @@ def share_of_own_group(users: np.ndarray, codes, k: int = 10) -> float:
 
 
 def loss_of(network: nn.Module) -> float:
-    return float(network(*liked()))
+    return network(*liked()).item()
 
 
 def train(network: nn.Module, steps: int = 150) -> None:
