@@ -81,7 +81,7 @@ nb::tuple scan_top_k(const Scan& scan, const Input<float, 2>& table, std::size_t
                      const OptionalRows& allow, const OptionalMask& mask, std::size_t mask_count) {
   require(k >= 1, "k must be at least 1");
   require_table_of(scan, table);
-  const RowFilter filter = checked_filter(scan, exclude, allow, mask, mask_count);
+  const RowFilter filter = checked_filter(scan.num_items(), exclude, allow, mask, mask_count);
   Ranking best;
   {
     const nb::gil_scoped_release released;
@@ -98,7 +98,7 @@ nb::tuple scan_probe(const BoundScan& scan, const Input<float, 2>& table, std::s
   require(scan.layout() == Layout::kCells && scan.num_codebooks() == kFourBooks,
           "only a scan of four codebooks in cells can be probed");
   require_table_of(scan, table);
-  const RowFilter filter = checked_filter(scan, exclude, allow, mask, mask_count);
+  const RowFilter filter = checked_filter(scan.num_items(), exclude, allow, mask, mask_count);
   Ranking best;
   {
     const nb::gil_scoped_release released;
@@ -124,7 +124,7 @@ nb::tuple scan_top_k_batch(const Scan& scan, const Input<float, 3>& tables, std:
   require_finite_scores(tables.data(), tables.size(), scan.num_codebooks());
   const std::size_t num_queries = tables.shape(0);
   const auto filters = checked_filters(num_queries, scan.num_items(), exclude_indptr, exclude_rows,
-                                       checked_filter(scan, std::nullopt, allow, mask, mask_count));
+                                       checked_filter(scan.num_items(), std::nullopt, allow, mask, mask_count));
   const std::size_t width = std::min(k, scan.num_items());
   auto rows = new_array<std::int64_t, 2>({num_queries, width});
   auto scores = new_array<float, 2>({num_queries, width});

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "cosine_scan.hpp"
 #include "float_scan.hpp"
 #include "post_ranking.hpp"
 #include "score_table.hpp"
@@ -29,14 +30,14 @@ using AnyVectors = nb::ndarray<nb::ro, nb::ndim<2>, nb::c_contig, nb::device::cp
 
 using Scales = std::optional<Input<float, 1>>;
 
-ItemVectors checked_vectors(const AnyVectors& vectors, const Scales& scales, const Input<float, 1>& query) {
+ItemVectors checked_vectors(const AnyVectors& vectors, const Scales& scales, std::size_t width) {
   constexpr auto kFloat = static_cast<std::uint8_t>(nb::dlpack::dtype_code::Float);
   constexpr auto kInteger = static_cast<std::uint8_t>(nb::dlpack::dtype_code::Int);
   const nb::dlpack::dtype type = vectors.dtype();
   const bool bytes = type.code == kInteger && type.bits == 8;
   require(type.lanes == 1 && (bytes || (type.code == kFloat && (type.bits == 32 || type.bits == 16))),
           "item vectors must be float32, float16 or int8");
-  require(query.size() == vectors.shape(1) && query.size() >= 1, "query and item vectors differ in width");
+  require(width == vectors.shape(1) && width >= 1, "query and item vectors differ in width");
   require(vectors.shape(0) < std::size_t{1} << 31, "item vectors have fewer than 2^31 rows");
   require(bytes == scales.has_value() && (!scales || scales->size() == vectors.shape(0)),
           "item vectors of int8, and no others, need one scale a row");
@@ -46,30 +47,17 @@ ItemVectors checked_vectors(const AnyVectors& vectors, const Scales& scales, con
   return {vectors.data(), vectors.shape(1), kind, scales ? scales->data() : nullptr};
 }
 
-// Rows, each of them once, in the order in which they come first; rows: not negative.
-std::vector<std::int64_t> distinct(const std::int64_t* rows, std::size_t count) {
-  unsigned bits = 1;
-  while ((std::size_t{1} << bits) < 2 * count) ++bits;
-  const std::size_t last = (std::size_t{1} << bits) - 1;
-  std::vector<std::int64_t> slots(last + 1, -1), found;
-  found.reserve(count);
+void require_candidates(const std::int64_t* rows, std::size_t count, std::size_t num_items) {
   for (std::size_t i = 0; i < count; ++i) {
-    std::size_t slot = static_cast<std::uint64_t>(rows[i]) * 0x9E3779B97F4A7C15U >> (64 - bits);
-    while (slots[slot] >= 0 && slots[slot] != rows[i]) slot = (slot + 1) & last;
-    if (slots[slot] < 0) found.push_back(rows[i]);
-    slots[slot] = rows[i];
+    require(rows[i] >= 0 && static_cast<std::size_t>(rows[i]) < num_items, "candidate rows must be rows of items");
   }
-  return found;
 }
 
 nb::tuple post_rank_rows(const Input<std::int64_t, 1>& rows, const Input<float, 1>& query,
                          const AnyVectors& vectors, std::size_t k, const Scales& scales) {
   require(k >= 1, "k must be at least 1");
-  const ItemVectors items = checked_vectors(vectors, scales, query);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    require(rows.data()[i] >= 0 && static_cast<std::size_t>(rows.data()[i]) < vectors.shape(0),
-            "candidate rows must be rows of items");
-  }
+  const ItemVectors items = checked_vectors(vectors, scales, query.size());
+  require_candidates(rows.data(), rows.size(), vectors.shape(0));
   Ranking best;
   {
     const nb::gil_scoped_release released;
@@ -77,6 +65,31 @@ nb::tuple post_rank_rows(const Input<std::int64_t, 1>& rows, const Input<float, 
     best = post_rank(query.data(), items, candidates.data(), candidates.size(), k);
   }
   return arrays_of(best);
+}
+
+nb::tuple post_rank_rows_batch(const Input<std::int64_t, 2>& rows, const Input<std::int64_t, 1>& counts,
+                               const Input<float, 2>& queries, const AnyVectors& vectors, std::size_t k,
+                               const Scales& scales, std::size_t threads) {
+  require(k >= 1, "k must be at least 1");
+  const std::size_t num_queries = queries.shape(0), width = rows.shape(1);
+  require(rows.shape(0) == num_queries && counts.size() == num_queries,
+          "there must be candidate rows and a count for each query");
+  const ItemVectors items = checked_vectors(vectors, scales, queries.shape(1));
+  for (std::size_t query = 0; query < num_queries; ++query) {
+    const std::int64_t count = counts.data()[query];
+    require(count >= 0 && static_cast<std::size_t>(count) <= width, "a count must be 0 to the width of the rows");
+    require_candidates(rows.data() + query * width, static_cast<std::size_t>(count), vectors.shape(0));
+  }
+  const std::size_t most = std::min(k, width);
+  auto best_rows = new_array<std::int64_t, 2>({num_queries, most});
+  auto scores = new_array<float, 2>({num_queries, most});
+  auto best_counts = new_array<std::int64_t, 1>({num_queries});
+  {
+    const nb::gil_scoped_release released;
+    post_rank_batch(queries.data(), items, Recalled{rows.data(), counts.data(), width}, num_queries, k, threads,
+                    BatchResult{best_rows.data(), scores.data(), best_counts.data(), most});
+  }
+  return nb::make_tuple(best_rows, scores, best_counts);
 }
 
 // A query by its vector, in one call: score table, scan and, with candidates, post-ranking.
@@ -90,10 +103,10 @@ nb::tuple search(const ScoreTableBuilder& builder, const Scan& scan, const Input
           "the codebooks do not have the shape of the codes");
   require(vectors.has_value() == (candidates > 0), "candidates and item vectors go together");
   require(candidates == 0 || candidates >= std::min(k, scan.num_items()), "candidates must be at least k");
-  const RowFilter filter = checked_filter(scan, exclude, allow, mask, mask_count);
+  const RowFilter filter = checked_filter(scan.num_items(), exclude, allow, mask, mask_count);
   std::optional<ItemVectors> items;
   if (vectors) {
-    items = checked_vectors(*vectors, scales, query);
+    items = checked_vectors(*vectors, scales, query.size());
     require(vectors->shape(0) == scan.num_items(), "there must be one item vector for each item");
   }
   const nb::gil_scoped_release released;
@@ -107,6 +120,26 @@ nb::tuple search(const ScoreTableBuilder& builder, const Scan& scan, const Input
   Ranking best = scan.top_k(table.data(), items ? candidates : k, filter, items ? Order::kAny : Order::kBestFirst);
   if (items) best = post_rank(query.data(), *items, best.rows.data(), best.rows.size(), k);
   const nb::gil_scoped_acquire acquired;
+  return arrays_of(best);
+}
+
+nb::tuple cosine_top_k_rows(const Input<std::uint8_t, 2>& codes, const Input<float, 1>& lengths,
+                            const Input<float, 2>& table, std::size_t k, const OptionalRows& exclude,
+                            const OptionalRows& allow, const OptionalMask& mask, std::size_t mask_count) {
+  require(k >= 1, "k must be at least 1");
+  require_table_shape(table.shape(0), table.shape(1));
+  require(codes.shape(1) == table.shape(0), "the score table does not have the shape of the codes");
+  require_codes_below(codes, table.shape(1), "codes");
+  require_finite_scores(table.data(), table.size(), table.shape(0));
+  require(codes.shape(0) < std::size_t{1} << 31, "a scan holds fewer than 2^31 items");
+  require(lengths.size() == codes.shape(0), "there must be one length for each item");
+  const RowFilter filter = checked_filter(codes.shape(0), exclude, allow, mask, mask_count);
+  const MeasuredItems items{codes.data(), lengths.data(), codes.shape(0), codes.shape(1)};
+  Ranking best;
+  {
+    const nb::gil_scoped_release released;
+    best = cosine_top_k(items, table.data(), table.shape(1), k, filter);
+  }
   return arrays_of(best);
 }
 
@@ -135,17 +168,17 @@ nb::tuple arrays_of(const Ranking& best) {
   return nb::make_tuple(rows, scores);
 }
 
-RowFilter checked_filter(const Scan& scan, const OptionalRows& exclude, const OptionalRows& allow,
+RowFilter checked_filter(std::size_t num_items, const OptionalRows& exclude, const OptionalRows& allow,
                          const OptionalMask& mask, std::size_t mask_count) {
   RowFilter filter;
-  filter.allowed = checked_allowed(allow, scan.num_items());
+  filter.allowed = checked_allowed(allow, num_items);
   if (exclude) {
     filter.excluded =
-        checked_rows(exclude->data(), exclude->data() + exclude->size(), scan.num_items(), "exclude");
+        checked_rows(exclude->data(), exclude->data() + exclude->size(), num_items, "exclude");
   }
   if (mask) {
-    require(mask->size() == (scan.num_items() + 63) / 64, "the mask must have one bit for each item");
-    const std::size_t tail = scan.num_items() % 64;
+    require(mask->size() == (num_items + 63) / 64, "the mask must have one bit for each item");
+    const std::size_t tail = num_items % 64;
     require(tail == 0 || mask->data()[mask->size() - 1] >> tail == 0, "the mask has bits past the last item");
     filter.mask.words = mask->data();
     filter.mask.count = mask_count;
@@ -185,8 +218,14 @@ void bind_search(nb::module_& module) {
              nb::arg("exclude").noconvert() = nb::none(), nb::arg("allow").noconvert() = nb::none(),
              "candidates"_a = 0, nb::arg("vectors").noconvert() = nb::none(), nb::arg("mask").noconvert() = nb::none(),
              "mask_count"_a = 0, nb::arg("scales").noconvert() = nb::none());
+  module.def("cosine_top_k", &cosine_top_k_rows, nb::arg("codes").noconvert(), nb::arg("lengths").noconvert(),
+             nb::arg("table").noconvert(), "k"_a, nb::arg("exclude").noconvert() = nb::none(),
+             nb::arg("allow").noconvert() = nb::none(), nb::arg("mask").noconvert() = nb::none(), "mask_count"_a = 0);
   module.def("post_rank", &post_rank_rows, nb::arg("rows").noconvert(), nb::arg("query").noconvert(),
              nb::arg("vectors").noconvert(), "k"_a, nb::arg("scales").noconvert() = nb::none());
+  module.def("post_rank_batch", &post_rank_rows_batch, nb::arg("rows").noconvert(), nb::arg("counts").noconvert(),
+             nb::arg("queries").noconvert(), nb::arg("vectors").noconvert(), "k"_a,
+             nb::arg("scales").noconvert() = nb::none(), "threads"_a = 1);
 }
 
 }  // namespace lightrec

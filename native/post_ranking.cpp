@@ -12,6 +12,7 @@
 #include "finite.hpp"
 #include "instruction_sets.hpp"
 #include "k_best.hpp"
+#include "parallel.hpp"
 #include "prefetch.hpp"
 
 #if LIGHTREC_X86
@@ -22,7 +23,6 @@ namespace lightrec {
 namespace {
 
 constexpr std::size_t kLanes = 16;
-constexpr std::size_t kRows = 4;   // at once, in AVX-512
 constexpr std::size_t kAhead = 8;  // rows between what is read and what is asked for: they lie anywhere
 
 std::size_t padded(std::size_t width) { return (width + kLanes - 1) / kLanes * kLanes; }
@@ -134,6 +134,8 @@ void inner_products(const float* query, const ItemVectors& vectors, const std::i
 }
 
 #if LIGHTREC_X86
+constexpr std::size_t kRows = 4;  // at once
+
 // Sixteen numbers of a row, those that the mask leaves out being zero.
 struct Float32 {
   static constexpr std::size_t kBytes = 4;
@@ -230,6 +232,21 @@ struct PostRanking {
 
 }  // namespace
 
+std::vector<std::int64_t> distinct(const std::int64_t* rows, std::size_t count) {
+  unsigned bits = 1;
+  while ((std::size_t{1} << bits) < 2 * count) ++bits;
+  const std::size_t last = (std::size_t{1} << bits) - 1;
+  std::vector<std::int64_t> slots(last + 1, -1), found;
+  found.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    std::size_t slot = static_cast<std::uint64_t>(rows[i]) * 0x9E3779B97F4A7C15U >> (64 - bits);
+    while (slots[slot] >= 0 && slots[slot] != rows[i]) slot = (slot + 1) & last;
+    if (slots[slot] < 0) found.push_back(rows[i]);
+    slots[slot] = rows[i];
+  }
+  return found;
+}
+
 Ranking post_rank(const float* query, const ItemVectors& vectors, const std::int64_t* rows, std::size_t count,
                   std::size_t k) {
   thread_local PostRanking mine;
@@ -251,6 +268,16 @@ Ranking post_rank(const float* query, const ItemVectors& vectors, const std::int
   mine.best.keep(count);
   if (count > KBest::kMostKept) std::vector<float>().swap(mine.scores);
   return mine.best.finish();
+}
+
+void post_rank_batch(const float* queries, const ItemVectors& vectors, const Recalled& recalled,
+                     std::size_t num_queries, std::size_t k, std::size_t threads, const BatchResult& result) {
+  const std::size_t of_one = 1 + recalled.width * vectors.width / 2'000;  // microseconds, about
+  parallel_for(num_queries, worthwhile(threads, num_queries * of_one), [&](std::size_t query) {
+    const std::vector<std::int64_t> rows =
+        distinct(recalled.rows + query * recalled.width, static_cast<std::size_t>(recalled.counts[query]));
+    result.store(query, post_rank(queries + query * vectors.width, vectors, rows.data(), rows.size(), k));
+  });
 }
 
 }  // namespace lightrec

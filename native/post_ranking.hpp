@@ -3,8 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "ranking.hpp"
+#include "scan.hpp"
 
 namespace lightrec {
 
@@ -31,5 +33,19 @@ struct ItemVectors {
 // the same bits for every instruction set, and whatever the other candidates.
 Ranking post_rank(const float* query, const ItemVectors& vectors, const std::int64_t* rows, std::size_t count,
                   std::size_t k);
+
+// Candidates of some queries: (num_queries, width) row numbers, of which the first counts[q] are meant.
+struct Recalled {
+  const std::int64_t* rows;
+  const std::int64_t* counts;
+  std::size_t width;
+};
+
+// The same for many queries; a row that comes twice for a query counts once.
+void post_rank_batch(const float* queries, const ItemVectors& vectors, const Recalled& recalled,
+                     std::size_t num_queries, std::size_t k, std::size_t threads, const BatchResult& result);
+
+// Rows, each of them once, in the order in which they come first; rows: not negative.
+std::vector<std::int64_t> distinct(const std::int64_t* rows, std::size_t count);
 
 }  // namespace lightrec

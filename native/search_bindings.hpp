@@ -16,7 +16,7 @@ using OptionalMask = std::optional<Input<std::uint64_t, 1>>;
 nb::tuple arrays_of(const Ranking& best);
 
 // What all queries of a call share.
-RowFilter checked_filter(const Scan& scan, const OptionalRows& exclude, const OptionalRows& allow,
+RowFilter checked_filter(std::size_t num_items, const OptionalRows& exclude, const OptionalRows& allow,
                          const OptionalMask& mask, std::size_t mask_count);
 
 // Adds the scans to the module.

@@ -11,9 +11,14 @@ from lightrec.codes.item_codes import ItemCodes
 from lightrec.errors import ArgumentError
 from lightrec.native import KERNELS
 from lightrec.search.filters import Filter
-from lightrec.search.post_ranking import ScaledVectors, inner_products, post_rank
+from lightrec.search.post_ranking import (
+    ScaledVectors,
+    inner_products,
+    post_rank,
+    post_rank_batch,
+)
 from lightrec.search.scan import make_scan
-from lightrec.search.top_k import best_first
+from lightrec.search.top_k import TopKBatch, best_first
 
 
 @pytest.fixture
@@ -158,6 +163,40 @@ def test_candidates_that_come_twice_count_once(world, dtype) -> None:
     vectors = vectors.astype(dtype)  # with the kernel, and without
     found = post_rank(np.array([5, 3, 5, 3, 3]), query, vectors, 4)
     assert sorted(found.rows.tolist()) == [3, 5]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int8])
+@pytest.mark.parametrize("threads", [0, 1, 3])
+def test_a_batch_is_ranked_as_one_by_one(world, dtype, threads: int) -> None:
+    _items, vectors, query, _table = world
+    rng = np.random.default_rng(2)
+    queries = rng.normal(size=(90, 4)).astype(np.float32)
+    rows = rng.integers(0, 200, (90, 40))
+    recalled = TopKBatch(rows, np.zeros(rows.shape, np.float32), rng.integers(0, 41, 90))
+    of_items = ScaledVectors.of(vectors) if dtype == np.int8 else vectors.astype(dtype)
+    for k in (1, 10, 500):
+        batch = post_rank_batch(recalled, queries, of_items, k, threads=threads)
+        for number, query in enumerate(queries):
+            alone = post_rank(recalled.of(number).rows, query, of_items, k)
+            np.testing.assert_array_equal(batch.of(number).rows, alone.rows)
+            np.testing.assert_array_equal(batch.of(number).scores, alone.scores)
+
+
+def test_a_batch_that_does_not_fit_is_refused(world) -> None:
+    _items, vectors, query, _table = world
+    rows = np.arange(10)[None]
+    recalled = TopKBatch(rows, np.zeros(rows.shape, np.float32), np.array([10]))
+    with pytest.raises(ArgumentError, match="2 queries for the candidates of 1"):
+        post_rank_batch(recalled, np.stack([query, query]), vectors, 3)
+    with pytest.raises(ArgumentError, match="do not belong together"):
+        post_rank_batch(recalled, query[None, :3], vectors, 3)
+    with pytest.raises(ArgumentError, match="rows of items"):
+        post_rank_batch(recalled, query[None], vectors[:5], 3)
+    with pytest.raises(ArgumentError, match=r"item row \d+ .*is not finite"):
+        post_rank_batch(recalled, query[None] * np.float32("inf"), vectors, 3)
+    too_many = TopKBatch(rows, recalled.scores, np.array([11]))
+    with pytest.raises(ArgumentError, match="count"):
+        post_rank_batch(too_many, query[None], vectors, 3)
 
 
 def test_candidates_are_integers(world) -> None:

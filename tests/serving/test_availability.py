@@ -122,7 +122,7 @@ def test_a_model_that_nobody_asks_any_more_is_let_go(make_model) -> None:
     rec.set_available("i1", False)
     rec.replace_model(make_model(seed=1))
     gc.collect()
-    assert len(rec._availability._shelves) == 1
+    assert len(rec._state.availability._shelves) == 1
 
 
 def test_an_item_stays_hidden_while_a_model_lacks_it(make_model) -> None:

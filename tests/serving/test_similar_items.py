@@ -11,7 +11,10 @@ import pytest
 from lightrec.artifact.contents import Model
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.errors import ArgumentError, UnknownIdError
+from lightrec.native import KERNELS
+from lightrec.search.filters import Filter, RowMask
 from lightrec.serving import Recommender
+from lightrec.serving.similar_items import SimilarItems
 
 
 def cosines(item_codes: ItemCodes, row: int) -> np.ndarray:
@@ -26,11 +29,14 @@ def with_codes(model: Model, codes: np.ndarray | list[list[int]], codebooks: np.
     )
 
 
-@pytest.mark.parametrize("block", [7, 60, 10**6])
+@pytest.mark.parametrize("block", [7, 60, 10**6, None])
 def test_the_nearest_items_by_cosine(
-    make_model: Callable[..., Model], monkeypatch: pytest.MonkeyPatch, block: int
+    make_model: Callable[..., Model], monkeypatch: pytest.MonkeyPatch, block: int | None
 ) -> None:
-    monkeypatch.setattr("lightrec.serving.similar_items._ITEMS_AT_ONCE", block)
+    """In numpy, in blocks of that size; compiled where there is none."""
+    if block is not None:
+        monkeypatch.setattr("lightrec.serving.similar_items._ITEMS_AT_ONCE", block)
+        monkeypatch.setattr("lightrec.serving.similar_items.KERNELS", None)
     model = make_model()
     expected = cosines(model.item_codes, 5)
     order = [row for row in np.argsort(-expected) if row != 5]
@@ -38,6 +44,35 @@ def test_the_nearest_items_by_cosine(
         answer = Recommender(model).similar_items("i5", k=k)
         assert answer.items == [f"i{row}" for row in order[:k]]
         np.testing.assert_allclose(answer.scores, expected[order[:k]], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.skipif(KERNELS is None, reason="the compiled kernels are not installed")
+def test_the_kernel_answers_as_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    item_codes = ItemCodes(
+        rng.integers(0, 6, (5000, 3), dtype=np.uint8), rng.normal(size=(3, 6, 8)).astype(np.float32)
+    )
+    item_codes.codebooks[:, 0] = 0  # an item without a vector
+    listed = np.sort(rng.choice(5000, 2500, replace=False)).astype(np.int32)
+    mask = RowMask(rng.random(5000) < 0.3)
+    filters = [
+        Filter(),
+        Filter(exclude=listed),
+        Filter(exclude=listed[:9]),
+        Filter(allow=listed),
+        Filter(exclude=listed[::2], allow=listed),
+        Filter(mask=mask),
+        Filter(exclude=listed[:9], allow=listed, mask=mask),
+        Filter(allow=listed[:0]),
+    ]
+    similar = SimilarItems(item_codes)
+    wanted = [(row, k, rows) for row in (0, 77) for k in (1, 100, 6000) for rows in filters]
+    compiled = [similar.top_k(*one) for one in wanted]
+    monkeypatch.setattr("lightrec.serving.similar_items.KERNELS", None)
+    for one, found in zip(wanted, compiled, strict=True):
+        expected = similar.top_k(*one)
+        np.testing.assert_array_equal(found.rows, expected.rows)
+        np.testing.assert_array_equal(found.scores, expected.scores)
 
 
 def test_an_item_is_never_similar_to_itself_even_when_allowed(

@@ -13,7 +13,7 @@ from lightrec.artifact.contents import Model
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.errors import ArgumentError
 from lightrec.search.filters import RowMask
-from lightrec.search.post_ranking import post_rank
+from lightrec.search.post_ranking import ItemVectors, post_rank, post_rank_batch
 from lightrec.search.scan import Scan, make_scan
 from lightrec.search.top_k import TopK
 from lightrec.serving.candidates import Candidates
@@ -153,9 +153,23 @@ class Ranking:
     def _search(
         self, encoded: EncodedQueries, seen: Sequence[np.ndarray], wish: Wish
     ) -> list[TopK]:
-        recalled = self._top_k(encoded.tables, wish.post_ranking or wish.k, seen, wish.candidates)
-        if not wish.post_ranking:
-            return recalled
+        k = min(wish.post_ranking or wish.k, max(self._scan.num_items, 1))
+        tables = encoded.tables
+        if len(tables) == 1:
+            best = self._scan.top_k(tables[0], k, wish.candidates.without(seen[0]))
+            if wish.post_ranking:
+                vectors, items = self._float_vectors(encoded)
+                best = post_rank(best.rows, vectors[0], items, wish.k)
+            return [best]
+        rows = wish.candidates.without_each(seen)
+        batch = self._scan.top_k_batch(tables, k, rows, threads=self._threads)
+        if wish.post_ranking:
+            vectors, items = self._float_vectors(encoded)
+            batch = post_rank_batch(batch, vectors, items, wish.k, threads=self._threads)
+        return [batch.of(query) for query in range(len(batch))]
+
+    def _float_vectors(self, encoded: EncodedQueries) -> tuple[np.ndarray, ItemVectors]:
+        """Of queries and items, for post-ranking."""
         items = self._model.float_items
         if items is None:
             raise ArgumentError(
@@ -170,18 +184,7 @@ class Ranking:
                 f"{' or histories=...' if form in ('fitted', 'table') else ''}, "
                 "or leave post_ranking out"
             )
-        pairs = zip(recalled, encoded.float_vectors, strict=True)
-        return [post_rank(top.rows, vector, items, wish.k) for top, vector in pairs]
-
-    def _top_k(
-        self, tables: np.ndarray, k: int, seen: Sequence[np.ndarray], candidates: Candidates
-    ) -> list[TopK]:
-        k = min(k, max(self._scan.num_items, 1))
-        if len(tables) == 1:
-            return [self._scan.top_k(tables[0], k, candidates.without(seen[0]))]
-        rows = candidates.without_each(seen)
-        batch = self._scan.top_k_batch(tables, k, rows, threads=self._threads)
-        return [batch.of(query) for query in range(len(batch))]
+        return encoded.float_vectors, items
 
 
 def _joined(

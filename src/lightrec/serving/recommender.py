@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from threading import Lock
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -44,8 +44,7 @@ class Recommender:
     def __init__(self, model: Model, *, scan: ScanOrMaker | None = None, threads: int = 0) -> None:
         self._threads = whole_number(threads, "threads", at_least=0)
         self._scan, self._replacing = scan, Lock()
-        self._state = _State(model, Ranking(model, scan, self._threads))
-        self._availability = Availability(self._state.shelf)
+        self._open: _State | None = _State(model, Ranking(model, scan, self._threads))
 
     @property
     def model(self) -> Model:
@@ -60,6 +59,28 @@ class Recommender:
             ArtifactError: The folder does not hold a sound model.
         """
         return cls(Model.load(path))
+
+    def close(self) -> None:
+        """Lets go of the model and of what searches it; any later call raises `ArgumentError`.
+
+        Requests that have begun are answered. Memory and mapped files are free as soon as nobody
+        else holds the model. `with Recommender.load(path) as recommender:` closes it, too.
+        """
+        with self._replacing:
+            self._open = self._scan = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    @property
+    def _state(self) -> _State:
+        state = self._open
+        if state is None:
+            raise ArgumentError("the recommender has been closed; load the model again")
+        return state
 
     def recommend(
         self,
@@ -241,7 +262,8 @@ class Recommender:
                 or none is given where the recommender was given one of its own.
         """
         with self._replacing:
-            if expected is not None and self._state.model is not expected:
+            replaced = self._state
+            if expected is not None and replaced.model is not expected:
                 raise ArgumentError(
                     "the recommender's model changed meanwhile: it is not the expected one; update "
                     "recommender.model again, and replace that"
@@ -253,9 +275,9 @@ class Recommender:
                     "give replace_model(..., scan=...) one of the new model's, or give both a "
                     "function that makes it from item codes, such as lightrec.search.scan.make_scan"
                 )
-            made = _State(model, Ranking(model, scan, self._threads))
-            self._availability.move_to(made.shelf)
-            self._scan, self._state = scan, made
+            made = _State(model, Ranking(model, scan, self._threads), replaced.availability)
+            made.availability.move_to(made.shelf)
+            self._scan, self._open = scan, made
 
     def set_available(self, items: Ids, available: bool) -> None:
         """Takes items out of all answers from now on, or back in: sold out, withdrawn, embargoed.
@@ -274,7 +296,7 @@ class Recommender:
             ArgumentError: An argument is malformed.
         """
         available = truth(available, "available")
-        self._availability.set(id_list(items, "items"), available)
+        self._state.availability.set(id_list(items, "items"), available)
 
     def similar_items(
         self,
@@ -320,9 +342,12 @@ class Recommender:
 class _State:
     """One model and what searches it: what a request sees from its beginning to its end."""
 
-    def __init__(self, model: Model, ranking: Ranking) -> None:
+    def __init__(
+        self, model: Model, ranking: Ranking, availability: Availability | None = None
+    ) -> None:
         self.model, self.ranking = model, ranking
         self.shelf = Shelf(model.item_ids)
+        self.availability = availability or Availability(self.shelf)
 
     @cached_property
     def similar(self) -> SimilarItems:

@@ -8,8 +8,10 @@ from functools import cached_property
 import numpy as np
 
 from lightrec.codes.item_codes import ItemCodes
+from lightrec.native import KERNELS
 from lightrec.search.filters import Filter
-from lightrec.search.top_k import TopK, best_first
+from lightrec.search.scan import mask_arguments
+from lightrec.search.top_k import TopK, best_first, checked_k
 
 _ITEMS_AT_ONCE = 1 << 18
 
@@ -40,6 +42,17 @@ class SimilarItems:
         vector, length = self._item_codes.decode(np.array([row])), self._lengths[row]
         unit = np.divide(vector, length, out=np.zeros_like(vector), where=length > 0)
         table = self._item_codes.score_tables(unit)
+        if KERNELS is not None:
+            found = KERNELS.cosine_top_k(
+                np.ascontiguousarray(self._item_codes.codes),
+                self._lengths,
+                table[0],
+                checked_k(k),
+                rows.exclude,
+                rows.allow,
+                *mask_arguments(rows, self._item_codes.num_items),
+            )
+            return TopK(*found)
         best = TopK(np.empty(0, np.int64), np.empty(0, np.float32))
         for candidates in self._candidates(rows):
             cosines = self._cosines(table, candidates)
