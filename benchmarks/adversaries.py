@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lightrec.codes.item_codes import ItemCodes
-from lightrec.search.filters import BatchFilter, RowMask
+from lightrec.search.filters import BatchFilter
 from lightrec.search.post_ranking import ItemVectors, ScaledVectors
 from lightrec.search.reference_scan import ReferenceScan
+from lightrec.search.row_mask import RowMask
 
 SIZES = (
     (1, 6, 0.1),

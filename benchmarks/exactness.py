@@ -35,8 +35,9 @@ from lightrec.experiments.provenance import commit, source_digest, sources_of
 from lightrec.native import KERNELS
 from lightrec.search.changing_scan import ChangingScan
 from lightrec.search.code_search import CodeSearch
-from lightrec.search.filters import BatchFilter, Filter, RowMask
+from lightrec.search.filters import BatchFilter, Filter
 from lightrec.search.inverted_file import InvertedFile
+from lightrec.search.row_mask import RowMask
 from lightrec.search.scan import BoundScan, PortableScan, Scan
 from lightrec.search.top_k import TopK, TopKBatch
 

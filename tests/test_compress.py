@@ -21,7 +21,7 @@ from lightrec.codes.coded_users import FORMS, users_in_form
 from lightrec.codes.item_metric import ItemMetric
 from lightrec.codes.ranking_quantization import quantize_for_ranking
 from lightrec.comparison import Comparison
-from lightrec.compress import CompressConfig, compress, prepare
+from lightrec.compress import CompressConfig, compress
 from lightrec.errors import ArgumentError, InputError
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer
@@ -30,6 +30,7 @@ from lightrec.measured_pairs import measured_on_test
 from lightrec.preferred_form import preferred_last
 from lightrec.serving.recommender import Recommender
 from lightrec.settings import validated
+from lightrec.vectors_to_compress import prepare
 
 USERS, ITEMS, WIDTH = 60, 150, 6
 

@@ -24,12 +24,13 @@ from lightrec.errors import (
 )
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, PopularityScorer
+from lightrec.held_out_pairs import hold_out
 from lightrec.interactions import Interactions
 from lightrec.interactions.synthetic import SyntheticData, synthetic_catalogue
 from lightrec.run_config import RunConfig, load_config
 from lightrec.serving.recommender import Recommender
 from lightrec.teachers.fit import TeacherConfig, fit_teacher
-from lightrec.train import hold_out, train
+from lightrec.train import train
 
 torch.set_num_threads(1)
 

@@ -7,7 +7,6 @@ errors matter, interactions say which items matter; neither is needed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -29,24 +28,28 @@ from lightrec.codes.ranking_metric import RankingMetricConfig
 from lightrec.codes.ranking_quantization import metric_for_quantization, quantize_for_ranking
 from lightrec.codes.residual_kmeans import residual_kmeans
 from lightrec.comparison import Comparison, ComparisonRow
-from lightrec.errors import ArgumentError, InputError
+from lightrec.errors import ArgumentError
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer, Scorer
 from lightrec.evaluation.top_overlap import top_overlap
 from lightrec.interactions import History, IdMap, Interactions
 from lightrec.interactions.read_tables import TableSource
-from lightrec.matching_ids import matching_rows
 from lightrec.measured_pairs import MeasuredPairs, measured_on_interactions, measured_on_test
 from lightrec.preferred_form import preferred_last
 from lightrec.settings import Settings
 from lightrec.shared_codes import describe_shared_codes
-from lightrec.shared_pairs import shared_pair_keys
 from lightrec.teachers.factors import Factors
+from lightrec.vectors_to_compress import (
+    as_interactions,
+    check_disjoint,
+    history_of,
+    id_map_of,
+    item_degrees,
+    prepare,
+)
 
 OVERLAP_AT = 100
 OVERLAP_QUERIES = 1_000  # a sample: the standard error of the mean overlap is then below .01
-MAX_MAGNITUDE = 1e15  # what a model folder can hold: products of two stay finite in float32
-UNIT_LENGTH = 1e-3  # how far from 1 the norms of normalised vectors may be
 
 
 class CompressUsersConfig(UsersConfig):
@@ -70,19 +73,6 @@ class CompressConfig(Settings):
     """How it is measured at last, where there are user vectors: by who would rank the item high."""
     users: CompressUsersConfig = CompressUsersConfig()
     """The form of the users in the model."""
-
-
-@dataclass(frozen=True)
-class Vectors:
-    """What is compressed: factors, and how they were made ready.
-
-    Attributes:
-        factors: Users (M may be 0) and items, float32.
-        notes: What was done to them, one sentence each.
-    """
-
-    factors: Factors
-    notes: tuple[str, ...]
 
 
 def compress(
@@ -130,23 +120,23 @@ def compress(
         raise ArgumentError(f"keep_float_items must be True or False, not {keep_float_items!r}")
     ready = prepare(items, users, item_bias)
     factors, notes = ready.factors, list(ready.notes)
-    item_map = _id_map(item_ids, len(factors.items), "item")
-    user_map = _id_map(user_ids, len(factors.users), "user")
+    item_map = id_map_of(item_ids, len(factors.items), "item")
+    user_map = id_map_of(user_ids, len(factors.users), "user")
     interactions = None if interactions is None else as_interactions(interactions)
     history = held_out = None
     if len(user_map):
-        history = _history(interactions, user_map, item_map, "interactions", notes)
-        held_out = _history(test, user_map, item_map, "test", notes)
+        history = history_of(interactions, user_map, item_map, "interactions", notes)
+        held_out = history_of(test, user_map, item_map, "test", notes)
     elif interactions is not None or test is not None:
         notes.append("no user vectors: interactions weigh items, and ranking is not measured")
     if not len(item_map):
         raise ArgumentError("there are no items to compress")
     if history is not None and held_out is not None:
-        _check_disjoint(history, held_out)
+        check_disjoint(history, held_out)
     _check_form(config.users.form, factors, held_out)
     _check_codewords(config.codes.num_codewords, len(item_map))
     measured = _measured(history, held_out, config, notes)
-    degrees = _item_degrees(interactions, item_map, history)
+    degrees = item_degrees(interactions, item_map, history)
     codes, metric = _quantize(factors, history, degrees, config)
     forms = _forms(factors, codes, history, measured, config, progress=progress)
     shipped = forms[-1]
@@ -284,124 +274,6 @@ def _check_codewords(num_codewords: int, num_items: int) -> None:
             f"codes.num_codewords = 1 gives all {num_items:,} items the same code; set it to 256, "
             "or to as many as there are items where these are fewer"
         )
-
-
-def prepare(items: np.ndarray, users: np.ndarray | None, item_bias: np.ndarray | None) -> Vectors:
-    """Float32 factors of one width, with the bias folded in and unit length respected."""
-    notes = []
-    item_vectors = _matrix(items, "items")
-    width = item_vectors.shape[1]
-    user_vectors = np.zeros((0, width), np.float32) if users is None else _matrix(users, "users")
-    norms = np.linalg.norm(item_vectors, axis=1)
-    of_unit_length = bool(len(norms)) and bool(np.abs(norms - 1.0).max() < UNIT_LENGTH)
-    if item_bias is None and of_unit_length and len(user_vectors):
-        lengths = np.linalg.norm(user_vectors, axis=1, keepdims=True)
-        user_vectors = (user_vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
-        notes.append(
-            "items are of unit length: stored users were normalised too, so their scores are "
-            "cosines; query vectors are used as they come"
-        )
-    if item_bias is not None:
-        bias = _bias(item_bias, len(item_vectors))
-        item_vectors = np.hstack([item_vectors, bias])
-        ones = np.ones((len(user_vectors), 1), np.float32)
-        user_vectors = np.hstack([user_vectors, ones])
-        notes.append(f"the item bias is dimension {width + 1}; a query vector has 1 there")
-    return Vectors(Factors(user_vectors, item_vectors), tuple(notes))
-
-
-def _check_disjoint(history: History, test: History) -> None:
-    """Refuses test pairs that the vectors were trained on, before the long work."""
-    common = len(shared_pair_keys(history, test))
-    if common:
-        raise ArgumentError(
-            f"{common:,} test pairs are also among the interactions that the vectors were trained "
-            "on; leave them out of one of the two"
-        )
-
-
-def _bias(values: np.ndarray, num_items: int) -> np.ndarray:
-    """(N, 1) float32."""
-    bias = np.asarray(values)
-    if bias.dtype.kind not in "fiu" or bias.size != num_items:
-        raise ArgumentError(
-            f"item_bias must be {num_items} numbers, one an item, not {bias.shape} {bias.dtype}"
-        )
-    if not np.isfinite(bias).all():
-        row = int(np.flatnonzero(~np.isfinite(bias.ravel()))[0])
-        raise ArgumentError(f"item_bias row {row} is not finite")
-    return bias.reshape(-1, 1).astype(np.float32)
-
-
-def _matrix(values: np.ndarray, name: str) -> np.ndarray:
-    try:
-        matrix = np.asarray(values)
-    except ValueError:
-        raise ArgumentError(f"{name} must be a matrix: its rows differ in width") from None
-    if matrix.ndim != 2 or matrix.dtype.kind not in "fiu" or not matrix.shape[1]:
-        raise ArgumentError(
-            f"{name} must be a matrix of numbers, not {matrix.shape} {matrix.dtype}"
-        )
-    matrix = np.ascontiguousarray(matrix, dtype=np.float32)
-    large = np.flatnonzero(~(np.abs(matrix) <= MAX_MAGNITUDE).all(axis=1))
-    if len(large):
-        raise ArgumentError(
-            f"{name} row {large[0]} holds a value that is not finite, or is beyond the "
-            f"{MAX_MAGNITUDE:g} that a model folder can keep"
-        )
-    return matrix
-
-
-def _id_map(ids: Sequence[str] | Sequence[int] | IdMap | None, count: int, what: str) -> IdMap:
-    if ids is None:
-        return IdMap(pl.Series(np.arange(count, dtype=np.int64)))
-    id_map = ids if isinstance(ids, IdMap) else IdMap.from_values(ids, what)
-    if len(id_map) != count:
-        raise ArgumentError(f"there are {len(id_map)} {what} ids for {count} {what} vectors")
-    return id_map
-
-
-def as_interactions(pairs: Interactions | TableSource) -> Interactions:
-    """Pairs from a table, or as they are."""
-    return pairs if isinstance(pairs, Interactions) else Interactions.from_table(pairs)
-
-
-def _item_degrees(
-    interactions: Interactions | None, items: IdMap, history: History | None
-) -> np.ndarray:
-    """(N,) int64 pairs of each item; users do not matter here."""
-    if history is not None:
-        return history.item_degrees()
-    if interactions is None:
-        return np.zeros(len(items), np.int64)
-    rows = matching_rows(interactions.items, items)[interactions.item_rows]
-    if len(rows) and not (rows >= 0).any():
-        raise InputError("interactions: no pair has an item vector; check the item ids")
-    return np.bincount(rows[rows >= 0], minlength=len(items)).astype(np.int64)
-
-
-def _history(
-    pairs: Interactions | TableSource | None,
-    users: IdMap,
-    items: IdMap,
-    what: str,
-    notes: list[str],
-) -> History | None:
-    """The pairs in rows of the vectors; pairs without a vector are counted in `notes`."""
-    if pairs is None:
-        return None
-    read = as_interactions(pairs)
-    user_rows = matching_rows(read.users, users)[read.user_rows]
-    item_rows = matching_rows(read.items, items)[read.item_rows]
-    known = (user_rows >= 0) & (item_rows >= 0)
-    if len(read) and not known.any():
-        raise InputError(
-            f"{what}: no pair has both a user and an item vector; "
-            "check that ids and vectors belong together"
-        )
-    if not known.all():
-        notes.append(f"{what}: {int((~known).sum()):,} pairs without a vector were left out")
-    return History.from_pairs(user_rows[known], item_rows[known], len(users), len(items))
 
 
 def _comparison(

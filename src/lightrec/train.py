@@ -11,37 +11,28 @@ measured on them. Then the shipped model is trained on all pairs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import polars as pl
-
-from lightrec._version import __version__
-from lightrec.artifact.contents import Model, Selection, Users
-from lightrec.artifact.verify import can_keep, check_item_columns
+from lightrec.artifact.contents import Model
+from lightrec.artifact.verify import check_item_columns
 from lightrec.codes.coded_users import FORMS, CodedUsers, UserForm, users_in_form
-from lightrec.codes.half_precision import half_precision
-from lightrec.codes.item_codes import ItemCodes
-from lightrec.codes.item_metric import ItemMetric
-from lightrec.comparison import Comparison, ComparisonRow
 from lightrec.encoder.student_config import StudentConfig
-from lightrec.errors import ArgumentError, InputError
-from lightrec.evaluation.ranking_evaluation import evaluate_ranking
-from lightrec.evaluation.scorers import CodeScorer, FloatScorer, PopularityScorer, Scorer
+from lightrec.errors import ArgumentError
+from lightrec.held_out_pairs import hold_out
 from lightrec.interactions import (
     ColumnNames,
     History,
     Interactions,
-    Split,
     read_items,
-    time_split,
-    validation_split,
 )
 from lightrec.interactions.read_tables import TableSource
+from lightrec.item_columns import check_catalogue, item_columns
+from lightrec.learned import Learned, assemble, compare
 from lightrec.preferred_form import preferred_last
 from lightrec.run_config import RunConfig, load_config
 from lightrec.run_folder import RunFolder
-from lightrec.stages import FittedStudent, fit_student, quantize, quantize_by_ranking
+from lightrec.stages import fit_student, quantize, quantize_by_ranking
 from lightrec.teachers.choice import AutoConfig
 from lightrec.teachers.fit import AnyTeacherConfig, BlendConfig, FittedTeacher
 from lightrec.teachers.ials import IalsConfig
@@ -50,35 +41,6 @@ from lightrec.teachers.sampled_softmax import SampledSoftmaxConfig
 from lightrec.training.device import device_of
 from lightrec.training.loop import LoopConfig
 from lightrec.warm_start import STABILITY, WarmStart, requantize
-
-
-@dataclass(frozen=True)
-class Learned:
-    """The stages' outcomes, in order.
-
-    Attributes:
-        teacher: The float model.
-        start: The codes before any gradient step; None where they were drawn.
-        student: Codes and users trained by gradient; None where the configuration has no student.
-        forms: The users in every form that was asked for, the one to be shipped last.
-        metric: How the codes' errors were measured; None where a gradient trained them.
-    """
-
-    teacher: FittedTeacher
-    start: ItemCodes | None
-    student: FittedStudent | None
-    forms: tuple[CodedUsers, ...]
-    metric: ItemMetric | None = None
-
-    @property
-    def form(self) -> UserForm:
-        """The form of users that was chosen."""
-        return self.shipped.form
-
-    @property
-    def shipped(self) -> CodedUsers:
-        """Codes and users of the model."""
-        return self.forms[-1]
 
 
 def train(
@@ -137,7 +99,7 @@ def train(
     )
     _check_sizes(pairs, config)
     if items_table is not None and isinstance(interactions, Interactions):
-        _check_catalogue(pairs, items_table)
+        check_catalogue(pairs, items_table)
     check_item_columns(item_columns(pairs, items_table), len(pairs.items))
     warm = None
     if warm_start is not None:
@@ -154,40 +116,6 @@ def train(
         return assemble(learned, held.train, config, comparison, items_table)
     learned = learn(pairs.history(), config, repeat=learned, warm=warm, run=run)
     return assemble(learned, pairs, config, comparison, items_table)
-
-
-def hold_out(pairs: Interactions, config: RunConfig) -> Split:
-    """Sets validation pairs aside: the latest where there are timestamps, else a uniform share.
-
-    Only users with an earlier pair can be judged; the latest pairs of all others are left out of
-    the validation, which the split's notes tell. Where that would leave less than half of them,
-    `auto` takes a uniform share instead.
-
-    Raises:
-        InputError: No pair can be held out.
-    """
-    share, by = config.validation.share, config.validation.by
-    held = None
-    if by == "time" or (by == "auto" and pairs.timestamps is not None):
-        latest = time_split(pairs, share)
-        held = _of_known_users(latest.train, latest.test)
-        if by == "auto" and 2 * len(held.test) < len(latest.test):
-            held = None
-    held = held or validation_split(pairs, config.seed, share)
-    if not len(held.test):
-        raise InputError(
-            f"no validation pair can be held out of {len(pairs):,}: no user has an earlier pair "
-            "too; give more interactions, or set validation.by or validation.share"
-        )
-    return held
-
-
-def _of_known_users(earlier: Interactions, latest: Interactions) -> Split:
-    known = earlier.history().user_degrees()[latest.user_rows] > 0
-    if known.all():
-        return Split(earlier, latest)
-    note = f"{int((~known).sum()):,} more, of users without an earlier pair, are not judged"
-    return Split(earlier, latest.select(known), (note,))
 
 
 def learn(
@@ -313,108 +241,6 @@ def _teacher_length(
     if isinstance(settings, IalsConfig):
         return {"epochs": settings.sweeps if epochs is None else epochs, "steps": 1}
     return {"epochs": 0, "steps": 0}
-
-
-def compare(
-    learned: Learned, pairs: History, held_out: History, config: RunConfig, title: str
-) -> Comparison:
-    """Popularity, teacher, quantisers and LightRec, measured on the held-out pairs."""
-    teacher = learned.teacher.factors
-    vector = 4.0 * teacher.width
-    rows: list[ComparisonRow] = []
-
-    def add(
-        model: str, scorer: Scorer, per_item: float, per_user: float | None, variant: str = ""
-    ) -> None:
-        means = evaluate_ranking(scorer, pairs, held_out).means
-        rows.append(ComparisonRow(model, means, per_item, per_user, variant=variant))
-
-    add("popularity", PopularityScorer(pairs.item_degrees()), 4.0, None)
-    add("teacher", FloatScorer(teacher.users, teacher.items), vector, vector)
-    for name in ("rvq", "aq"):
-        same = config.student is not None and name == config.student.start
-        codes = learned.start if same else quantize(pairs, teacher, config, name)
-        if codes is not None:
-            scorer = CodeScorer(codes, teacher.users)
-            add(name, scorer, codes.bytes_per_item_all_in, vector)
-    for users in learned.forms:
-        codes = users.item_codes
-        scorer = CodeScorer(codes, users.values)
-        per_item = codes.bytes_per_item_all_in
-        add("lightrec", scorer, per_item, users.bytes_per_user, variant=users.form)
-    return Comparison(title, tuple(rows))
-
-
-def assemble(
-    learned: Learned,
-    pairs: Interactions,
-    config: RunConfig,
-    comparison: Comparison,
-    items_table: pl.DataFrame | None,
-) -> Model:
-    """Puts the outcome and the ids together into what a model folder holds."""
-    history = pairs.history()
-    users, teacher = learned.shipped, learned.teacher
-    return Model(
-        config={
-            "lightrec": __version__,
-            "settings": config.model_dump(mode="json"),
-            "data_digest": pairs.digest(),
-            "teacher": teacher.config.model_dump(mode="json"),
-            "teacher_epochs": list(teacher.epochs),
-            "student_epochs": learned.student.epochs if learned.student else None,
-            "comparison": comparison.to_json(),
-            "item_columns_left_out": [] if items_table is None else nested_columns(items_table),
-        },
-        item_codes=users.item_codes,
-        users=Users(users.form, users.values, users.query_map),
-        user_ids=pairs.users,
-        item_ids=pairs.items,
-        item_columns=item_columns(pairs, items_table),
-        history=history,
-        selection=Selection.by_cells(teacher.factors.items, learned.metric),
-        float_items=half_precision(teacher.factors.items) if config.keep_float_items else None,
-    )
-
-
-def item_columns(pairs: Interactions, items_table: pl.DataFrame | None) -> pl.DataFrame:
-    """Popularity and the columns of the items table, in row order.
-
-    Columns of structures have no place in a model folder; `nested_columns` names them.
-    """
-    columns = pl.DataFrame({"popularity": pairs.history().item_degrees()})
-    if items_table is None:
-        return columns
-    if "popularity" in items_table.columns:
-        raise InputError(
-            "the items table has a column 'popularity', which is the model's own; rename it"
-        )
-    # A text file's ids are text; the same ids in a Parquet file may be numbers.
-    ids = pl.DataFrame({"item_id": pairs.items.series})
-    known = items_table.with_columns(
-        pl.col("item_id").cast(pairs.items.series.dtype),
-        pl.col(pl.Categorical, pl.Enum).cast(pl.String),
-    )
-    described = ids.join(known, on="item_id", how="left", maintain_order="left")
-    nested = nested_columns(items_table)
-    return columns.hstack(described.drop("item_id", *nested))
-
-
-def nested_columns(items_table: pl.DataFrame) -> list[str]:
-    """Names of the columns that a model cannot keep: structures, and lists of such."""
-    schema = items_table.schema.items()
-    return [name for name, dtype in schema if dtype.is_nested() and not can_keep(dtype)]
-
-
-def _check_catalogue(pairs: Interactions, items_table: pl.DataFrame) -> None:
-    """Refuses items that given interactions do not know: their catalogue is fixed."""
-    ids = items_table["item_id"].cast(pairs.items.series.dtype)
-    unknown = int((pairs.items.find(ids) < 0).sum())
-    if unknown:
-        raise InputError(
-            f"{unknown:,} items of the items table are not in the catalogue of the interactions; "
-            "give the same table to Interactions.from_table(..., items=...)"
-        )
 
 
 def _check_sizes(pairs: Interactions, config: RunConfig) -> None:

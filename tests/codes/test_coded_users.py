@@ -9,7 +9,8 @@ from lightrec.codes.additive_quantization import AdditiveQuantizationConfig, add
 from lightrec.codes.coded_users import FORMS, CodedUsers, UsersConfig, users_in_form
 from lightrec.codes.half_precision import half_precision
 from lightrec.codes.item_codes import ItemCodes
-from lightrec.codes.user_fit import UserFitConfig, fit_tables
+from lightrec.codes.user_fit import fit_tables
+from lightrec.codes.user_fit_task import UserFitConfig
 from lightrec.errors import ArgumentError
 from lightrec.interactions.history import History
 

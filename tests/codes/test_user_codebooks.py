@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lightrec.codes import user_codebooks, user_fit
+from lightrec.codes import user_codebooks, user_fit_task
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.user_codebooks import (
     codebooks_for_users,
@@ -13,7 +13,7 @@ from lightrec.codes.user_codebooks import (
     refit_codebooks_to_users,
     vectors_for_tables,
 )
-from lightrec.codes.user_fit import UserFitConfig
+from lightrec.codes.user_fit_task import UserFitConfig
 from lightrec.errors import ArgumentError
 from lightrec.interactions.history import History
 
@@ -23,7 +23,7 @@ F = np.float32
 @pytest.fixture(params=["as installed", "numpy"])
 def path(request, monkeypatch):
     if request.param == "numpy":
-        monkeypatch.setattr(user_fit, "KERNELS", None)
+        monkeypatch.setattr(user_fit_task, "KERNELS", None)
 
 
 def random_codes(rng, items=50, books=3, words=6, width=4) -> ItemCodes:
@@ -163,7 +163,7 @@ def test_threads_do_not_matter_and_numpy_agrees():
     by_kernel = scene.refit(threads=1)
     np.testing.assert_array_equal(scene.refit(threads=3), by_kernel)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(user_fit, "KERNELS", None)
+        patch.setattr(user_fit_task, "KERNELS", None)
         np.testing.assert_allclose(scene.refit(), by_kernel, atol=1e-3)
 
 
@@ -182,7 +182,11 @@ def test_blocks_and_the_number_of_users(path, monkeypatch):
 def test_residual_tables_of_given_candidates(path):
     rng = np.random.default_rng(3)
     codes = random_codes(rng)
-    kind = user_fit.NumpyUserFit if user_fit.KERNELS is None else user_fit.KERNELS.UserFit
+    kind = (
+        user_fit_task.NumpyUserFit
+        if user_fit_task.KERNELS is None
+        else user_fit_task.KERNELS.UserFit
+    )
     fit = kind(codes.codes, codes.num_codewords)
     indptr = np.array([0, 4, 4, 9])
     rows = rng.integers(0, 50, 9).astype(np.int32)

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrec.codes import user_fit
+from lightrec.codes import user_fit_task
 from lightrec.codes.item_codes import ItemCodes
-from lightrec.codes.user_fit import UserFitConfig, fit_tables, fit_vectors
+from lightrec.codes.user_fit import fit_tables, fit_vectors
+from lightrec.codes.user_fit_task import UserFitConfig
 from lightrec.errors import ArgumentError
 from lightrec.interactions.history import History
 
@@ -19,7 +20,7 @@ F = np.float32
 @pytest.fixture(params=["as installed", "numpy"])
 def path(request, monkeypatch):
     if request.param == "numpy":
-        monkeypatch.setattr(user_fit, "KERNELS", None)
+        monkeypatch.setattr(user_fit_task, "KERNELS", None)
 
 
 class Problem:
@@ -136,7 +137,7 @@ def test_a_round_of_vectors_solves_the_normal_equations(path, width, config):
 
 
 def drawn_catalogue(problem, config, seed=5):
-    task = user_fit.FitTask.of(
+    task = user_fit_task.FitTask.of(
         *problem.teacher, problem.codes, problem.seen, config, None, 1, seed, 1
     )
     assert task.catalogue.shape == (1, config.catalogue_sample)
@@ -209,9 +210,9 @@ def test_threads_blocks_and_other_users_do_not_matter(path, fit, monkeypatch):
     np.testing.assert_array_equal(fit(*args, config, threads=5), whole)
     rows = np.array([20, 3, 3, 11])
     np.testing.assert_array_equal(fit(*args, config, user_rows=rows, threads=2), whole[rows])
-    monkeypatch.setattr(user_fit, "BLOCK_BYTES", 4 * 300 * 4)
+    monkeypatch.setattr(user_fit_task, "BLOCK_BYTES", 4 * 300 * 4)
     np.testing.assert_array_equal(fit(*args, config), whole)
-    monkeypatch.setattr(user_fit, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(user_fit_task, "BLOCK_BYTES", 1)
     np.testing.assert_array_equal(fit(*args, config), whole)
     assert not np.array_equal(fit(*args, config, seed=1), whole)
 
@@ -226,7 +227,7 @@ def test_threads_blocks_and_other_users_do_not_matter(path, fit, monkeypatch):
     seed=st.integers(0, 2**32 - 1),
 )
 def test_kernel_and_numpy_agree(books, words, items, users, sample, vectors, seed):
-    if user_fit.KERNELS is None:
+    if user_fit_task.KERNELS is None:
         pytest.skip("the compiled kernels are not in use")
     problem = Problem(seed, users=users, items=items, books=books, words=words)
     config = UserFitConfig(candidates=12, false_positives=12, catalogue_sample=sample, rounds=1)
@@ -234,7 +235,7 @@ def test_kernel_and_numpy_agree(books, words, items, users, sample, vectors, see
     start = problem.users if vectors else problem.codes.score_tables(problem.users)
     by_kernel = fit(*problem.teacher, problem.codes, problem.seen, config)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(user_fit, "KERNELS", None)
+        patch.setattr(user_fit_task, "KERNELS", None)
         by_numpy = fit(*problem.teacher, problem.codes, problem.seen, config)
     assert by_kernel.dtype == by_numpy.dtype == F
     # Where rounding lets one stop a step before the other, they differ by what is left to do then.
@@ -321,10 +322,10 @@ def test_what_does_not_fit_is_refused(path, fit):
 
 
 def test_the_compiled_class_checks_what_it_is_given():
-    if user_fit.KERNELS is None:
+    if user_fit_task.KERNELS is None:
         pytest.skip("the compiled kernels are not in use")
     problem = Problem(0)
-    fit = user_fit.KERNELS.UserFit(problem.codes.codes, 8)
+    fit = user_fit_task.KERNELS.UserFit(problem.codes.codes, 8)
     given = {
         "teacher_scores": problem.scores,
         "seen_indptr": problem.seen.indptr,
@@ -351,4 +352,4 @@ def test_the_compiled_class_checks_what_it_is_given():
         with pytest.raises(ArgumentError, match=match):
             fit.fit_tables(**{**given, name: value})
     with pytest.raises(ArgumentError, match="index 7"):
-        user_fit.KERNELS.UserFit(problem.codes.codes, 7)
+        user_fit_task.KERNELS.UserFit(problem.codes.codes, 7)

@@ -13,8 +13,9 @@ from lightrec.codes.item_codes import ItemCodes
 from lightrec.errors import ArgumentError
 from lightrec.native import KERNELS
 from lightrec.search.changing_scan import ChangingScan
-from lightrec.search.filters import BatchFilter, Filter, RowMask
+from lightrec.search.filters import BatchFilter, Filter
 from lightrec.search.reference_scan import ReferenceScan
+from lightrec.search.row_mask import RowMask
 
 B, W = 4, 16
 

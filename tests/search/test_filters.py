@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from lightrec.errors import ArgumentError
-from lightrec.search.filters import BatchFilter, Filter, RowMask
+from lightrec.search.filters import BatchFilter, Filter
+from lightrec.search.row_mask import RowMask
 
 
 def test_rows_are_sorted_and_made_unique():

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.errors import ArgumentError
-from lightrec.search.filters import Filter, RowMask
+from lightrec.search.filters import Filter
 from lightrec.search.inverted_file import InvertedFile
 from lightrec.search.reference_scan import ReferenceScan
+from lightrec.search.row_mask import RowMask
 
 
 def catalogue(rng: np.random.Generator, num_items: int, shape=(4, 256, 8)) -> ItemCodes:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.errors import ArgumentError
 from lightrec.native import KERNELS
-from lightrec.search.filters import BatchFilter, Filter, RowMask
+from lightrec.search.filters import BatchFilter, Filter
 from lightrec.search.reference_scan import ReferenceScan
+from lightrec.search.row_mask import RowMask
 from lightrec.search.scan import BoundScan, PortableScan, make_scan
 from lightrec.search.score_table import largest_entry
 from lightrec.search.top_k import TopK, TopKBatch

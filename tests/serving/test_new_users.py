@@ -15,7 +15,8 @@ from lightrec.codes.additive_quantization import (
     additive_quantization,
 )
 from lightrec.codes.item_codes import ItemCodes
-from lightrec.codes.user_fit import UserFitConfig, fit_tables, fit_vectors
+from lightrec.codes.user_fit import fit_tables, fit_vectors
+from lightrec.codes.user_fit_task import UserFitConfig
 from lightrec.errors import ArgumentError, ConfigError
 from lightrec.interactions.history import History
 from lightrec.serving import Recommender
@@ -149,7 +150,7 @@ def test_the_numpy_path_gives_the_same_answers(monkeypatch: pytest.MonkeyPatch, 
     for _ in range(2):
         fit = NewUserFit(FloatItems(make_items()), make_codes(), QUICK)
         answers.append(getattr(fit, kind)(users, histories))
-        monkeypatch.setattr("lightrec.codes.user_fit.KERNELS", None)
+        monkeypatch.setattr("lightrec.codes.user_fit_task.KERNELS", None)
     np.testing.assert_allclose(*answers, rtol=1e-3, atol=1e-3)
 
 
@@ -171,7 +172,9 @@ def test_teacher_scores_that_are_too_large_are_refused(kind: str) -> None:
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_fit_that_is_not_finite_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lightrec.codes.user_fit.KERNELS", None)  # the kernel stops before that
+    monkeypatch.setattr(
+        "lightrec.codes.user_fit_task.KERNELS", None
+    )  # the kernel stops before that
     codes = make_codes()
     huge = ItemCodes(codes.codes, codes.codebooks * np.float32(1e15))
     fit = NewUserFit(FloatItems(make_items()), huge, QUICK)

@@ -12,7 +12,8 @@ from lightrec.artifact.contents import Model
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.errors import ArgumentError, UnknownIdError
 from lightrec.native import KERNELS
-from lightrec.search.filters import Filter, RowMask
+from lightrec.search.filters import Filter
+from lightrec.search.row_mask import RowMask
 from lightrec.serving import Recommender
 from lightrec.serving.similar_items import SimilarItems
 

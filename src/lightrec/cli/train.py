@@ -151,9 +151,9 @@ def train(
     from lightrec.artifact.save import check_target
     from lightrec.comparison import Comparison
     from lightrec.interactions import Interactions
+    from lightrec.item_columns import nested_columns
     from lightrec.run_config import load_config
     from lightrec.run_folder import clear_checkpoints
-    from lightrec.train import nested_columns
     from lightrec.train import train as train_model
     from lightrec.training.device import device_of
 

@@ -30,7 +30,8 @@ from lightrec.codes.user_codebooks import (
     refit_codebooks_to_users,
     vectors_for_tables,
 )
-from lightrec.codes.user_fit import UserFitConfig, fit_tables, fit_vectors
+from lightrec.codes.user_fit import fit_tables, fit_vectors
+from lightrec.codes.user_fit_task import UserFitConfig
 from lightrec.errors import ArgumentError
 from lightrec.interactions.history import History
 from lightrec.settings import Settings

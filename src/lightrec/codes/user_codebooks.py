@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lightrec.codes.item_codes import ItemCodes
-from lightrec.codes.user_fit import FitTask, UserBlock, UserFitConfig, require_finite
+from lightrec.codes.user_fit_task import FitTask, UserBlock, UserFitConfig, require_finite
 from lightrec.errors import ArgumentError
 from lightrec.interactions.history import History
 from lightrec.progress import track

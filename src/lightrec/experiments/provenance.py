@@ -46,6 +46,7 @@ _RANKING_KERNELS = (
     "vector_form",
 )
 """The kernels among them; how fast a catalogue is searched changes no ranking."""
+_TRAIN = ("held_out_pairs.py", "item_columns.py", "learned.py", "train.py")
 _BESIDE = {
     "budgets": ("baselines", "experiments/best.py"),
     "fold_in": ("serving", "experiments/best.py"),
@@ -56,14 +57,14 @@ _BESIDE = {
         *("artifact", "serving", "updates", "warm_start.py", "matching_ids.py"),
         "experiments/best.py",
     ),
-    "timings": ("native/*", "artifact", "search", "serving", "train.py"),
+    "timings": ("native/*", "artifact", "search", "serving", *_TRAIN),
 }
 _SEARCH = ("codes", "native/*", "native.py", "search")
 _SPEED = (
     *(*_SEARCH, "cli/turns.py"),
     *(f"benchmarks/{part}.py" for part in ("catalogues", "opponents", "timing")),
 )
-_RESUME = ("artifact", "durable_files", "native/*", "run_folder.py", "train.py")
+_RESUME = ("artifact", "durable_files", "native/*", "run_folder.py", *_TRAIN)
 _KILL = (
     *("artifact", "durable_files", "training/checkpoint.py"),
     *(f"benchmarks/{part}.py" for part in ("interrupted", "writers")),
@@ -84,7 +85,8 @@ BENCHMARKS = {
     ),
     "exactness": (*_SEARCH, *(f"benchmarks/{part}.py" for part in ("adversaries", "comparison"))),
     "ids": (
-        *("artifact", "compress.py", "durable_files", "interactions", "serving", "train.py"),
+        *("artifact", "durable_files", "interactions", "serving", *_TRAIN),
+        *("compress.py", "vectors_to_compress.py"),
         "benchmarks/hostile_ids.py",
     ),
     "kill": _KILL,

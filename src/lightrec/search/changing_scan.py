@@ -17,8 +17,9 @@ import numpy as np
 
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.errors import ArgumentError
-from lightrec.search.filters import EVERYTHING, BatchFilter, Filter, RowMask
+from lightrec.search.filters import EVERYTHING, BatchFilter, Filter
 from lightrec.search.reference_scan import check_codes
+from lightrec.search.row_mask import RowMask
 from lightrec.search.scan import Scan, ScanMaker
 from lightrec.search.top_k import TopK, TopKBatch, best_first, checked_k, checked_threads
 

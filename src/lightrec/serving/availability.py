@@ -16,7 +16,7 @@ import polars as pl
 
 from lightrec.interactions.id_map import IdMap
 from lightrec.matching_ids import matching_rows
-from lightrec.search.filters import RowMask
+from lightrec.search.row_mask import RowMask
 from lightrec.serving.arguments import IdList, known_rows
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from lightrec.artifact.contents import Model
-from lightrec.search.filters import BatchFilter, Filter, RowMask
+from lightrec.search.filters import BatchFilter, Filter
+from lightrec.search.row_mask import RowMask
 from lightrec.serving.arguments import id_list, known_rows
 from lightrec.serving.item_conditions import matching_rows
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from lightrec.codes.item_codes import ItemCodes
-from lightrec.codes.user_fit import BLOCK_BYTES, FitTask, UserFitConfig, vector_ridge
+from lightrec.codes.user_fit import vector_ridge
+from lightrec.codes.user_fit_task import BLOCK_BYTES, FitTask, UserFitConfig
 from lightrec.errors import ArgumentError, ConfigError
 from lightrec.serving.item_vectors import FloatItems
 from lightrec.settings import validated

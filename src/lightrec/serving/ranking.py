@@ -12,8 +12,8 @@ import numpy as np
 from lightrec.artifact.contents import Model
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.errors import ArgumentError
-from lightrec.search.filters import RowMask
 from lightrec.search.post_ranking import ItemVectors, post_rank, post_rank_batch
+from lightrec.search.row_mask import RowMask
 from lightrec.search.scan import Scan, make_scan
 from lightrec.search.top_k import TopK
 from lightrec.serving.candidates import Candidates

@@ -1,0 +1,151 @@
+"""What is compressed: vectors, their ids, and pairs of them, checked and made ready."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from lightrec.errors import ArgumentError, InputError
+from lightrec.interactions import History, IdMap, Interactions
+from lightrec.interactions.read_tables import TableSource
+from lightrec.matching_ids import matching_rows
+from lightrec.shared_pairs import shared_pair_keys
+from lightrec.teachers.factors import Factors
+
+MAX_MAGNITUDE = 1e15  # what a model folder can hold: products of two stay finite in float32
+UNIT_LENGTH = 1e-3  # how far from 1 the norms of normalised vectors may be
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """What is compressed: factors, and how they were made ready.
+
+    Attributes:
+        factors: Users (M may be 0) and items, float32.
+        notes: What was done to them, one sentence each.
+    """
+
+    factors: Factors
+    notes: tuple[str, ...]
+
+
+def prepare(items: np.ndarray, users: np.ndarray | None, item_bias: np.ndarray | None) -> Vectors:
+    """Float32 factors of one width, with the bias folded in and unit length respected."""
+    notes = []
+    item_vectors = _matrix(items, "items")
+    width = item_vectors.shape[1]
+    user_vectors = np.zeros((0, width), np.float32) if users is None else _matrix(users, "users")
+    norms = np.linalg.norm(item_vectors, axis=1)
+    of_unit_length = bool(len(norms)) and bool(np.abs(norms - 1.0).max() < UNIT_LENGTH)
+    if item_bias is None and of_unit_length and len(user_vectors):
+        lengths = np.linalg.norm(user_vectors, axis=1, keepdims=True)
+        user_vectors = (user_vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+        notes.append(
+            "items are of unit length: stored users were normalised too, so their scores are "
+            "cosines; query vectors are used as they come"
+        )
+    if item_bias is not None:
+        bias = _bias(item_bias, len(item_vectors))
+        item_vectors = np.hstack([item_vectors, bias])
+        ones = np.ones((len(user_vectors), 1), np.float32)
+        user_vectors = np.hstack([user_vectors, ones])
+        notes.append(f"the item bias is dimension {width + 1}; a query vector has 1 there")
+    return Vectors(Factors(user_vectors, item_vectors), tuple(notes))
+
+
+def _bias(values: np.ndarray, num_items: int) -> np.ndarray:
+    """(N, 1) float32."""
+    bias = np.asarray(values)
+    if bias.dtype.kind not in "fiu" or bias.size != num_items:
+        raise ArgumentError(
+            f"item_bias must be {num_items} numbers, one an item, not {bias.shape} {bias.dtype}"
+        )
+    if not np.isfinite(bias).all():
+        row = int(np.flatnonzero(~np.isfinite(bias.ravel()))[0])
+        raise ArgumentError(f"item_bias row {row} is not finite")
+    return bias.reshape(-1, 1).astype(np.float32)
+
+
+def _matrix(values: np.ndarray, name: str) -> np.ndarray:
+    try:
+        matrix = np.asarray(values)
+    except ValueError:
+        raise ArgumentError(f"{name} must be a matrix: its rows differ in width") from None
+    if matrix.ndim != 2 or matrix.dtype.kind not in "fiu" or not matrix.shape[1]:
+        raise ArgumentError(
+            f"{name} must be a matrix of numbers, not {matrix.shape} {matrix.dtype}"
+        )
+    matrix = np.ascontiguousarray(matrix, dtype=np.float32)
+    large = np.flatnonzero(~(np.abs(matrix) <= MAX_MAGNITUDE).all(axis=1))
+    if len(large):
+        raise ArgumentError(
+            f"{name} row {large[0]} holds a value that is not finite, or is beyond the "
+            f"{MAX_MAGNITUDE:g} that a model folder can keep"
+        )
+    return matrix
+
+
+def id_map_of(ids: Sequence[str] | Sequence[int] | IdMap | None, count: int, what: str) -> IdMap:
+    """The ids given for so many vectors; row numbers where none are given."""
+    if ids is None:
+        return IdMap(pl.Series(np.arange(count, dtype=np.int64)))
+    id_map = ids if isinstance(ids, IdMap) else IdMap.from_values(ids, what)
+    if len(id_map) != count:
+        raise ArgumentError(f"there are {len(id_map)} {what} ids for {count} {what} vectors")
+    return id_map
+
+
+def as_interactions(pairs: Interactions | TableSource) -> Interactions:
+    """Pairs from a table, or as they are."""
+    return pairs if isinstance(pairs, Interactions) else Interactions.from_table(pairs)
+
+
+def item_degrees(
+    interactions: Interactions | None, items: IdMap, history: History | None
+) -> np.ndarray:
+    """(N,) int64 pairs of each item; users do not matter here."""
+    if history is not None:
+        return history.item_degrees()
+    if interactions is None:
+        return np.zeros(len(items), np.int64)
+    rows = matching_rows(interactions.items, items)[interactions.item_rows]
+    if len(rows) and not (rows >= 0).any():
+        raise InputError("interactions: no pair has an item vector; check the item ids")
+    return np.bincount(rows[rows >= 0], minlength=len(items)).astype(np.int64)
+
+
+def history_of(
+    pairs: Interactions | TableSource | None,
+    users: IdMap,
+    items: IdMap,
+    what: str,
+    notes: list[str],
+) -> History | None:
+    """The pairs in rows of the vectors; pairs without a vector are counted in `notes`."""
+    if pairs is None:
+        return None
+    read = as_interactions(pairs)
+    user_rows = matching_rows(read.users, users)[read.user_rows]
+    item_rows = matching_rows(read.items, items)[read.item_rows]
+    known = (user_rows >= 0) & (item_rows >= 0)
+    if len(read) and not known.any():
+        raise InputError(
+            f"{what}: no pair has both a user and an item vector; "
+            "check that ids and vectors belong together"
+        )
+    if not known.all():
+        notes.append(f"{what}: {int((~known).sum()):,} pairs without a vector were left out")
+    return History.from_pairs(user_rows[known], item_rows[known], len(users), len(items))
+
+
+def check_disjoint(history: History, test: History) -> None:
+    """Refuses test pairs that the vectors were trained on, before the long work."""
+    common = len(shared_pair_keys(history, test))
+    if common:
+        raise ArgumentError(
+            f"{common:,} test pairs are also among the interactions that the vectors were trained "
+            "on; leave them out of one of the two"
+        )
