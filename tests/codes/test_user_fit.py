@@ -241,7 +241,8 @@ def test_kernel_and_numpy_agree(books, words, items, users, sample, vectors, see
     # Where rounding lets one stop a step before the other, they differ by what is left to do then.
     for one, other, begun in zip(by_kernel, by_numpy, start, strict=True):
         moved = np.linalg.norm(one - begun)
-        assert np.linalg.norm(one - other) <= 5e-3 * moved + 1e-5
+        # Where there is next to nothing to do, that is the rounding of scores of about this size.
+        assert np.linalg.norm(one - other) <= 5e-3 * moved + 3e-5 * (1 + np.linalg.norm(begun))
 
 
 def one_word_each(items: int) -> ItemCodes:
