@@ -20,7 +20,7 @@ from lightrec.codes.additive_quantization import (
     additive_quantization,
     popularity_weights,
 )
-from lightrec.codes.coded_users import FORMS, MADE, CodedUsers, UsersConfig, users_in_form
+from lightrec.codes.coded_users import FORMS, MADE, CodedUsers, UsersConfig, users_in_forms
 from lightrec.codes.half_precision import half_precision
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.item_metric import ItemMetric, MetricConfig
@@ -234,18 +234,11 @@ def _forms(
     if not len(factors.users):
         return (CodedUsers("identity", codes, factors.users),)
     asked = config.users.form
-    forms = tuple(
-        users_in_form(
-            form,
-            factors.users,
-            factors.items,
-            codes,
-            history,
-            config.users,
-            seed=config.seed,
-            progress=progress,
-        )
-        for form in (FORMS if asked == "auto" else (asked,))
+    forms = users_in_forms(
+        FORMS if asked == "auto" else (asked,),
+        *(factors.users, factors.items, codes, history, config.users),
+        seed=config.seed,
+        progress=progress,
     )
     if measured is None or measured.choosing is None:
         return forms
@@ -292,19 +285,12 @@ def _comparison(
     if measured.user_rows is not None:
         factors = Factors(factors.users[measured.user_rows], factors.items)
     if measured.fitted_anew:
-        forms = [
-            users_in_form(
-                each.form,
-                factors.users,
-                factors.items,
-                codes,
-                measured.exclude,
-                config.users,
-                seed=config.seed,
-                progress=progress,
-            )
-            for each in forms
-        ]
+        forms = users_in_forms(
+            [each.form for each in forms],
+            *(factors.users, factors.items, codes, measured.exclude, config.users),
+            seed=config.seed,
+            progress=progress,
+        )
     vector = 4.0 * factors.width
     plain = residual_kmeans(
         factors.items,

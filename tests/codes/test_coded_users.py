@@ -5,8 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lightrec.codes import coded_users
 from lightrec.codes.additive_quantization import AdditiveQuantizationConfig, additive_quantization
-from lightrec.codes.coded_users import FORMS, CodedUsers, UsersConfig, users_in_form
+from lightrec.codes.coded_users import (
+    FORMS,
+    CodedUsers,
+    UsersConfig,
+    users_in_form,
+    users_in_forms,
+)
 from lightrec.codes.half_precision import half_precision
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.user_fit import fit_tables
@@ -140,6 +147,27 @@ def test_the_same_seed_gives_the_same_bytes(teacher, codes, seen, forms) -> None
     again = users_in_form("fitted", *teacher, codes, seen, CONFIG, seed=2)
     assert np.array_equal(again.values, forms["fitted"].values)
     assert np.array_equal(again.item_codes.codebooks, forms["fitted"].item_codes.codebooks)
+
+
+@pytest.mark.parametrize("sample", [10_000, 40])
+def test_forms_made_together_share_one_fit_of_tables(
+    teacher, codes, seen, forms, monkeypatch, sample: int
+) -> None:
+    monkeypatch.setattr(coded_users, "CODEBOOK_USERS", sample)
+    calls = []
+
+    def counted(*args, **kwargs):
+        calls.append(kwargs["user_rows"])
+        return fit_tables(*args, **kwargs)
+
+    monkeypatch.setattr(coded_users, "fit_tables", counted)
+    together = users_in_forms(FORMS, *teacher, codes, seen, CONFIG, seed=2)
+    assert calls == [None]
+    assert [each.form for each in together] == list(FORMS)
+    for each in together:
+        alone = users_in_form(each.form, *teacher, codes, seen, CONFIG, seed=2)
+        np.testing.assert_allclose(each.values, alone.values, rtol=1e-3, atol=1e-3)
+    assert np.array_equal(together[2].values, forms["table"].values)
 
 
 def test_tables_beyond_half_precision_stay_in_float32(teacher, codes, seen) -> None:

@@ -13,8 +13,9 @@ The codes are the same in all of them: what is better costs memory on the side o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, TypedDict
 
 import numpy as np
@@ -108,10 +109,32 @@ def users_in_form(
     threads: int = 0,
     progress: bool = False,
 ) -> CodedUsers:
-    """Brings a teacher's users into a form.
+    """Brings a teacher's users into a form; `users_in_forms` says what the arguments are."""
+    return users_in_forms(
+        (form,),
+        *(users, items, item_codes, seen, config),
+        seed=seed,
+        threads=threads,
+        progress=progress,
+    )[0]
+
+
+def users_in_forms(
+    forms: Sequence[UserForm],
+    users: np.ndarray,
+    items: np.ndarray,
+    item_codes: ItemCodes,
+    seen: History | None,
+    config: UsersConfig | None = None,
+    *,
+    seed: int = 0,
+    threads: int = 0,
+    progress: bool = False,
+) -> tuple[CodedUsers, ...]:
+    """Brings a teacher's users into some forms; what these share is made once.
 
     Args:
-        form: Which.
+        forms: Which.
         users: (M, T) float32, the teacher's.
         items: (N, T) float32, the teacher's.
         item_codes: Codes of these items, with codebooks in the teacher's space.
@@ -121,79 +144,102 @@ def users_in_form(
         threads: 0 for all cores.
         progress: Shows progress bars when standard error is a terminal.
 
+    Returns:
+        The users in each form, in the order asked for.
+
     Raises:
         ArgumentError: The form is not one that users can be brought into, or shapes do not fit.
     """
-    if form not in MADE:
-        raise ArgumentError(f"users cannot be brought into the form {form!r}; choose of {MADE}")
-    config = config or UsersConfig()
+    for form in forms:
+        if form not in MADE:
+            raise ArgumentError(f"users cannot be brought into the form {form!r}; choose of {MADE}")
     how = _Effort(seed=seed, threads=threads, progress=progress)
-    if form == "identity":
-        return CodedUsers(form, item_codes, users)
-    if form == "table":
-        tables = fit_tables(users, items, item_codes, seen, config.fit, **how)
-        return CodedUsers(form, item_codes, half_precision(tables))
-    width = config.width_of(form, item_codes.width)
-    own, rows, vectors = _own_codebooks(users, items, item_codes, seen, config, width, how)
-    if form == "mlp":
-        network = mlp_map(users[rows], vectors, own, rng=np.random.default_rng(seed))
-        mapped, query_map = network.of(users), network.layers()
-    else:
-        query_map = {"0.weight": linear_map(users[rows], vectors)}
-        mapped = users @ query_map["0.weight"].T
-    own = level_codebooks(own, mapped[rows], users[rows], items)
-    if form == "fitted":
-        mapped = fit_vectors(
-            users,
-            items,
-            own,
-            seen,
-            config.fit,
-            start=mapped,
-            rounds=config.fit.rounds_of_vectors,
-            **how,
-        )
-    return CodedUsers(form, own, mapped, query_map)
+    task = _Task(users, items, item_codes, seen, config or UsersConfig(), how, "table" in forms)
+    return tuple(task.users_in(form) for form in forms)
 
 
-def _own_codebooks(
-    users: np.ndarray,
-    items: np.ndarray,
-    item_codes: ItemCodes,
-    seen: History | None,
-    config: UsersConfig,
-    width: int,
-    how: _Effort,
-) -> tuple[ItemCodes, np.ndarray, np.ndarray]:
-    """The codes with codebooks for vectors fitted to them, made from a sample of the users.
+@dataclass(frozen=True)
+class _Task:
+    """Users to be brought into forms.
 
-    First those whose score tables come nearest to the users' own tables; then codebooks and vectors
-    are fitted to each other in turn.
-
-    Returns:
-        The codes with codebooks (B, W, D), the rows of the sample, and its vectors (n, D).
+    Attributes:
+        whole: Whether the score tables of all users are wanted anyway.
     """
-    rows = np.arange(len(users))
-    if len(rows) > CODEBOOK_USERS:
-        drawn = np.random.default_rng(how["seed"]).choice(rows, CODEBOOK_USERS, replace=False)
-        rows = np.sort(drawn)
-    tables = fit_tables(users, items, item_codes, seen, config.fit, user_rows=rows, **how)
-    own = ItemCodes(item_codes.codes, codebooks_for_users(tables, item_codes, width))
-    vectors = vectors_for_tables(tables, own)
-    for _ in range(config.alternations):
-        vectors = fit_vectors(
-            users,
-            items,
-            own,
-            seen,
-            config.fit,
-            start=vectors,
+
+    users: np.ndarray
+    items: np.ndarray
+    item_codes: ItemCodes
+    seen: History | None
+    config: UsersConfig
+    how: _Effort
+    whole: bool
+
+    def users_in(self, form: UserForm) -> CodedUsers:
+        """The users in one form."""
+        users, config = self.users, self.config
+        if form == "identity":
+            return CodedUsers(form, self.item_codes, users)
+        if form == "table":
+            return CodedUsers(form, self.item_codes, half_precision(self.tables))
+        own, rows, vectors = self._own_codebooks(config.width_of(form, self.item_codes.width))
+        if form == "mlp":
+            rng = np.random.default_rng(self.how["seed"])
+            network = mlp_map(users[rows], vectors, own, rng=rng)
+            mapped, query_map = network.of(users), network.layers()
+        else:
+            query_map = {"0.weight": linear_map(users[rows], vectors)}
+            mapped = users @ query_map["0.weight"].T
+        own = level_codebooks(own, mapped[rows], users[rows], self.items)
+        if form == "fitted":
+            mapped = self._fit_vectors(own, mapped, config.fit.rounds_of_vectors)
+        return CodedUsers(form, own, mapped, query_map)
+
+    @cached_property
+    def tables(self) -> np.ndarray:
+        """(M, B, W) float32, fitted to all users."""
+        return self._fit_tables(None)
+
+    def _own_codebooks(self, width: int) -> tuple[ItemCodes, np.ndarray, np.ndarray]:
+        """The codes with codebooks for vectors fitted to them, made from a sample of the users.
+
+        First those whose score tables come nearest to the users' own tables; then codebooks and
+        vectors are fitted to each other in turn.
+
+        Returns:
+            The codes with codebooks (B, W, D), the rows of the sample, and its vectors (n, D).
+        """
+        codes, fit = self.item_codes.codes, self.config.fit
+        rows = np.arange(len(self.users))
+        if len(rows) > CODEBOOK_USERS:
+            rng = np.random.default_rng(self.how["seed"])
+            rows = np.sort(rng.choice(rows, CODEBOOK_USERS, replace=False))
+        tables = self.tables[rows] if self.whole else self._fit_tables(rows)
+        own = ItemCodes(codes, codebooks_for_users(tables, self.item_codes, width))
+        vectors = vectors_for_tables(tables, own)
+        for _ in range(self.config.alternations):
+            vectors = self._fit_vectors(own, vectors, min(ALTERNATION_ROUNDS, fit.rounds), rows)
+            books = refit_codebooks_to_users(
+                *(vectors, self.users, self.items, own, self.seen, fit),
+                user_rows=rows,
+                **self.how,
+            )
+            own = ItemCodes(codes, books)
+        return own, rows, vectors
+
+    def _fit_tables(self, rows: np.ndarray | None) -> np.ndarray:
+        return fit_tables(
+            *(self.users, self.items, self.item_codes, self.seen, self.config.fit),
             user_rows=rows,
-            rounds=min(ALTERNATION_ROUNDS, config.fit.rounds),
-            **how,
+            **self.how,
         )
-        books = refit_codebooks_to_users(
-            vectors, users, items, own, seen, config.fit, user_rows=rows, **how
+
+    def _fit_vectors(
+        self, own: ItemCodes, start: np.ndarray, rounds: int, rows: np.ndarray | None = None
+    ) -> np.ndarray:
+        return fit_vectors(
+            *(self.users, self.items, own, self.seen, self.config.fit),
+            start=start,
+            user_rows=rows,
+            rounds=rounds,
+            **self.how,
         )
-        own = ItemCodes(item_codes.codes, books)
-    return own, rows, vectors
