@@ -385,6 +385,12 @@ def test_fewer_items_than_codewords_are_refused_before_training(pairs, monkeypat
         train(pairs, config=config)
 
 
+def test_one_codeword_for_all_items_is_refused_before_training(pairs, monkeypatch) -> None:
+    refuse_to_train(monkeypatch)
+    with pytest.raises(ArgumentError, match=r"num_codewords = 1 gives all 80 items the same code"):
+        train(pairs, config=small(codes={"num_codewords": 1}))
+
+
 def test_item_columns_of_lists_travel_and_structures_are_left_out_and_named(data, tmp_path) -> None:
     items = data.items.with_columns(
         tags=pl.concat_list("title", "category"), odd=pl.struct("title", "category")

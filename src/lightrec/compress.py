@@ -134,7 +134,7 @@ def compress(
     if history is not None and held_out is not None:
         check_disjoint(history, held_out)
     _check_form(config.users.form, factors, held_out)
-    _check_codewords(config.codes.num_codewords, len(item_map))
+    config.codes.require_codes_that_differ(len(item_map))
     measured = _measured(history, held_out, config, notes)
     degrees = item_degrees(interactions, item_map, history)
     codes, metric = _quantize(factors, history, degrees, config)
@@ -257,15 +257,6 @@ def _check_form(asked: str, factors: Factors, held_out: History | None) -> None:
         raise ArgumentError(
             "users.form = 'auto' chooses on test pairs, and there are none; give test, or say "
             f"which form: {', '.join(MADE)}"
-        )
-
-
-def _check_codewords(num_codewords: int, num_items: int) -> None:
-    """Refuses codes that would be the same for all items."""
-    if num_codewords == 1 < num_items:
-        raise ArgumentError(
-            f"codes.num_codewords = 1 gives all {num_items:,} items the same code; set it to 256, "
-            "or to as many as there are items where these are fewer"
         )
 
 

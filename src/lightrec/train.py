@@ -236,7 +236,8 @@ def _teacher_length(
 
 
 def _check_sizes(pairs: Interactions, config: RunConfig) -> None:
-    """Refuses at once what would fail only after the teacher was trained."""
+    """Refuses at once what would fail, or be of no use, only after the teacher was trained."""
+    config.codes.require_codes_that_differ(len(pairs.items))
     if len(pairs.items) < config.codes.num_codewords:
         raise ArgumentError(
             f"the catalogue has {len(pairs.items)} items, fewer than num_codewords = "

@@ -50,6 +50,18 @@ class AdditiveQuantizationConfig(Settings):
     """Codebooks of a larger catalogue are fitted to a random sample of as many items; then every
     item is encoded with them once."""
 
+    def require_codes_that_differ(self, num_items: int) -> None:
+        """Refuses one codeword for all items of a catalogue.
+
+        Raises:
+            ArgumentError: There is only that.
+        """
+        if self.num_codewords == 1 < num_items:
+            raise ArgumentError(
+                f"codes.num_codewords = 1 gives all {num_items:,} items the same code; set it to "
+                "256, or to as many as there are items where these are fewer"
+            )
+
 
 def popularity_weights(degrees: np.ndarray, power: float) -> np.ndarray:
     """Item weights for quantisation.
