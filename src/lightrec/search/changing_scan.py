@@ -195,7 +195,8 @@ class ChangingScan:
     def compact(self) -> None:
         """Makes one scan of what is left, as fast as one made anew.
 
-        Where items have gone, those left keep their row numbers, in 4 bytes each. Takes as long as making one; others search meanwhile, changes wait.
+        Where items have gone, those left keep their row numbers, in 4 bytes each. Takes as long as
+        making one; others search meanwhile, changes wait.
         """
         with self._writing:
             parts, num_rows = self._state.parts, self._state.num_rows
