@@ -147,10 +147,12 @@ def _group_and_quality(row: Row) -> tuple[str, float]:
 def timings_table(content: Mapping[str, Any]) -> str:
     """Wall times of the main path's parts, and the machine that they were taken on."""
     host = content["machine"]
-    lines = ["| data | what | seconds | most memory |", "|---|---|---|---|"]
+    lines = ["| data | what | seconds | most memory | chosen |", "|---|---|---|---|---|"]
     for row in content["rows"]:
         memory = f"{row['peak_gib']:.2f} GiB" if "peak_gib" in row else ""
-        lines.append(f"| {row['data']} | {row['model']} | {row['seconds']:.2f} | {memory} |")
+        chosen = f"{row['teacher']}; {row['users']} users" if "teacher" in row else ""
+        cells = (row["data"], row["model"], f"{row['seconds']:.2f}", memory, chosen)
+        lines.append(f"| {' | '.join(cells)} |")
     lines += ["", f"{host['cpu']}, {host['cores']} cores, kernels: {host['instruction_set']}."]
     return "\n".join(lines)
 

@@ -2,8 +2,8 @@
 
 Wall time of: an epoch of the BPR teacher, ranking all test users by floats and by codes, additive
 quantisation of a catalogue, `train` as a whole, `compress` of a million and of ten million vectors
-(with the most memory that it took), the demonstration, and a cold Python that loads a model and
-answers one query.
+(both with the most memory that they took), the demonstration, and a cold Python that loads a model
+and answers one query.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lightrec.artifact.contents import Model
 from lightrec.errors import ArgumentError
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer
@@ -30,6 +31,7 @@ from lightrec.progress import track
 from lightrec.run_config import load_config
 from lightrec.stages import quantize
 from lightrec.teachers.bpr import BprConfig
+from lightrec.teachers.description import describe_teacher
 from lightrec.teachers.factors import Factors
 from lightrec.teachers.fit import fit_teacher
 
@@ -73,7 +75,7 @@ def run(
     """
     runner = Runner(NAME, command_for(NAME, tuple(DATA)), sources_of(NAME))
 
-    def record(name: str, what: str, seconds: float, **more: float) -> None:
+    def record(name: str, what: str, seconds: float, **more: float | str) -> None:
         row = {"data": name, "model": what, "seconds": round(seconds, 3), **more}
         runner.rows.append(row | {"source_digest": runner.source_digest})
         runner.write()
@@ -97,11 +99,15 @@ def run(
 
 
 def _time_train(name: str, pairs: Path, folder: str, record: Callable[..., None]) -> None:
-    """A whole run with the default preset, then the first answer of what it trained."""
+    """A whole run with the default preset, what it chose, and the first answer of its model."""
     for preset in ("default", "paper") if name == "citeulike-t" else ("default",):
         words = ["train", str(pairs), "--preset", preset, "--out", f"{folder}/{preset}"]
         told = "lightrec train" if preset == "default" else f"lightrec train --preset {preset}"
-        record(name, told, _command(words)[0])
+        seconds, peak = _command(words)
+        model = Model.load(f"{folder}/{preset}")
+        teacher = describe_teacher(model.config["teacher"], model.config["teacher_epochs"])
+        chosen = {"teacher": teacher, "users": model.users.form}
+        record(name, told, seconds, peak_gib=round(peak, 2), **chosen)
     starts = [_seconds(lambda: _python(f"{folder}/default")) for _ in range(COLD_STARTS)]
     record(name, "cold load and one answer", statistics.median(starts))
 
