@@ -77,11 +77,18 @@ def _quality(config: Mapping[str, Any]) -> list[str]:
         title = [_cell(comparison["title"]), ""]
         metrics: Any = {
             _label(row): {**row["metrics"], "bytes per item": row["bytes_per_item"]}
+            | _bytes_per_user(row)
             for row in comparison["rows"]
         }
     except (AttributeError, KeyError, TypeError):  # a config is any JSON
         title, metrics = [], config.get("metrics")
     return ["## Quality", "", *title, *_metrics_table(metrics), ""] if metrics else []
+
+
+def _bytes_per_user(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Nothing where a model has none for a user."""
+    bytes_per_user = row.get("bytes_per_user")
+    return {} if bytes_per_user is None else {"bytes per user": bytes_per_user}
 
 
 def _label(row: Mapping[str, Any]) -> str:

@@ -55,6 +55,7 @@ SHOWN = (
 
 def main_path_table(content: Mapping[str, Any]) -> str:
     """Ranking quality and bytes of every model of `main_path.json`, a table a data set."""
+    titles = " | ".join(title for _, title in SHOWN)
     parts = []
     for data in sorted({row["data"] for row in content["rows"]}):
         rows = [row for row in content["rows"] if row["data"] == data]
@@ -62,21 +63,22 @@ def main_path_table(content: Mapping[str, Any]) -> str:
         lines = [
             f"**{data}**, {_splits(splits)}, {rows[0]['items']:,} items",
             "",
-            "| model | " + " | ".join(title for _, title in SHOWN) + " | bytes per item, all in |",
-            "|---" * (len(SHOWN) + 2) + "|",
+            f"| model | {titles} | bytes per item, all in | bytes per user |",
+            "|---" * (len(SHOWN) + 3) + "|",
         ]
         for model, label in MAIN_PATH_MODELS.items():
             of_model = [row for row in rows if row["model"] == model]
             if of_model:
                 cells = [_mean_and_spread(of_model, name) for name, _ in SHOWN]
-                size = _mean(of_model, "bytes_per_item_all_in")
-                lines.append(f"| {label} | {' | '.join(cells)} | {size:.1f} |")
+                cells.append(f"{_mean(of_model, 'bytes_per_item_all_in'):.1f}")
+                cells.append(f"{_mean(of_model, 'bytes_per_user'):,.0f}")
+                lines.append(f"| {label} | {' | '.join(cells)} |")
         for model, label in (("bpr", "BPR"), ("start_rvq", "RVQ"), ("lightrec", "LightRec")):
             printed = _paper_values().get(data, {}).get(model)
             if printed:
                 lines.append(
                     f"| *the paper's {label}* | | *{printed['recall@100']:.4f}* | "
-                    f"| *{printed['ndcg']:.4f}* | |"
+                    f"| *{printed['ndcg']:.4f}* | | |"
                 )
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
