@@ -397,6 +397,10 @@ def test_the_card_tells_sizes_and_metrics(saved, make_model, tmp_path):
     card = (tmp_path / "model" / "README.md").read_text()
     assert "held-out pairs" in card
     assert "| teacher | 0.1250 | 128.00 |" in card
+    comparison["rows"] = [row | {"bytes_per_user": 256.0}]
+    make_model(config={"comparison": comparison}).save(tmp_path / "model")
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "| teacher | 0.1250 | 128.00 | 256.00 |" in card
     for odd in ([3], {"title": "held-out pairs", "rows": [3]}, {"title": 1, "rows": {"a": 1}}):
         make_model(config={"comparison": odd}).save(tmp_path / "model")
         assert "Quality" not in (tmp_path / "model" / "README.md").read_text()

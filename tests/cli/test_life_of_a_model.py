@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from lightrec import updates
-from lightrec.artifact import Model, save_model
+from lightrec.artifact import Model
 from lightrec.cli import publish as publishing
 from lightrec.errors import ArtifactError, InputError, NotPublishedError
 from lightrec.interactions import Interactions
@@ -88,7 +88,7 @@ def test_of_many_savers_who_expect_the_same_model_one_wins(model, folder):
         mine = replace(model, config={"number": number})
         together.wait()
         try:
-            save_model(mine, folder, expected=digest)
+            mine.save(folder, expected=digest)
             won.append(number)
         except ArtifactError as error:
             lost.append(str(error))

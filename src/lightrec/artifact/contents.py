@@ -203,11 +203,17 @@ class Model:
             ids=_id_bytes(self.user_ids) / num_users,
         )
 
-    def save(self, path: str | os.PathLike[str], *, with_history: bool = True) -> None:
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        with_history: bool = True,
+        expected: str | None = None,
+    ) -> None:
         """Writes the model to a folder; see `lightrec.artifact.save.save_model`."""
         from lightrec.artifact.save import save_model
 
-        save_model(self, path, with_history=with_history)
+        save_model(self, path, with_history=with_history, expected=expected)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Model:
