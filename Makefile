@@ -24,14 +24,14 @@ endif
 INSTALLS_AGAIN := pyproject.toml constraints.txt CMakeLists.txt $(wildcard native/*.[ch]pp)
 
 # Tests that give the kernels arrays of every size and kind, good and bad.
-SANITIZED_TESTS := tests/codes tests/search tests/training/test_row_adam.py \
-  tests/test_native.py::test_kernels_refuse_what_does_not_fit
+SANITIZED_TESTS := tests/codes tests/search tests/serving/test_similar_items.py \
+  tests/training/test_row_adam.py tests/test_native.py::test_kernels_refuse_what_does_not_fit
 SANITIZE := $(CURDIR)/build/sanitize
 WITH_CMAKE := PATH="$(CURDIR)/$(BIN):$$PATH"
 gcc_library = $(shell g++ -print-file-name=$(1))
 
 # Tests whose answers come from the kernels, or from numpy where there are none.
-KERNEL_TESTS := tests/codes tests/search tests/test_native.py
+KERNEL_TESTS := tests/codes tests/search tests/serving/test_similar_items.py tests/test_native.py
 
 .PHONY: demo test sanitize lint install-dev clean
 

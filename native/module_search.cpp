@@ -44,24 +44,17 @@ ItemVectors checked_vectors(const AnyVectors& vectors, const Scales& scales, std
   const auto kind = bytes              ? ItemVectors::Type::kInt8
                     : type.bits == 32 ? ItemVectors::Type::kFloat32
                                       : ItemVectors::Type::kFloat16;
-  return {vectors.data(), vectors.shape(1), kind, scales ? scales->data() : nullptr};
-}
-
-void require_candidates(const std::int64_t* rows, std::size_t count, std::size_t num_items) {
-  for (std::size_t i = 0; i < count; ++i) {
-    require(rows[i] >= 0 && static_cast<std::size_t>(rows[i]) < num_items, "candidate rows must be rows of items");
-  }
+  return {vectors.data(), vectors.shape(0), vectors.shape(1), kind, scales ? scales->data() : nullptr};
 }
 
 nb::tuple post_rank_rows(const Input<std::int64_t, 1>& rows, const Input<float, 1>& query,
                          const AnyVectors& vectors, std::size_t k, const Scales& scales) {
   require(k >= 1, "k must be at least 1");
   const ItemVectors items = checked_vectors(vectors, scales, query.size());
-  require_candidates(rows.data(), rows.size(), vectors.shape(0));
   Ranking best;
   {
     const nb::gil_scoped_release released;
-    const std::vector<std::int64_t> candidates = distinct(rows.data(), rows.size());
+    const std::vector<std::int64_t> candidates = distinct(rows.data(), rows.size(), items.num_rows);
     best = post_rank(query.data(), items, candidates.data(), candidates.size(), k);
   }
   return arrays_of(best);
@@ -75,10 +68,10 @@ nb::tuple post_rank_rows_batch(const Input<std::int64_t, 2>& rows, const Input<s
   require(rows.shape(0) == num_queries && counts.size() == num_queries,
           "there must be candidate rows and a count for each query");
   const ItemVectors items = checked_vectors(vectors, scales, queries.shape(1));
-  for (std::size_t query = 0; query < num_queries; ++query) {
-    const std::int64_t count = counts.data()[query];
+  // A copy, checked: another thread may write to the array meanwhile.
+  const std::vector<std::int64_t> wanted(counts.data(), counts.data() + num_queries);
+  for (const std::int64_t count : wanted) {
     require(count >= 0 && static_cast<std::size_t>(count) <= width, "a count must be 0 to the width of the rows");
-    require_candidates(rows.data() + query * width, static_cast<std::size_t>(count), vectors.shape(0));
   }
   const std::size_t most = std::min(k, width);
   auto best_rows = new_array<std::int64_t, 2>({num_queries, most});
@@ -86,7 +79,7 @@ nb::tuple post_rank_rows_batch(const Input<std::int64_t, 2>& rows, const Input<s
   auto best_counts = new_array<std::int64_t, 1>({num_queries});
   {
     const nb::gil_scoped_release released;
-    post_rank_batch(queries.data(), items, Recalled{rows.data(), counts.data(), width}, num_queries, k, threads,
+    post_rank_batch(queries.data(), items, Recalled{rows.data(), wanted.data(), width}, num_queries, k, threads,
                     BatchResult{best_rows.data(), scores.data(), best_counts.data(), most});
   }
   return nb::make_tuple(best_rows, scores, best_counts);
@@ -123,22 +116,27 @@ nb::tuple search(const ScoreTableBuilder& builder, const Scan& scan, const Input
   return arrays_of(best);
 }
 
-nb::tuple cosine_top_k_rows(const Input<std::uint8_t, 2>& codes, const Input<float, 1>& lengths,
-                            const Input<float, 2>& table, std::size_t k, const OptionalRows& exclude,
-                            const OptionalRows& allow, const OptionalMask& mask, std::size_t mask_count) {
-  require(k >= 1, "k must be at least 1");
-  require_table_shape(table.shape(0), table.shape(1));
-  require(codes.shape(1) == table.shape(0), "the score table does not have the shape of the codes");
-  require_codes_below(codes, table.shape(1), "codes");
-  require_finite_scores(table.data(), table.size(), table.shape(0));
+void init_cosine_scan(CosineScan* self, const Input<std::uint8_t, 2>& codes, const Input<float, 1>& lengths,
+                      std::size_t num_codewords) {
+  require_table_shape(codes.shape(1), num_codewords);
   require(codes.shape(0) < std::size_t{1} << 31, "a scan holds fewer than 2^31 items");
   require(lengths.size() == codes.shape(0), "there must be one length for each item");
-  const RowFilter filter = checked_filter(codes.shape(0), exclude, allow, mask, mask_count);
-  const MeasuredItems items{codes.data(), lengths.data(), codes.shape(0), codes.shape(1)};
+  require_codes_below(codes, num_codewords, "codes");
+  new (self) CosineScan(codes.data(), lengths.data(), codes.shape(0), codes.shape(1), num_codewords);
+}
+
+nb::tuple cosine_top_k(const CosineScan& scan, const Input<float, 2>& table, std::size_t k,
+                       const OptionalRows& exclude, const OptionalRows& allow, const OptionalMask& mask,
+                       std::size_t mask_count) {
+  require(k >= 1, "k must be at least 1");
+  require(table.shape(0) == scan.num_codebooks() && table.shape(1) == scan.num_codewords(),
+          "the score table does not have the shape of the codes");
+  require_finite_scores(table.data(), table.size(), table.shape(0));
+  const RowFilter filter = checked_filter(scan.num_items(), exclude, allow, mask, mask_count);
   Ranking best;
   {
     const nb::gil_scoped_release released;
-    best = cosine_top_k(items, table.data(), table.shape(1), k, filter);
+    best = scan.top_k(table.data(), k, filter);
   }
   return arrays_of(best);
 }
@@ -214,13 +212,17 @@ void bind_search(nb::module_& module) {
           nb::arg("vectors").noconvert())
       .def("top_k", &float_top_k, nb::arg("query").noconvert(), "k"_a);
 
+  nb::class_<CosineScan>(module, "CosineScan")
+      .def("__init__", &init_cosine_scan, nb::arg("codes").noconvert(), nb::arg("lengths").noconvert(),
+           "num_codewords"_a, nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>())  // borrows both
+      .def("top_k", &cosine_top_k, nb::arg("table").noconvert(), "k"_a,
+           nb::arg("exclude").noconvert() = nb::none(), nb::arg("allow").noconvert() = nb::none(),
+           nb::arg("mask").noconvert() = nb::none(), "mask_count"_a = 0);
+
   module.def("search", &search, "builder"_a, "scan"_a, nb::arg("query").noconvert(), "k"_a,
              nb::arg("exclude").noconvert() = nb::none(), nb::arg("allow").noconvert() = nb::none(),
              "candidates"_a = 0, nb::arg("vectors").noconvert() = nb::none(), nb::arg("mask").noconvert() = nb::none(),
              "mask_count"_a = 0, nb::arg("scales").noconvert() = nb::none());
-  module.def("cosine_top_k", &cosine_top_k_rows, nb::arg("codes").noconvert(), nb::arg("lengths").noconvert(),
-             nb::arg("table").noconvert(), "k"_a, nb::arg("exclude").noconvert() = nb::none(),
-             nb::arg("allow").noconvert() = nb::none(), nb::arg("mask").noconvert() = nb::none(), "mask_count"_a = 0);
   module.def("post_rank", &post_rank_rows, nb::arg("rows").noconvert(), nb::arg("query").noconvert(),
              nb::arg("vectors").noconvert(), "k"_a, nb::arg("scales").noconvert() = nb::none());
   module.def("post_rank_batch", &post_rank_rows_batch, nb::arg("rows").noconvert(), nb::arg("counts").noconvert(),

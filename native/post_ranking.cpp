@@ -217,11 +217,11 @@ InnerProducts best_inner_products(ItemVectors::Type type) {
 }
 
 void refuse_infinite(const float* scores, const std::int64_t* rows, std::size_t count) {
+  std::int64_t first = std::numeric_limits<std::int64_t>::max();
   for (std::size_t i = 0; i < count; ++i) {
-    if (std::isfinite(scores[i])) continue;
-    throw ArgumentError("the score of item row " + std::to_string(rows[i]) +
-                        " by float vectors is not finite");
+    if (!std::isfinite(scores[i])) first = std::min(first, rows[i]);
   }
+  throw ArgumentError("the score of item row " + std::to_string(first) + " by float vectors is not finite");
 }
 
 // Kept by a thread, so that queries do not allocate.
@@ -232,17 +232,21 @@ struct PostRanking {
 
 }  // namespace
 
-std::vector<std::int64_t> distinct(const std::int64_t* rows, std::size_t count) {
+std::vector<std::int64_t> distinct(const std::int64_t* rows, std::size_t count, std::size_t num_rows) {
   unsigned bits = 1;
   while ((std::size_t{1} << bits) < 2 * count) ++bits;
   const std::size_t last = (std::size_t{1} << bits) - 1;
   std::vector<std::int64_t> slots(last + 1, -1), found;
   found.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
-    std::size_t slot = static_cast<std::uint64_t>(rows[i]) * 0x9E3779B97F4A7C15U >> (64 - bits);
-    while (slots[slot] >= 0 && slots[slot] != rows[i]) slot = (slot + 1) & last;
-    if (slots[slot] < 0) found.push_back(rows[i]);
-    slots[slot] = rows[i];
+    const std::int64_t row = rows[i];  // read once: it is checked, and what was checked is used
+    if (row < 0 || static_cast<std::size_t>(row) >= num_rows) {
+      throw ArgumentError("candidate rows must be rows of items");
+    }
+    std::size_t slot = static_cast<std::uint64_t>(row) * 0x9E3779B97F4A7C15U >> (64 - bits);
+    while (slots[slot] >= 0 && slots[slot] != row) slot = (slot + 1) & last;
+    if (slots[slot] < 0) found.push_back(row);
+    slots[slot] = row;
   }
   return found;
 }
@@ -273,11 +277,19 @@ Ranking post_rank(const float* query, const ItemVectors& vectors, const std::int
 void post_rank_batch(const float* queries, const ItemVectors& vectors, const Recalled& recalled,
                      std::size_t num_queries, std::size_t k, std::size_t threads, const BatchResult& result) {
   const std::size_t of_one = 1 + recalled.width * vectors.width / 2'000;  // microseconds, about
+  std::vector<std::string> failures(num_queries);  // the first one counts, whichever thread comes to one first
   parallel_for(num_queries, worthwhile(threads, num_queries * of_one), [&](std::size_t query) {
-    const std::vector<std::int64_t> rows =
-        distinct(recalled.rows + query * recalled.width, static_cast<std::size_t>(recalled.counts[query]));
-    result.store(query, post_rank(queries + query * vectors.width, vectors, rows.data(), rows.size(), k));
+    try {
+      const std::vector<std::int64_t> rows = distinct(recalled.rows + query * recalled.width,
+                                                      static_cast<std::size_t>(recalled.counts[query]), vectors.num_rows);
+      result.store(query, post_rank(queries + query * vectors.width, vectors, rows.data(), rows.size(), k));
+    } catch (const ArgumentError& error) {
+      failures[query] = error.what();
+    }
   });
+  for (std::size_t query = 0; query < num_queries; ++query) {
+    if (!failures[query].empty()) throw ArgumentError("query " + std::to_string(query) + ": " + failures[query]);
+  }
 }
 
 }  // namespace lightrec

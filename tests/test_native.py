@@ -94,3 +94,22 @@ def test_kernels_refuse_what_does_not_fit():
         KERNELS.scores(codes, tables.astype(np.float64), 1)
     with pytest.raises(TypeError):
         KERNELS.scores(codes[:, ::-1], tables, 1)  # not C-contiguous
+    one = np.ones(1, np.float32)
+    with pytest.raises(ArgumentError, match="index 3"):
+        KERNELS.CosineScan(codes, one, 3)
+    with pytest.raises(ArgumentError, match="one length for each item"):
+        KERNELS.CosineScan(codes, one[:0], 4)
+    cosines, table = KERNELS.CosineScan(codes, one, 4), np.zeros((2, 4), np.float32)
+    assert cosines.top_k(table, 3)[0].tolist() == [0]
+    outside, two_words = np.array([1], np.int32), np.zeros(2, np.uint64)
+    for refused in (
+        {"k": 0},
+        {"table": table[:1]},
+        {"table": table * np.nan},
+        {"allow": outside},
+        {"exclude": outside},
+        {"mask": two_words},
+        {"mask": two_words[:1] + 2, "mask_count": 1},  # the bit of a second item
+    ):
+        with pytest.raises(ArgumentError):
+            cosines.top_k(**({"table": table, "k": 1} | refused))

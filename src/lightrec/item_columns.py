@@ -13,6 +13,13 @@ def item_columns(pairs: Interactions, items_table: pl.DataFrame | None) -> pl.Da
     """Popularity and the columns of the items table, in row order.
 
     Columns of structures have no place in a model folder; `nested_columns` names them.
+
+    Args:
+        pairs: The interactions, whose items are the catalogue.
+        items_table: Has a column `item_id`; None for no further columns.
+
+    Raises:
+        InputError: The table has a column `popularity`.
     """
     columns = pl.DataFrame({"popularity": pairs.history().item_degrees()})
     if items_table is None:
@@ -39,7 +46,11 @@ def nested_columns(items_table: pl.DataFrame) -> list[str]:
 
 
 def check_catalogue(pairs: Interactions, items_table: pl.DataFrame) -> None:
-    """Refuses items that given interactions do not know: their catalogue is fixed."""
+    """Refuses items that given interactions do not know: their catalogue is fixed.
+
+    Raises:
+        InputError: There are some.
+    """
     ids = items_table["item_id"].cast(pairs.items.series.dtype)
     unknown = int((pairs.items.find(ids) < 0).sum())
     if unknown:

@@ -86,7 +86,8 @@ def train(
     Raises:
         InputError: A table cannot be used, or no pair can be held out.
         ArtifactError: A column of the items table cannot be kept in a model.
-        ArgumentError: There are fewer items than codewords, or `warm_start` does not fit the run.
+        ArgumentError: There are fewer items than codewords, or one codeword for all of them, or
+            `warm_start` does not fit the run.
         DivergedError: A loss is not finite.
         InterruptedRunError: The user asked to stop; checkpoints are in `run_folder`.
     """

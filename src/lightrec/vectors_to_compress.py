@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from lightrec.artifact.verify import MAX_MAGNITUDE
 from lightrec.errors import ArgumentError, InputError
 from lightrec.interactions import History, IdMap, Interactions
 from lightrec.interactions.read_tables import TableSource
@@ -15,7 +16,6 @@ from lightrec.matching_ids import matching_rows
 from lightrec.shared_pairs import shared_pair_keys
 from lightrec.teachers.factors import Factors
 
-MAX_MAGNITUDE = 1e15  # what a model folder can hold: products of two stay finite in float32
 UNIT_LENGTH = 1e-3  # how far from 1 the norms of normalised vectors may be
 
 
@@ -33,7 +33,17 @@ class Vectors:
 
 
 def prepare(items: np.ndarray, users: np.ndarray | None, item_bias: np.ndarray | None) -> Vectors:
-    """Float32 factors of one width, with the bias folded in and unit length respected."""
+    """Float32 factors of one width, with the bias folded in and unit length respected.
+
+    Args:
+        items: (N, T) numbers.
+        users: (M, T) numbers.
+        item_bias: (N,) numbers, or (N, 1).
+
+    Raises:
+        ArgumentError: A matrix is none, or a value is not finite or too large for a model; the row
+            is named. Or the widths differ.
+    """
     notes = []
     item_vectors = _matrix(items, "items")
     width = item_vectors.shape[1]
@@ -59,14 +69,11 @@ def prepare(items: np.ndarray, users: np.ndarray | None, item_bias: np.ndarray |
 def _bias(values: np.ndarray, num_items: int) -> np.ndarray:
     """(N, 1) float32."""
     bias = np.asarray(values)
-    if bias.dtype.kind not in "fiu" or bias.size != num_items:
+    if bias.dtype.kind not in "fiu" or bias.shape not in ((num_items,), (num_items, 1)):
         raise ArgumentError(
             f"item_bias must be {num_items} numbers, one an item, not {bias.shape} {bias.dtype}"
         )
-    if not np.isfinite(bias).all():
-        row = int(np.flatnonzero(~np.isfinite(bias.ravel()))[0])
-        raise ArgumentError(f"item_bias row {row} is not finite")
-    return bias.reshape(-1, 1).astype(np.float32)
+    return _matrix(bias.reshape(-1, 1), "item_bias")
 
 
 def _matrix(values: np.ndarray, name: str) -> np.ndarray:
@@ -78,7 +85,8 @@ def _matrix(values: np.ndarray, name: str) -> np.ndarray:
         raise ArgumentError(
             f"{name} must be a matrix of numbers, not {matrix.shape} {matrix.dtype}"
         )
-    matrix = np.ascontiguousarray(matrix, dtype=np.float32)
+    with np.errstate(over="ignore"):  # what becomes infinite is refused
+        matrix = np.ascontiguousarray(matrix, dtype=np.float32)
     large = np.flatnonzero(~(np.abs(matrix) <= MAX_MAGNITUDE).all(axis=1))
     if len(large):
         raise ArgumentError(
@@ -89,7 +97,12 @@ def _matrix(values: np.ndarray, name: str) -> np.ndarray:
 
 
 def id_map_of(ids: Sequence[str] | Sequence[int] | IdMap | None, count: int, what: str) -> IdMap:
-    """The ids given for so many vectors; row numbers where none are given."""
+    """The ids given for so many vectors; row numbers where none are given.
+
+    Raises:
+        ArgumentError: They are not as many.
+        InputError: One is missing, or comes twice.
+    """
     if ids is None:
         return IdMap(pl.Series(np.arange(count, dtype=np.int64)))
     id_map = ids if isinstance(ids, IdMap) else IdMap.from_values(ids, what)
@@ -106,7 +119,11 @@ def as_interactions(pairs: Interactions | TableSource) -> Interactions:
 def item_degrees(
     interactions: Interactions | None, items: IdMap, history: History | None
 ) -> np.ndarray:
-    """(N,) int64 pairs of each item; users do not matter here."""
+    """(N,) int64 pairs of each item; users do not matter here.
+
+    Raises:
+        InputError: There are pairs, but none of these items.
+    """
     if history is not None:
         return history.item_degrees()
     if interactions is None:
@@ -124,7 +141,18 @@ def history_of(
     what: str,
     notes: list[str],
 ) -> History | None:
-    """The pairs in rows of the vectors; pairs without a vector are counted in `notes`."""
+    """The pairs in rows of the vectors; pairs without a vector are counted in `notes`.
+
+    Args:
+        pairs: What is read; None gives None.
+        users: Ids of the user vectors.
+        items: Ids of the item vectors.
+        what: What the pairs are, for errors and notes.
+        notes: What is to be told is added to it.
+
+    Raises:
+        InputError: There are pairs, but none with both vectors.
+    """
     if pairs is None:
         return None
     read = as_interactions(pairs)
@@ -142,7 +170,11 @@ def history_of(
 
 
 def check_disjoint(history: History, test: History) -> None:
-    """Refuses test pairs that the vectors were trained on, before the long work."""
+    """Refuses test pairs that the vectors were trained on, before the long work.
+
+    Raises:
+        ArgumentError: There are some.
+    """
     common = len(shared_pair_keys(history, test))
     if common:
         raise ArgumentError(

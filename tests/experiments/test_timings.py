@@ -41,6 +41,7 @@ def test_training_is_timed_with_what_it_chose(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(runner, "project_root", lambda: tmp_path)
     monkeypatch.setattr(timings, "DATA", {"toy": 0})
     monkeypatch.setattr(timings, "_command", trained)
+    monkeypatch.setattr(timings, "COLD_STARTS", 1)
     content = read_json(timings.run(root=tmp_path))
     by_name = {row["model"]: row for row in content["rows"]}
     assert by_name["lightrec train"]["users"] == "identity"

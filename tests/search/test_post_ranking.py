@@ -165,38 +165,52 @@ def test_candidates_that_come_twice_count_once(world, dtype) -> None:
     assert sorted(found.rows.tolist()) == [3, 5]
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int8])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.float64, np.int8])
 @pytest.mark.parametrize("threads", [0, 1, 3])
-def test_a_batch_is_ranked_as_one_by_one(world, dtype, threads: int) -> None:
-    _items, vectors, query, _table = world
+def test_a_batch_is_ranked_as_one_by_one(dtype, threads: int) -> None:
     rng = np.random.default_rng(2)
-    queries = rng.normal(size=(90, 4)).astype(np.float32)
-    rows = rng.integers(0, 200, (90, 40))
-    recalled = TopKBatch(rows, np.zeros(rows.shape, np.float32), rng.integers(0, 41, 90))
+    vectors, queries = (rng.normal(size=(n, 64)).astype(np.float32) for n in (500, 120))
+    recalled = made_batch(rng.integers(0, 500, (120, 200)), rng.integers(0, 201, 120))
     of_items = ScaledVectors.of(vectors) if dtype == np.int8 else vectors.astype(dtype)
     for k in (1, 10, 500):
         batch = post_rank_batch(recalled, queries, of_items, k, threads=threads)
-        for number, query in enumerate(queries):
-            alone = post_rank(recalled.of(number).rows, query, of_items, k)
-            np.testing.assert_array_equal(batch.of(number).rows, alone.rows)
-            np.testing.assert_array_equal(batch.of(number).scores, alone.scores)
+        alone = [
+            post_rank(recalled.of(number).rows, query, of_items, k)
+            for number, query in enumerate(queries)
+        ]
+        expected = TopKBatch.stacked(alone, min(k, 200))
+        np.testing.assert_array_equal(batch.rows, expected.rows)
+        np.testing.assert_array_equal(batch.scores, expected.scores)
+        np.testing.assert_array_equal(batch.counts, expected.counts)
 
 
-def test_a_batch_that_does_not_fit_is_refused(world) -> None:
+def made_batch(rows, counts) -> TopKBatch:
+    return TopKBatch(rows, np.zeros(np.shape(rows), np.float32), np.asarray(counts))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_batch_that_does_not_fit_is_refused(world, dtype) -> None:
     _items, vectors, query, _table = world
-    rows = np.arange(10)[None]
-    recalled = TopKBatch(rows, np.zeros(rows.shape, np.float32), np.array([10]))
-    with pytest.raises(ArgumentError, match="2 queries for the candidates of 1"):
-        post_rank_batch(recalled, np.stack([query, query]), vectors, 3)
-    with pytest.raises(ArgumentError, match="do not belong together"):
-        post_rank_batch(recalled, query[None, :3], vectors, 3)
-    with pytest.raises(ArgumentError, match="rows of items"):
-        post_rank_batch(recalled, query[None], vectors[:5], 3)
-    with pytest.raises(ArgumentError, match=r"item row \d+ .*is not finite"):
-        post_rank_batch(recalled, query[None] * np.float32("inf"), vectors, 3)
-    too_many = TopKBatch(rows, recalled.scores, np.array([11]))
-    with pytest.raises(ArgumentError, match="count"):
-        post_rank_batch(too_many, query[None], vectors, 3)
+    vectors, rows = vectors.astype(dtype), np.arange(20).reshape(2, 10)
+    queries, recalled = np.stack([query, query]), made_batch(rows, [10, 10])
+    assert post_rank_batch(recalled, queries, vectors, 3).counts.tolist() == [3, 3]
+    with pytest.raises(ArgumentError, match="1 queries for the candidates of 2"):
+        post_rank_batch(recalled, queries[:1], vectors, 3)
+    with pytest.raises(ArgumentError, match=r"differ in width|do not belong together"):
+        post_rank_batch(recalled, queries[:, :3], vectors, 3)
+    with pytest.raises(ArgumentError, match=r"query 1: .*rows of items"):
+        post_rank_batch(recalled, queries, vectors[:12], 3)
+    queries[:, 0] = [1, np.inf]
+    with pytest.raises(ArgumentError, match=r"query 1: the score of item row 10 .*not finite"):
+        post_rank_batch(recalled, queries, vectors, 3)
+    for counts in ([10, 11], [-1, 10]):
+        with pytest.raises(ArgumentError, match="a count must be 0 to 10"):
+            post_rank_batch(made_batch(rows, counts), queries, vectors, 3)
+    with pytest.raises(ArgumentError, match="do not fit"):
+        post_rank_batch(made_batch(rows.ravel(), [10, 10]), queries, vectors, 3)
+    for broken in (made_batch(rows + 0.7, [10, 10]), made_batch(rows, [9.5, 10])):
+        with pytest.raises(ArgumentError, match="must be integers, not float64"):
+            post_rank_batch(broken, queries, vectors, 3)
 
 
 def test_candidates_are_integers(world) -> None:

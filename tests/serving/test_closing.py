@@ -36,6 +36,8 @@ def test_a_closed_recommender_says_so(make_model: Callable[..., Model], name: st
         CALLS[name](recommender)
     with pytest.raises(ArgumentError, match="has been closed"):
         recommender.replace_model(make_model())
+    with pytest.raises(ArgumentError, match="has been closed"), recommender:
+        pass
 
 
 def test_it_is_closed_at_the_end_of_a_with_statement(

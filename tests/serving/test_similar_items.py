@@ -48,10 +48,12 @@ def test_the_nearest_items_by_cosine(
 
 
 @pytest.mark.skipif(KERNELS is None, reason="the compiled kernels are not installed")
-def test_the_kernel_answers_as_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("books", [1, 3, 4, 8])
+def test_the_kernel_answers_as_numpy(monkeypatch: pytest.MonkeyPatch, books: int) -> None:
     rng = np.random.default_rng(3)
     item_codes = ItemCodes(
-        rng.integers(0, 6, (5000, 3), dtype=np.uint8), rng.normal(size=(3, 6, 8)).astype(np.float32)
+        rng.integers(0, 6, (5000, books), dtype=np.uint8),
+        rng.normal(size=(books, 6, 8)).astype(np.float32),
     )
     item_codes.codebooks[:, 0] = 0  # an item without a vector
     listed = np.sort(rng.choice(5000, 2500, replace=False)).astype(np.int32)
@@ -66,14 +68,33 @@ def test_the_kernel_answers_as_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
         Filter(exclude=listed[:9], allow=listed, mask=mask),
         Filter(allow=listed[:0]),
     ]
-    similar = SimilarItems(item_codes)
     wanted = [(row, k, rows) for row in (0, 77) for k in (1, 100, 6000) for rows in filters]
+    similar = SimilarItems(item_codes)
     compiled = [similar.top_k(*one) for one in wanted]
-    monkeypatch.setattr("lightrec.serving.similar_items.KERNELS", None)
+    for module in ("serving.similar_items", "codes.item_codes"):
+        monkeypatch.setattr(f"lightrec.{module}.KERNELS", None)
+    similar = SimilarItems(item_codes)
     for one, found in zip(wanted, compiled, strict=True):
         expected = similar.top_k(*one)
         np.testing.assert_array_equal(found.rows, expected.rows)
         np.testing.assert_array_equal(found.scores, expected.scores)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_what_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch, compiled: bool) -> None:
+    if not compiled:
+        monkeypatch.setattr("lightrec.serving.similar_items.KERNELS", None)
+    similar = SimilarItems(ItemCodes(np.zeros((9, 2), np.uint8), np.ones((2, 1, 3), np.float32)))
+    with pytest.raises(ArgumentError, match="k must be at least 1"):
+        similar.top_k(0, 0, Filter())
+    outside = np.array([9], np.int32)
+    for rows in (
+        Filter(exclude=outside),
+        Filter(allow=outside),
+        Filter(mask=RowMask(np.ones(8, bool))),
+    ):
+        with pytest.raises(ArgumentError):
+            similar.top_k(0, 1, rows)
 
 
 def test_an_item_is_never_similar_to_itself_even_when_allowed(

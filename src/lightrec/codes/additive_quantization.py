@@ -54,7 +54,7 @@ class AdditiveQuantizationConfig(Settings):
         """Refuses one codeword for all items of a catalogue.
 
         Raises:
-            ArgumentError: There is only that.
+            ArgumentError: There is but one codeword, and more than one item.
         """
         if self.num_codewords == 1 < num_items:
             raise ArgumentError(

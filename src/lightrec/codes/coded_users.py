@@ -131,7 +131,11 @@ def users_in_forms(
     threads: int = 0,
     progress: bool = False,
 ) -> tuple[CodedUsers, ...]:
-    """Brings a teacher's users into some forms; what these share is made once.
+    """Brings a teacher's users into some forms.
+
+    Where `table` is among them, the score tables of all users serve the others too, which would fit
+    them to a sample again. Beyond 10,000 users the codebooks of these others may then differ in the
+    last bits from those of a form made alone, and their users a little more.
 
     Args:
         forms: Which.
@@ -154,16 +158,18 @@ def users_in_forms(
         if form not in MADE:
             raise ArgumentError(f"users cannot be brought into the form {form!r}; choose of {MADE}")
     how = _Effort(seed=seed, threads=threads, progress=progress)
-    task = _Task(users, items, item_codes, seen, config or UsersConfig(), how, "table" in forms)
+    task = _FormsTask(
+        users, items, item_codes, seen, config or UsersConfig(), how, "table" in forms
+    )
     return tuple(task.users_in(form) for form in forms)
 
 
 @dataclass(frozen=True)
-class _Task:
+class _FormsTask:
     """Users to be brought into forms.
 
     Attributes:
-        whole: Whether the score tables of all users are wanted anyway.
+        with_tables: Whether the score tables of all users are wanted anyway.
     """
 
     users: np.ndarray
@@ -172,7 +178,7 @@ class _Task:
     seen: History | None
     config: UsersConfig
     how: _Effort
-    whole: bool
+    with_tables: bool
 
     def users_in(self, form: UserForm) -> CodedUsers:
         """The users in one form."""
@@ -213,7 +219,7 @@ class _Task:
         if len(rows) > CODEBOOK_USERS:
             rng = np.random.default_rng(self.how["seed"])
             rows = np.sort(rng.choice(rows, CODEBOOK_USERS, replace=False))
-        tables = self.tables[rows] if self.whole else self._fit_tables(rows)
+        tables = self.tables[rows] if self.with_tables else self._fit_tables(rows)
         own = ItemCodes(codes, codebooks_for_users(tables, self.item_codes, width))
         vectors = vectors_for_tables(tables, own)
         for _ in range(self.config.alternations):

@@ -130,7 +130,7 @@ class FitTask:
 
     @property
     def num_users(self) -> int:
-        """N."""
+        """n, the users to fit."""
         return len(self.rows)
 
     @property

@@ -47,6 +47,7 @@ _RANKING_KERNELS = (
 )
 """The kernels among them; how fast a catalogue is searched changes no ranking."""
 _TRAIN = ("held_out_pairs.py", "item_columns.py", "learned.py", "train.py")
+_COMPRESS = ("comparison.py", "compress.py", "preferred_form.py", "vectors_to_compress.py")
 _BESIDE = {
     "budgets": ("baselines", "experiments/best.py"),
     "fold_in": ("serving", "experiments/best.py"),
@@ -57,7 +58,7 @@ _BESIDE = {
         *("artifact", "serving", "updates", "warm_start.py", "matching_ids.py"),
         "experiments/best.py",
     ),
-    "timings": ("native/*", "artifact", "search", "serving", *_TRAIN),
+    "timings": ("native/*", "artifact", "search", "serving", *_TRAIN, *_COMPRESS),
 }
 _SEARCH = ("codes", "native/*", "native.py", "search")
 _SPEED = (
@@ -86,7 +87,7 @@ BENCHMARKS = {
     "exactness": (*_SEARCH, *(f"benchmarks/{part}.py" for part in ("adversaries", "comparison"))),
     "ids": (
         *("artifact", "durable_files", "interactions", "serving", *_TRAIN),
-        *("compress.py", "vectors_to_compress.py"),
+        *_COMPRESS,
         "benchmarks/hostile_ids.py",
     ),
     "kill": _KILL,

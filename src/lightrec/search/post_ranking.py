@@ -86,11 +86,7 @@ def post_rank(candidates: np.ndarray, query: np.ndarray, item_vectors: ItemVecto
     shape = item_vectors.shape
     if query.ndim != 1 or len(shape) != 2 or shape[1] != len(query):
         raise ArgumentError(f"query {query.shape} and item vectors {shape} do not belong together")
-    k = checked_k(k)
-    candidates = np.asarray(candidates)
-    if candidates.size and candidates.dtype.kind not in "iu":
-        raise ArgumentError(f"candidate rows must be integers, not {candidates.dtype}")
-    candidates = np.ascontiguousarray(candidates, np.int64)
+    k, candidates = checked_k(k), _row_numbers(candidates, "candidate rows")
     query = np.ascontiguousarray(query, np.float32)
     plain = plain_vectors(item_vectors)
     if KERNELS is not None and plain is not None and len(query):
@@ -128,21 +124,31 @@ def post_rank_batch(
             it.
 
     Raises:
-        ArgumentError: As for `post_rank`, or there are not as many queries as candidate lists.
+        ArgumentError: As for `post_rank`, the first query named; or there are not as many queries
+            as candidate lists, or a count is none.
     """
     if len(queries) != len(recalled):
         raise ArgumentError(f"{len(queries)} queries for the candidates of {len(recalled)}")
     k, threads = checked_k(k), checked_threads(threads)
+    rows, counts = _row_numbers(recalled.rows, "candidate rows"), _row_numbers(recalled.counts)
+    if rows.ndim != 2 or counts.shape != rows.shape[:1]:
+        raise ArgumentError(f"candidate rows {rows.shape} and counts {counts.shape} do not fit")
+    if counts.size and not 0 <= counts.min() <= counts.max() <= rows.shape[1]:
+        raise ArgumentError(f"a count must be 0 to {rows.shape[1]}, the width of the rows")
     plain = plain_vectors(item_vectors)
     compiled = KERNELS is not None and plain is not None and queries.ndim == 2
     if not compiled or not queries.size or queries.shape[1:] != item_vectors.shape[1:]:
-        pairs = ((recalled.of(query).rows, vector) for query, vector in enumerate(queries))
-        found = [post_rank(rows, vector, item_vectors, k) for rows, vector in pairs]
-        return TopKBatch.stacked(found, min(k, recalled.rows.shape[1]))
+        found = []
+        for query, vector in enumerate(queries):
+            try:
+                found.append(post_rank(rows[query, : counts[query]], vector, item_vectors, k))
+            except ArgumentError as error:
+                raise ArgumentError(f"query {query}: {error}") from error
+        return TopKBatch.stacked(found, min(k, rows.shape[1]))
     assert KERNELS is not None and plain is not None
     ranked = KERNELS.post_rank_batch(
-        np.ascontiguousarray(recalled.rows, np.int64),
-        np.ascontiguousarray(recalled.counts, np.int64),
+        rows,
+        counts,
         np.ascontiguousarray(queries, np.float32),
         plain[0],
         k,
@@ -150,6 +156,14 @@ def post_rank_batch(
         threads or available_cores(),
     )
     return TopKBatch(*ranked)
+
+
+def _row_numbers(given: np.ndarray, what: str = "counts") -> np.ndarray:
+    """As int64, if they are integers."""
+    array = np.asarray(given)
+    if array.size and array.dtype.kind not in "iu":
+        raise ArgumentError(f"{what} must be integers, not {array.dtype}")
+    return np.ascontiguousarray(array, np.int64)
 
 
 def plain_vectors(vectors: ItemVectors) -> tuple[np.ndarray, np.ndarray | None] | None:

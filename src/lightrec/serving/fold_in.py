@@ -17,12 +17,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from lightrec.artifact.contents import Users
+from lightrec.artifact.verify import MAX_MAGNITUDE
 from lightrec.serving.item_vectors import ItemVectors
 
 CATALOGUE_WEIGHT = 250.0
 RIDGE = 10.0
-MAX_MAGNITUDE = 1e15
-"""Bound of a vector's values, as of those in a model; only tiny item vectors lead beyond it."""
 _USERS_LOOKED_AT = 1 << 16
 
 
@@ -92,6 +91,7 @@ class FoldIn:
         vector: np.ndarray = np.linalg.solve(self._prior + liked.T @ liked, target)
         if self._norm is not None:
             vector *= self._norm / np.linalg.norm(vector)
+        # Only tiny item vectors lead beyond what a model may hold.
         vector *= min(1.0, MAX_MAGNITUDE / np.abs(vector).max())
         return vector
 

@@ -13,13 +13,11 @@ import numpy as np
 import polars as pl
 
 from lightrec.artifact.contents import Model
+from lightrec.artifact.verify import MAX_MAGNITUDE
 from lightrec.errors import ArgumentError
 from lightrec.interactions.id_map import IdMap
 from lightrec.serving.arguments import id_list, is_one_id, known_rows
 from lightrec.serving.results import QueryColumn
-
-MAX_MAGNITUDE = 1e15
-"""Bound of query values, as of the vectors in a model: no score can then overflow float32."""
 
 _NO_ROWS = np.empty(0, np.int32)
 

@@ -61,15 +61,17 @@ class Recommender:
         return cls(Model.load(path))
 
     def close(self) -> None:
-        """Lets go of the model and of what searches it; any later call raises `ArgumentError`.
+        """Lets go of the model and of what searches it; later questions raise `ArgumentError`.
 
-        Requests that have begun are answered. Memory and mapped files are free as soon as nobody
-        else holds the model. `with Recommender.load(path) as recommender:` closes it, too.
+        Requests that have begun are answered, and closing again does nothing. Memory and mapped
+        files are free as soon as nobody else holds the model.
+        `with Recommender.load(path) as recommender:` closes it, too.
         """
         with self._replacing:
             self._open = self._scan = None
 
     def __enter__(self) -> Self:
+        _ = self._state  # a closed one is refused
         return self
 
     def __exit__(self, *raised: object) -> None:

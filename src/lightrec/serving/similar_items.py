@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -38,21 +39,18 @@ class SimilarItems:
 
         Returns:
             Scores are cosines in -1 to 1; 0 where one of the two vectors is zero.
+
+        Raises:
+            ArgumentError: k is less than 1, or the filter holds rows out of range.
         """
+        k = checked_k(k)
+        rows.check(self._item_codes.num_items)
         vector, length = self._item_codes.decode(np.array([row])), self._lengths[row]
         unit = np.divide(vector, length, out=np.zeros_like(vector), where=length > 0)
         table = self._item_codes.score_tables(unit)
-        if KERNELS is not None:
-            found = KERNELS.cosine_top_k(
-                np.ascontiguousarray(self._item_codes.codes),
-                self._lengths,
-                table[0],
-                checked_k(k),
-                rows.exclude,
-                rows.allow,
-                *mask_arguments(rows, self._item_codes.num_items),
-            )
-            return TopK(*found)
+        if self._kernel is not None:
+            mask = mask_arguments(rows, self._item_codes.num_items)
+            return TopK(*self._kernel.top_k(table[0], k, rows.exclude, rows.allow, *mask))
         best = TopK(np.empty(0, np.int64), np.empty(0, np.float32))
         for candidates in self._candidates(rows):
             cosines = self._cosines(table, candidates)
@@ -80,6 +78,14 @@ class SimilarItems:
             products, lengths, out=np.zeros_like(products), where=lengths > 0
         )
         return cosines.clip(-1, 1)
+
+    @cached_property
+    def _kernel(self) -> Any:  # noqa: ANN401 (the compiled class has no type)
+        """The compiled scan; None where there is none."""
+        if KERNELS is None:
+            return None
+        codes = np.ascontiguousarray(self._item_codes.codes)
+        return KERNELS.CosineScan(codes, self._lengths, self._item_codes.num_codewords)
 
     @cached_property
     def _lengths(self) -> np.ndarray:
