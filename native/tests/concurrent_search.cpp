@@ -1,8 +1,9 @@
 // Several threads search the same scans at once and find what one thread finds, also while another one changes the
 // mask that they read: the only thing of a scan that changes. Built with LIGHTREC_SANITIZE=thread (`make sanitize`),
-// so that ThreadSanitizer watches them; 0 when all is well.
+// so that ThreadSanitizer watches them; 0 when all is well. Items like an item and post-ranking likewise.
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -17,8 +18,10 @@
 #include <vector>
 
 #include "bound_scan.hpp"
+#include "cosine_scan.hpp"
 #include "instruction_sets.hpp"
 #include "portable_scan.hpp"
+#include "post_ranking.hpp"
 #include "scan.hpp"
 
 namespace lightrec {
@@ -249,6 +252,51 @@ void search_while_a_mask_changes(const Shape& shape, std::size_t k, Differences&
   for (std::thread& reader : readers) reader.join();
 }
 
+// Items like an item from several threads at once, and batches of post-ranking with threads of their own.
+void rank_at_once(const Shape& shape, std::size_t k, Differences& differences) {
+  constexpr std::size_t kWidth = 64, kCandidates = 1000;  // enough for a batch to use its threads
+  Random random(shape.num_items);
+  std::normal_distribution<float> entry;
+  const std::vector<std::uint8_t> codes = random_codes(shape, random);
+  const std::vector<float> tables = random_tables(shape, random);
+  std::vector<float> lengths(shape.num_items), vectors(shape.num_items * kWidth), queries(kQueries * kWidth);
+  for (float& length : lengths) length = std::fabs(entry(random));
+  for (float& number : vectors) number = entry(random);
+  for (float& number : queries) number = entry(random);
+  std::vector<std::int64_t> rows(kQueries * kCandidates), counts(kQueries, kCandidates);
+  for (std::int64_t& row : rows) row = static_cast<std::int64_t>(random() % shape.num_items);
+  const std::vector<std::int32_t> some = random_rows(shape.num_items, 3, random);
+
+  const CosineScan scan(codes.data(), lengths.data(), shape.num_items, shape.num_codebooks, shape.num_codewords);
+  const ItemVectors items{vectors.data(), shape.num_items, kWidth, ItemVectors::Type::kFloat32};
+  const auto similar = [&] {
+    std::vector<Ranking> found;
+    for (std::size_t q = 0; q < kQueries; ++q) {
+      const float* table = tables.data() + q * shape.num_codebooks * shape.num_codewords;
+      found.push_back(scan.top_k(table, k, RowFilter{borrow(some), std::nullopt, {}}));
+      found.push_back(scan.top_k(table, k, RowFilter{{}, borrow(some), {}}));
+    }
+    return found;
+  };
+  const auto ranked = [&](std::size_t threads) {
+    std::vector<std::int64_t> best(kQueries * k), sizes(kQueries);
+    std::vector<float> scores(kQueries * k);
+    post_rank_batch(queries.data(), items, Recalled{rows.data(), counts.data(), kCandidates}, kQueries, k, threads,
+                    BatchResult{best.data(), scores.data(), sizes.data(), k});
+    return best;
+  };
+  const std::vector<Ranking> expected = similar();
+  const std::vector<std::int64_t> best = ranked(1);
+  std::vector<std::thread> threads;
+  for (std::size_t t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&] {
+      differences.expect(equal(similar(), expected), "items like an item");
+      differences.expect(ranked(kThreadsOfBatch) == best, "post-ranking in a batch");
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
 }  // namespace
 }  // namespace lightrec
 
@@ -259,5 +307,6 @@ int main() {
   lightrec::check_catalogue({30012, 8, 16}, {10}, differences);           // two codes share a byte
   lightrec::check_catalogue({210007, 4, 256}, {10}, differences);         // short runs
   lightrec::search_while_a_mask_changes({30011, 4, 200}, 200, differences);
+  lightrec::rank_at_once({30011, 4, 200}, 10, differences);
   return differences.any() ? 1 : 0;
 }
