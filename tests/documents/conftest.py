@@ -86,3 +86,12 @@ def shop(empty):
         ),
     )
     model.save(empty / "shop" / "model")
+
+
+@pytest.fixture
+def nightly(shop, quick):
+    """That shop, and all interactions of another with some held back, to train again from."""
+    pairs = synthetic_catalogue(300, 1_000, 0).interactions
+    held = np.random.default_rng(0).random(len(pairs)) < 0.1
+    pairs.filter(~held).write_csv("ratings.csv")
+    pairs.filter(held).write_csv("test.csv")

@@ -35,7 +35,7 @@ PAGES = [
     Page("README.md", "films", TRAINED),
     Page("docs/getting-started.md", "books"),
     Page("docs/data.md", "empty"),
-    Page("docs/updates.md", "shop"),
+    Page("docs/updates.md", "nightly"),
     Page("docs/model-folder.md", "shop"),
     Page("docs/evaluation.md", "empty"),
     Page("docs/memory.md", "shop"),
