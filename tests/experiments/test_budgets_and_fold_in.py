@@ -219,17 +219,36 @@ def test_the_study_chooses_rates_on_validation_and_measures_on_test(
 
 
 def test_the_climb_over_rates_ends_at_a_peak_and_measures_no_rate_twice() -> None:
-    for peak, measured in ((1e-3, 3), (2.5e-4, 4), (8e-3, 4)):
+    for peak, measured in ((1e-3, 3), (2.5e-4, 5), (8e-3, 4), (1e-3 / 64, 8)):
         seen: list[float] = []
 
         def validated_at(rate: float, peak: float = peak, seen: list[float] = seen) -> dict:
             seen.append(rate)
             value = -abs(np.log(rate / peak)) + 10
-            return {"recall@100": value, "ndcg": value, "learning_rate": rate}
+            return {"recall@100": value, "ndcg": value, "learning_rate": rate, "epochs": 4}
 
         best = training_study.best_of_climb(training_study.LEARNING_RATES, validated_at)
         assert best["learning_rate"] == peak
         assert len(seen) == len(set(seen)) == measured
+
+
+def test_the_climb_goes_down_while_no_epoch_improves_on_the_start() -> None:
+    rates = training_study.LEARNING_RATES
+    for longest in (6e-5, 0.0):  # the longest steps of any use
+        seen: list[float] = []
+
+        def validated_at(rate: float, longest: float = longest, seen: list[float] = seen) -> dict:
+            seen.append(rate)
+            gain = rate if rate <= longest else 0.0
+            told = {"recall@100": 0.3 + gain, "ndcg": 0.2 + gain, "learning_rate": rate}
+            return told | {"epochs": 3 if gain else 0}
+
+        best = training_study.best_of_climb(rates, validated_at)
+        useful = [rate for rate in rates if rate <= longest]
+        assert best["learning_rate"] == (max(useful) if useful else 1e-3)
+        assert best["epochs"] == (3 if useful else 0)
+        first = rates.index(1e-3)
+        assert seen == list(rates[first::-1])[: first + 1 - max(len(useful) - 2, 0)]
 
 
 def test_variants_differ_from_what_they_are_held_against_and_can_be_built() -> None:

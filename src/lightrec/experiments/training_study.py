@@ -36,9 +36,11 @@ from lightrec.training.loop import Surroundings
 
 NAME = "training_study"
 DATA = ("citeulike-t", "gowalla")
-LEARNING_RATES = (2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3, 8e-3)
+LEARNING_RATES = tuple(1e-3 * 2.0**power for power in range(-6, 4))
 FIRST_RATE = LEARNING_RATES.index(1e-3)
 """Where the climb over the rates begins."""
+ANY_RATE = 2.5e-4
+"""Of a variant that takes no step."""
 SEEDS = {"citeulike-t": (0, 1, 2)}
 """Of the trainings that are measured on test; seed 0 alone elsewhere."""
 MOST_EPOCHS = {"gowalla": 5}
@@ -270,7 +272,7 @@ class _Study:
                 partial(self._validated, config),
             )
 
-        rates = LEARNING_RATES if tried.changes.get("epochs") != 0 else LEARNING_RATES[:1]
+        rates = LEARNING_RATES if tried.changes.get("epochs") != 0 else (ANY_RATE,)
         best = best_of_climb(rates, validated_at)
         config = self._config(tried.changes, best["learning_rate"], seed)
         told = {f"{metric}_validation": best[metric] for metric in ("recall@100", "ndcg")}
@@ -351,18 +353,21 @@ def best_of_climb(rates: Sequence[float], validated_at: Callable[[float], Row]) 
     """The row of the best of ordered rates, as a climb finds it.
 
     It begins at `FIRST_RATE`, goes the way that improves on it, and ends at the first rate that
-    does not: the rate chosen has a worse one on either side, or is the last of the grid.
+    does not: the rate chosen has a worse one on either side, or is the last of the grid. Where no
+    epoch improved on the start, steps were too long: the climb goes on downwards.
     """
     place = min(FIRST_RATE, len(rates) - 1)
     best = validated_at(rates[place])
-    for step in (1, -1):
-        at = place + step
+    for step in (1, -1) if best["epochs"] else (-1,):
+        at, improved = place + step, False
         while 0 <= at < len(rates):
             row = validated_at(rates[at])
-            if value_of(_plain(row)) <= value_of(_plain(best)):
+            if value_of(_plain(row)) > value_of(_plain(best)):
+                best, improved = row, True
+            elif row["epochs"] or step > 0:
                 break
-            best, at = row, at + step
-        if at != place + step:  # this way improved; the other way is down
+            at += step
+        if improved:  # the other way is down
             break
     return best
 
