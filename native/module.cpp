@@ -52,6 +52,7 @@ nb::tuple encode_vectors(const Input<float, 3>& inner, const Input<float, 2>& gr
 }
 
 constexpr float kLargestTeacherScore = 1e30F;  // sums of them, and of products with weights, stay finite
+constexpr float kLargestWeight = 1e6F;
 
 void init_user_fit(UserFit* self, const Input<std::uint8_t, 2>& codes, std::size_t num_codewords) {
   require_table_shape(codes.shape(1), num_codewords);
@@ -66,20 +67,24 @@ class UserBlock {
  public:
   UserBlock(const UserFit& fit, const Input<float, 2>& teacher_scores,
             const std::optional<Input<std::int64_t, 1>>& seen_indptr, const OptionalRows& seen_rows,
-            const Input<std::int32_t, 2>& catalogue, std::size_t candidates, std::size_t false_positives,
-            float catalogue_weight, float ridge)
+            const Input<std::int32_t, 2>& catalogue, const Input<float, 1>& rank_weights,
+            std::size_t false_positives, float catalogue_weight, float ridge)
       : problem{teacher_scores.data(),
                 nullptr,
                 catalogue.data(),
                 teacher_scores.shape(0),
                 catalogue.shape(0),
                 catalogue.shape(1),
-                std::clamp<std::size_t>(candidates, 1, std::max<std::size_t>(fit.num_items(), 1)),
+                rank_weights.size() - 1,
+                rank_weights.data(),
                 std::min(false_positives, fit.num_items()),
                 catalogue_weight,
                 ridge} {
     require(teacher_scores.shape(1) == fit.num_items(), "teacher_scores must have one column for each item");
-    require(candidates >= 1, "candidates must be at least 1");
+    require(rank_weights.size() >= 2, "rank_weights must be of one candidate of the teacher's, and one more");
+    require(all_within(rank_weights.data(), rank_weights.size(), kLargestWeight) &&
+                *std::min_element(rank_weights.data(), rank_weights.data() + rank_weights.size()) > 0.0F,
+            "rank_weights must be above 0, and not too large");
     require(ridge > 0.0F && catalogue_weight >= 0.0F, "ridge must be above 0, catalogue_weight not below");
     require(all_within(teacher_scores.data(), teacher_scores.size(), kLargestTeacherScore),
             "teacher_scores hold values that are not finite or too large");
@@ -115,9 +120,9 @@ void require_tables_of(const UserFit& fit, const Input<float, 3>& tables, std::s
 Result<float, 3> fit_user_tables(const UserFit& fit, const Input<float, 2>& teacher_scores,
                                  const std::optional<Input<std::int64_t, 1>>& seen_indptr,
                                  const OptionalRows& seen_rows, const Input<std::int32_t, 2>& catalogue,
-                                 std::size_t candidates, std::size_t false_positives, float catalogue_weight,
+                                 const Input<float, 1>& rank_weights, std::size_t false_positives, float catalogue_weight,
                                  float ridge, const Input<float, 3>& start, std::size_t threads) {
-  const UserBlock block(fit, teacher_scores, seen_indptr, seen_rows, catalogue, candidates, false_positives,
+  const UserBlock block(fit, teacher_scores, seen_indptr, seen_rows, catalogue, rank_weights, false_positives,
                         catalogue_weight, ridge);
   require_tables_of(fit, start, block.problem.num_users);
   auto tables = new_array<float, 3>({start.shape(0), start.shape(1), start.shape(2)});
@@ -132,10 +137,10 @@ Result<float, 3> fit_user_tables(const UserFit& fit, const Input<float, 2>& teac
 Result<float, 2> fit_user_vectors(const UserFit& fit, const Input<float, 2>& teacher_scores,
                                   const std::optional<Input<std::int64_t, 1>>& seen_indptr,
                                   const OptionalRows& seen_rows, const Input<std::int32_t, 2>& catalogue,
-                                  std::size_t candidates, std::size_t false_positives, float catalogue_weight,
+                                  const Input<float, 1>& rank_weights, std::size_t false_positives, float catalogue_weight,
                                   float ridge, const Input<float, 2>& start, const Input<float, 3>& codebooks,
                                   std::size_t threads) {
-  const UserBlock block(fit, teacher_scores, seen_indptr, seen_rows, catalogue, candidates, false_positives,
+  const UserBlock block(fit, teacher_scores, seen_indptr, seen_rows, catalogue, rank_weights, false_positives,
                         catalogue_weight, ridge);
   require(codebooks.shape(0) == fit.num_codebooks() && codebooks.shape(1) == fit.num_codewords() &&
               codebooks.shape(2) >= 1,
@@ -154,9 +159,9 @@ Result<float, 2> fit_user_vectors(const UserFit& fit, const Input<float, 2>& tea
 nb::tuple user_candidates(const UserFit& fit, const Input<float, 2>& teacher_scores,
                           const std::optional<Input<std::int64_t, 1>>& seen_indptr,
                           const OptionalRows& seen_rows, const Input<std::int32_t, 2>& catalogue,
-                          std::size_t candidates, std::size_t false_positives, float catalogue_weight,
+                          const Input<float, 1>& rank_weights, std::size_t false_positives, float catalogue_weight,
                           const Input<float, 3>& tables, std::size_t threads) {
-  const UserBlock block(fit, teacher_scores, seen_indptr, seen_rows, catalogue, candidates, false_positives,
+  const UserBlock block(fit, teacher_scores, seen_indptr, seen_rows, catalogue, rank_weights, false_positives,
                         catalogue_weight, 1.0F);
   require(block.problem.rounds == 1, "catalogue must hold the rows of one round");
   require_tables_of(fit, tables, block.problem.num_users);
@@ -232,15 +237,15 @@ NB_MODULE(_native, m) {
       .def("__init__", &init_user_fit, nb::arg("codes").noconvert(), "num_codewords"_a)
       .def("fit_tables", &fit_user_tables, nb::arg("teacher_scores").noconvert(),
            nb::arg("seen_indptr").noconvert().none(), nb::arg("seen_rows").noconvert().none(),
-           nb::arg("catalogue").noconvert(), "candidates"_a, "false_positives"_a, "catalogue_weight"_a,
+           nb::arg("catalogue").noconvert(), nb::arg("rank_weights").noconvert(), "false_positives"_a, "catalogue_weight"_a,
            "ridge"_a, nb::arg("start").noconvert(), "threads"_a)
       .def("fit_vectors", &fit_user_vectors, nb::arg("teacher_scores").noconvert(),
            nb::arg("seen_indptr").noconvert().none(), nb::arg("seen_rows").noconvert().none(),
-           nb::arg("catalogue").noconvert(), "candidates"_a, "false_positives"_a, "catalogue_weight"_a,
+           nb::arg("catalogue").noconvert(), nb::arg("rank_weights").noconvert(), "false_positives"_a, "catalogue_weight"_a,
            "ridge"_a, nb::arg("start").noconvert(), nb::arg("codebooks").noconvert(), "threads"_a)
       .def("candidates", &user_candidates, nb::arg("teacher_scores").noconvert(),
            nb::arg("seen_indptr").noconvert().none(), nb::arg("seen_rows").noconvert().none(),
-           nb::arg("catalogue").noconvert(), "candidates"_a, "false_positives"_a, "catalogue_weight"_a,
+           nb::arg("catalogue").noconvert(), nb::arg("rank_weights").noconvert(), "false_positives"_a, "catalogue_weight"_a,
            nb::arg("tables").noconvert(), "threads"_a)
       .def("residual_tables", &user_residual_tables, nb::arg("indptr").noconvert(),
            nb::arg("rows").noconvert(), nb::arg("targets").noconvert().none(), nb::arg("weights").noconvert(),

@@ -5,6 +5,7 @@
 #include <functional>
 #include <iterator>
 #include <limits>
+#include <utility>
 
 #include "eight_queries.hpp"
 #include "scan_portable.hpp"
@@ -36,7 +37,7 @@ CandidatePicker::CandidatePicker(const UserFitProblem& problem, const PackedCode
       entries_(codes, num_codewords) {
   for (std::size_t u = 0; u < num_users; ++u) {
     teachers_best_[u] = best_of_teacher(u);
-    picked_[u] = teachers_best_[u];
+    picked_[u] = teachers_best_[u].rows;
   }
 }
 
@@ -51,17 +52,24 @@ void CandidatePicker::pick(const float* tables) {
   for (std::size_t u = 0; u < picked_.size(); ++u) {
     rows_of(tops[u], own);
     picked_[u].clear();
-    std::set_union(own.begin(), own.end(), teachers_best_[u].begin(), teachers_best_[u].end(),
-                   std::back_inserter(picked_[u]));
+    const std::vector<std::int32_t>& best = teachers_best_[u].rows;
+    std::set_union(own.begin(), own.end(), best.begin(), best.end(), std::back_inserter(picked_[u]));
   }
 }
 
 void CandidatePicker::list_own(std::size_t user, Candidates& candidates) const {
   candidates.rows = picked_[user];
-  candidates.weights.assign(candidates.size(), 1.0F);
+  candidates.weights.assign(candidates.size(), problem_.rank_weights[problem_.candidates]);
   candidates.targets.resize(candidates.size());
   const float* scores = teacher_scores(user);
-  for (std::size_t j = 0; j < candidates.size(); ++j) candidates.targets[j] = scores[candidates.rows[j]];
+  const Best& best = teachers_best_[user];
+  std::size_t next = 0;  // of the teacher's best, all of which are among the candidates
+  for (std::size_t j = 0; j < candidates.size(); ++j) {
+    candidates.targets[j] = scores[candidates.rows[j]];
+    if (next < best.rows.size() && best.rows[next] == candidates.rows[j]) {
+      candidates.weights[j] = best.weights[next++];
+    }
+  }
 }
 
 void CandidatePicker::list_catalogue(std::size_t user, std::size_t round, CatalogueTargets& targets) const {
@@ -93,7 +101,7 @@ const float* CandidatePicker::teacher_scores(std::size_t user) const {
   return problem_.teacher_scores + (first_ + user) * codes_.num_items();
 }
 
-std::vector<std::int32_t> CandidatePicker::best_of_teacher(std::size_t user) const {
+CandidatePicker::Best CandidatePicker::best_of_teacher(std::size_t user) const {
   const float* scores = teacher_scores(user);
   const std::size_t num_items = codes_.num_items();
   RowCursor seen(problem_.seen[first_ + user]);
@@ -107,9 +115,17 @@ std::vector<std::int32_t> CandidatePicker::best_of_teacher(std::size_t user) con
       if (scores[j] > top.bar() && !seen.contains(j)) top.push(scores[j], j);
     }
   }
-  std::vector<std::int32_t> rows;
-  rows_of(top, rows);
-  return rows;
+  std::vector<std::pair<std::int32_t, float>> found(top.finish());
+  for (std::size_t rank = 0; rank < found.size(); ++rank) {
+    found[rank] = {static_cast<std::int32_t>(top.row(rank)), problem_.rank_weights[rank]};
+  }
+  std::sort(found.begin(), found.end());
+  Best best;
+  for (const auto& [row, weight] : found) {
+    best.rows.push_back(row);
+    best.weights.push_back(weight);
+  }
+  return best;
 }
 
 // A score that all false positives exceed: as many of the present candidates do.

@@ -18,8 +18,9 @@ struct UserFitProblem {
   const Rows* seen;               // (num_users,) rows that a user is not fitted to
   const std::int32_t* catalogue;  // (rounds, catalogue_size) rows for all users, ascending in a round
   std::size_t num_users, rounds, catalogue_size;
-  std::size_t candidates;       // the teacher's best, with weight 1; at least 1
-  std::size_t false_positives;  // the student's own best, with weight 1
+  std::size_t candidates;       // the teacher's best; at least 1
+  const float* rank_weights;    // (candidates + 1,) of the teacher's first, second, ... and of any other candidate
+  std::size_t false_positives;  // the student's own best
   float catalogue_weight;       // of one catalogue row
   float ridge;                  // on the squared step of a round; above 0
 };
@@ -106,7 +107,12 @@ class CandidatePicker {
 
  private:
   const float* teacher_scores(std::size_t user) const;
-  std::vector<std::int32_t> best_of_teacher(std::size_t user) const;
+  struct Best {
+    std::vector<std::int32_t> rows;  // ascending
+    std::vector<float> weights;      // of each
+  };
+
+  Best best_of_teacher(std::size_t user) const;
   float known_bar(std::size_t user, const float* table);
   void scan(const float* tables, std::vector<TopK>& tops) const;
   std::size_t table_size() const { return codes_.num_codebooks() * words_; }
@@ -114,7 +120,8 @@ class CandidatePicker {
   const UserFitProblem& problem_;
   const PackedCodes& codes_;
   std::size_t words_, first_;
-  std::vector<std::vector<std::int32_t>> teachers_best_, picked_;  // of each user, ascending
+  std::vector<Best> teachers_best_;                // of each user
+  std::vector<std::vector<std::int32_t>> picked_;  // likewise, ascending
   TableEntries entries_;
   std::vector<float> scores_;
 };

@@ -180,21 +180,22 @@ void VectorForm::step(const CandidatePicker& picker, std::size_t place, std::siz
   solve(rest.weight > 0.0F ? &catalogue : nullptr, vector);
 }
 
-// The user's own candidates, about their mean; own_mean_ is measured from the origin.
+// The user's own candidates, about their weighted mean; own_mean_ is measured from the origin.
 VectorForm::Mean VectorForm::add_own(const float* origin) {
   const std::size_t count = own_.size();
   std::fill(own_mean_.begin(), own_mean_.end(), 0.0F);
   if (count == 0) return {};
-  double sum = 0.0;
+  double sum = 0.0, total = 0.0;
   for (std::size_t j = 0; j < count; ++j) {
     find_words(static_cast<std::size_t>(own_.rows[j]));
-    float* row = add_row(own_.weights[j]);
-    decode(words_.data(), words_.size(), origin, 1.0F, width_, row, own_mean_.data());
-    sum += static_cast<double>(own_.targets[j]);
+    const float weight = own_.weights[j];
+    float* row = add_row(weight);
+    decode(words_.data(), words_.size(), origin, weight, width_, row, own_mean_.data());
+    sum += static_cast<double>(weight) * static_cast<double>(own_.targets[j]);
+    total += static_cast<double>(weight);
   }
-  const auto size = static_cast<float>(count);
-  scale(own_mean_.data(), 1.0F / size, width_, own_mean_.data());
-  const auto target = static_cast<float>(sum / static_cast<double>(count));
+  scale(own_mean_.data(), static_cast<float>(1.0 / total), width_, own_mean_.data());
+  const auto target = static_cast<float>(sum / total);
   for (std::size_t j = 0; j < count; ++j) {
     float* row = rows_.data() + j * width_;
     const float score = centre_and_score(own_mean_.data(), vector_.data(), width_, row);
@@ -202,7 +203,7 @@ VectorForm::Mean VectorForm::add_own(const float* origin) {
   }
   const double score =
       dot(own_mean_.data(), vector_.data(), width_) + dot(origin, vector_.data(), width_);
-  return {size, static_cast<float>(static_cast<double>(target) - score)};
+  return {static_cast<float>(total), static_cast<float>(static_cast<double>(target) - score)};
 }
 
 // The catalogue's rows but for those that the user has seen, which are taken off the shared matrix again;

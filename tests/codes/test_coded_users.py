@@ -24,7 +24,9 @@ from lightrec.interactions.history import History
 USERS, ITEMS, WIDTH, TOP = 60, 400, 12, 20
 CONFIG = UsersConfig(
     alternations=1,
-    fit=UserFitConfig(candidates=40, false_positives=40, catalogue_sample=50, rounds=6),
+    fit=UserFitConfig(
+        candidates=40, top_weight=0.0, false_positives=40, catalogue_sample=50, rounds=6
+    ),
 )
 
 

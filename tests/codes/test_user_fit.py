@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lightrec.codes import user_fit_task
@@ -58,7 +58,9 @@ class Problem:
         best = sorted(unseen, key=lambda i: (-self.scores[user, i], i))[: config.candidates]
         own = sorted(unseen, key=lambda i: (-student_scores[i], i))[: config.false_positives]
         rows = sorted({*best, *own})
-        weights = [1.0] * len(rows)
+        ranks = {item: rank for rank, item in enumerate(best)}
+        ranks = [ranks.get(item, config.candidates) for item in rows]
+        weights = [1 + config.top_weight / (1 + rank / config.top_ranks) for rank in ranks]
         for item in catalogue:
             if item in unseen:
                 rows.append(item)
@@ -81,12 +83,17 @@ def solved(design, targets, weights, ridge, start, intercept=False):
 
 SIZES = [(3, 8), (4, 16), (1, 7), (6, 2), (4, 256), (9, 3)]
 CONFIGS = [
-    UserFitConfig(candidates=10, false_positives=0, catalogue_sample=0),
+    UserFitConfig(candidates=10, false_positives=0, catalogue_sample=0, top_weight=0.0),
     UserFitConfig(
-        candidates=10, false_positives=10, catalogue_sample=0, ridge=0.3, vector_ridge=0.2
+        candidates=10,
+        false_positives=10,
+        catalogue_sample=0,
+        top_weight=2.0,
+        ridge=0.5,
+        vector_ridge=0.3,
     ),
     UserFitConfig(candidates=7, false_positives=5, catalogue_sample=25, catalogue_weight=4.0),
-    UserFitConfig(candidates=500, false_positives=500, catalogue_sample=9, ridge=2.0),
+    UserFitConfig(candidates=500, false_positives=500, catalogue_sample=9, top_ranks=3.0),
 ]
 
 
@@ -229,6 +236,7 @@ def test_threads_blocks_and_other_users_do_not_matter(path, fit, monkeypatch):
 def test_kernel_and_numpy_agree(books, words, items, users, sample, vectors, seed):
     if user_fit_task.KERNELS is None:
         pytest.skip("the compiled kernels are not in use")
+    assume(words > 1 or not vectors)  # of equal items there is nothing to fit but rounding
     problem = Problem(seed, users=users, items=items, books=books, words=words)
     config = UserFitConfig(candidates=12, false_positives=12, catalogue_sample=sample, rounds=1)
     fit = fit_vectors if vectors else fit_tables
@@ -242,7 +250,7 @@ def test_kernel_and_numpy_agree(books, words, items, users, sample, vectors, see
     for one, other, begun in zip(by_kernel, by_numpy, start, strict=True):
         moved = np.linalg.norm(one - begun)
         # Where there is next to nothing to do, that is the rounding of scores of about this size.
-        assert np.linalg.norm(one - other) <= 5e-3 * moved + 3e-5 * (1 + np.linalg.norm(begun))
+        assert np.linalg.norm(one - other) <= 1e-2 * moved + 3e-5 * (1 + np.linalg.norm(begun))
 
 
 def one_word_each(items: int) -> ItemCodes:
@@ -262,9 +270,19 @@ def test_equal_teacher_scores_go_by_row(path):
 def test_a_false_positive_is_pushed_down(path):
     teacher = np.array([[5.0], [4.0], [1.0], [0.0]], F)
     start = np.array([[[5.0, 4.0, 0.5, 9.0]]], F)  # the last is the teacher's worst
-    config = UserFitConfig(candidates=2, false_positives=1, catalogue_sample=0, ridge=1.0, rounds=1)
-    found = fit_tables(np.ones((1, 1), F), teacher, one_word_each(4), None, config, start=start)
-    np.testing.assert_allclose(found[0, 0], [5.0, 4.0, 0.5, 4.5], atol=1e-5)  # half way
+    half_way = {0.0: 4.5, 3.0: 3.0}  # a weight of 1 against a ridge of 1, or of 1 + 3 / (1 + 2 / 2)
+    for top_weight, expected in half_way.items():
+        config = UserFitConfig(
+            candidates=2,
+            top_weight=top_weight,
+            top_ranks=1.0,
+            false_positives=1,
+            catalogue_sample=0,
+            ridge=1.0,
+            rounds=1,
+        )
+        found = fit_tables(np.ones((1, 1), F), teacher, one_word_each(4), None, config, start=start)
+        np.testing.assert_allclose(found[0, 0], [5.0, 4.0, 0.5, expected], atol=1e-5)
 
 
 @pytest.mark.parametrize("fit", [fit_tables, fit_vectors])
@@ -332,7 +350,7 @@ def test_the_compiled_class_checks_what_it_is_given():
         "seen_indptr": problem.seen.indptr,
         "seen_rows": problem.seen.item_rows,
         "catalogue": np.zeros((1, 2), np.int32),
-        "candidates": 3,
+        "rank_weights": np.array([3, 2, 1.5, 1], F),
         "false_positives": 3,
         "catalogue_weight": 1.0,
         "ridge": 1.0,
@@ -346,7 +364,9 @@ def test_the_compiled_class_checks_what_it_is_given():
         ("seen_rows", problem.seen.item_rows[::-1].copy(), "ascending"),
         ("catalogue", np.array([[3, 2]], np.int32), "ascend"),
         ("catalogue", np.array([[3, 60]], np.int32), "rows of items"),
-        ("candidates", 0, "candidates"),
+        ("rank_weights", np.ones(1, F), "one candidate of the teacher's"),
+        ("rank_weights", np.zeros(3, F), "above 0"),
+        ("rank_weights", np.full(3, np.nan, F), "above 0"),
         ("ridge", 0.0, "ridge"),
         ("start", np.zeros((3, 3, 9), F), "tables must be"),
     ]:

@@ -56,7 +56,7 @@ class NumpyUserFit:
         seen_indptr: np.ndarray | None,
         seen_rows: np.ndarray | None,
         catalogue: np.ndarray,
-        candidates: int,
+        rank_weights: np.ndarray,
         false_positives: int,
         catalogue_weight: float,
         ridge: float,
@@ -65,11 +65,11 @@ class NumpyUserFit:
     ) -> np.ndarray:
         """Score tables fitted in rounds; (n, B, W) float32."""
         _require_finite_scores(teacher_scores)
-        pick = _Picker(self, candidates, false_positives, catalogue_weight)
+        pick = _Picker(self, rank_weights, false_positives, catalogue_weight)
         tables = start.copy()
         for user, scores in enumerate(teacher_scores):
             seen = _seen_by(user, seen_indptr, seen_rows)
-            best = pick.best(scores, seen, candidates)
+            best = pick.best_of_teacher(scores, seen)
             for sample in catalogue:
                 chosen = pick.candidates(scores, seen, best, tables[user], sample)
                 tables[user] += self._table_step(tables[user].ravel(), chosen, ridge).reshape(
@@ -83,7 +83,7 @@ class NumpyUserFit:
         seen_indptr: np.ndarray | None,
         seen_rows: np.ndarray | None,
         catalogue: np.ndarray,
-        candidates: int,
+        rank_weights: np.ndarray,
         false_positives: int,
         catalogue_weight: float,
         ridge: float,
@@ -93,12 +93,12 @@ class NumpyUserFit:
     ) -> np.ndarray:
         """Vectors fitted in rounds; (n, D) float32."""
         _require_finite_scores(teacher_scores)
-        pick = _Picker(self, candidates, false_positives, catalogue_weight)
+        pick = _Picker(self, rank_weights, false_positives, catalogue_weight)
         words = codebooks.reshape(-1, codebooks.shape[2])
         vectors = start.copy()
         for user, scores in enumerate(teacher_scores):
             seen = _seen_by(user, seen_indptr, seen_rows)
-            best = pick.best(scores, seen, candidates)
+            best = pick.best_of_teacher(scores, seen)
             for sample in catalogue:
                 table = score_tables(vectors[user : user + 1], codebooks)[0]
                 chosen = pick.candidates(scores, seen, best, table, sample)
@@ -112,7 +112,7 @@ class NumpyUserFit:
         seen_indptr: np.ndarray | None,
         seen_rows: np.ndarray | None,
         catalogue: np.ndarray,
-        candidates: int,
+        rank_weights: np.ndarray,
         false_positives: int,
         catalogue_weight: float,
         tables: np.ndarray,
@@ -120,11 +120,11 @@ class NumpyUserFit:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """One round's candidates as (indptr, rows, targets, weights), user after user."""
         _require_finite_scores(teacher_scores)
-        pick = _Picker(self, candidates, false_positives, catalogue_weight)
+        pick = _Picker(self, rank_weights, false_positives, catalogue_weight)
         lists = []
         for user, scores in enumerate(teacher_scores):
             seen = _seen_by(user, seen_indptr, seen_rows)
-            best = pick.best(scores, seen, candidates)
+            best = pick.best_of_teacher(scores, seen)
             lists.append(pick.candidates(scores, seen, best, tables[user], catalogue[0]))
         indptr = np.zeros(len(lists) + 1, np.int64)
         np.cumsum([len(one.rows) for one in lists], out=indptr[1:])
@@ -179,17 +179,26 @@ class _Picker:
     """Chooses what a round is fitted to."""
 
     def __init__(
-        self, fit: NumpyUserFit, candidates: int, false_positives: int, catalogue_weight: float
+        self,
+        fit: NumpyUserFit,
+        rank_weights: np.ndarray,
+        false_positives: int,
+        catalogue_weight: float,
     ) -> None:
         self.entries = fit.entries
+        self.rank_weights = rank_weights
         self.false_positives = false_positives
         self.catalogue_weight = catalogue_weight
 
     def best(self, scores: np.ndarray, seen: np.ndarray, count: int) -> np.ndarray:
-        """The best unseen rows, equal scores by row; ascending."""
+        """The best unseen rows, equal scores by row; best first."""
         unseen = np.setdiff1d(np.arange(len(scores)), seen, assume_unique=True)
         order = np.argsort(-scores[unseen], kind="stable")[:count]
-        return np.sort(unseen[order]).astype(np.int32)
+        return unseen[order].astype(np.int32)
+
+    def best_of_teacher(self, scores: np.ndarray, seen: np.ndarray) -> np.ndarray:
+        """As many as have weights of their own."""
+        return self.best(scores, seen, len(self.rank_weights) - 1)
 
     def candidates(
         self,
@@ -203,8 +212,9 @@ class _Picker:
         picked = np.union1d(teachers_best, own)
         sampled = sample[~np.isin(sample, seen)]
         rows = np.concatenate([picked, sampled]).astype(np.int32)
-        weights = np.ones(len(rows), np.float32)
-        weights[len(picked) :] = self.catalogue_weight
+        weights = np.full(len(rows), self.catalogue_weight, np.float32)
+        weights[: len(picked)] = self.rank_weights[-1]
+        weights[np.searchsorted(picked, teachers_best)] = self.rank_weights[: len(teachers_best)]
         return Candidates(rows, scores[rows], weights)
 
 

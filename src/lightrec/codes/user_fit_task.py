@@ -25,9 +25,15 @@ class UserFitConfig(Settings):
     """What users are fitted to, and for how long."""
 
     candidates: int = Field(120, ge=1)
-    """The teacher's best items, unseen ones, each with weight 1."""
+    """The teacher's best items, unseen ones."""
+    top_weight: float = Field(3.0, ge=0.0, le=1e5)
+    """What the very best of them weighs more than 1: a ranking is judged by its top."""
+    top_ranks: float = Field(10.0, gt=0.0)
+    """Ranks after which half of that is left: an item of the teacher's rank r, from 0, weighs
+    `1 + top_weight / (1 + r / top_ranks)`."""
     false_positives: int = Field(120, ge=0)
-    """The student's own best items by its present scores, each with weight 1."""
+    """The student's own best items by its present scores; those that are none of the teacher's
+    best weigh as one of rank `candidates`."""
     catalogue_sample: int = Field(500, ge=0)
     """Items drawn from the whole catalogue, anew each round, the same for all users."""
     catalogue_weight: float = Field(20.0, ge=0.0)
@@ -40,6 +46,12 @@ class UserFitConfig(Settings):
     """Rounds of picking candidates and fitting to them."""
     vector_rounds: int = Field(12, ge=1)
     """Most rounds for `fitted` users: they are dearer there, and bring less than to tables."""
+
+    def rank_weights(self, num_items: int) -> np.ndarray:
+        """(n + 1,) float32, weights of the teacher's n best, and of any other candidate."""
+        ranks = np.arange(min(self.candidates, max(num_items, 1)) + 1, dtype=np.float64)
+        ranks[-1] = self.candidates
+        return (1.0 + self.top_weight / (1.0 + ranks / self.top_ranks)).astype(np.float32)
 
     @property
     def rounds_of_vectors(self) -> int:
@@ -159,6 +171,7 @@ class FitTask:
     def blocks(self) -> Iterator[UserBlock]:
         """The users in order, block by block."""
         size = self.users_per_block
+        rank_weights = self.config.rank_weights(self.item_codes.num_items)
         for begin in range(0, self.num_users, size):
             place = slice(begin, min(begin + size, self.num_users))
             users = self.teacher_users[place]
@@ -169,7 +182,7 @@ class FitTask:
                 "teacher_scores": scores,
                 "seen_indptr": indptr,
                 "seen_rows": item_rows,
-                "candidates": self.config.candidates,
+                "rank_weights": rank_weights,
                 "false_positives": self.config.false_positives,
                 "catalogue_weight": self.weight_of_one,
             }

@@ -47,6 +47,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "users: 60 + 60 candidates": {"users": {"fit": {"candidates": 60, "false_positives": 60}}},
     "users: 240 + 240 candidates": {"users": {"fit": {"candidates": 240, "false_positives": 240}}},
     "users: no catalogue sample": {"users": {"fit": {"catalogue_sample": 0}}},
+    "users: top weight 0": {"users": {"fit": {"top_weight": 0.0}}},
+    "users: top weight 16": {"users": {"fit": {"top_weight": 16.0}}},
     "users: catalogue weight 5": {"users": {"fit": {"catalogue_weight": 5.0}}},
     "users: ridge 2": {"users": {"fit": {"ridge": 2.0}}},
     "users: ridge 32": {"users": {"fit": {"ridge": 32.0}}},

@@ -59,7 +59,7 @@ class NewUserFit:
         self._vector_catalogue = task.catalogue[: task.config.rounds_of_vectors]
         self._settings = {
             "catalogue": task.catalogue,
-            "candidates": task.config.candidates,
+            "rank_weights": task.config.rank_weights(items.num_items),
             "false_positives": task.config.false_positives,
             "catalogue_weight": task.weight_of_one,
             "threads": task.threads,
