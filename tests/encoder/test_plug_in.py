@@ -23,8 +23,8 @@ def liked() -> tuple[torch.Tensor, torch.Tensor]:
     return users, GROUPS * drawn + users % GROUPS
 
 
-def generator() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 def share_of_own_group(users: np.ndarray, codes, k: int = 10) -> float:
@@ -49,14 +49,14 @@ def train(network: nn.Module, steps: int = 150) -> None:
 class TwoTowers(nn.Module):
     """Towers of somebody's own; the items pass through the encoder on their way to the scores."""
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int = 0) -> None:
         super().__init__()
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         self.users = nn.Embedding(USERS, 8)
         self.features = F.one_hot(torch.arange(ITEMS) % GROUPS, GROUPS).float()
-        self.features += 0.1 * torch.randn(ITEMS, GROUPS, generator=generator())
+        self.features += 0.1 * torch.randn(ITEMS, GROUPS, generator=generator(seed))
         self.tower = nn.Sequential(nn.Linear(GROUPS, 16), nn.Tanh(), nn.Linear(16, 8))
-        self.encoder = CompositeEncoder(8, 2, 16, generator=generator())
+        self.encoder = CompositeEncoder(8, 2, 16, generator=generator(seed))
 
     def forward(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         floats = self.tower(self.features)
@@ -66,17 +66,26 @@ class TwoTowers(nn.Module):
 
 
 def test_a_layer_of_a_two_tower_network() -> None:
-    towers, control = TwoTowers(), TwoTowers()
-    control.encoder.requires_grad_(False)  # towers alone can come to terms with random codewords
+    towers = TwoTowers()
     codes = towers.encoder.item_codes(towers.tower(towers.features).detach())
     before = share_of_own_group(towers.users.weight.detach().numpy(), codes)
     train(towers)
-    train(control)
     codes = towers.encoder.item_codes(towers.tower(towers.features).detach())
     after = share_of_own_group(towers.users.weight.detach().numpy(), codes)
     assert before < 0.4
     assert after > 0.9
-    assert loss_of(towers) < loss_of(control) - 0.1  # and better when these learn too
+
+
+def test_towers_alone_come_to_terms_with_random_codewords_but_less_well() -> None:
+    """On average: one run may end either way."""
+    losses: dict[bool, list[float]] = {True: [], False: []}
+    for seed in range(6):
+        for learns, found in losses.items():
+            towers = TwoTowers(seed)
+            towers.encoder.requires_grad_(learns)
+            train(towers)
+            found.append(loss_of(towers))
+    assert np.mean(losses[True]) < np.mean(losses[False]) - 0.05
 
 
 class Factorisation(nn.Module):

@@ -156,5 +156,10 @@ def _times(row: Row, name: str) -> str:
 
 
 def _machine(content: Mapping[str, Any]) -> str:
-    found = dict.fromkeys(row["cpu"] for row in content["rows"])
-    return f"{'; '.join(found)}, one core."
+    catalogues: dict[str, dict[str, None]] = {}
+    for row in content["rows"]:
+        catalogues.setdefault(row["cpu"], {})[row["catalogue"]] = None
+    if len(catalogues) == 1:
+        return f"{next(iter(catalogues))}, one core."
+    told = (f"{cpu}: {', '.join(measured)}" for cpu, measured in catalogues.items())
+    return f"{'; '.join(told)}. One core."
