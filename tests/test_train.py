@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from lightrec.evaluation.scorers import CodeScorer, PopularityScorer
 from lightrec.held_out_pairs import hold_out
 from lightrec.interactions import Interactions
 from lightrec.interactions.synthetic import SyntheticData, synthetic_catalogue
+from lightrec.item_columns import check_catalogue, item_columns
 from lightrec.run_config import RunConfig, load_config
 from lightrec.serving.recommender import Recommender
 from lightrec.teachers.fit import TeacherConfig, fit_teacher
@@ -458,6 +460,20 @@ def test_items_beyond_given_interactions_are_not_dropped_in_silence(pairs, data)
         assert model.num_items == len(pairs.items) + 1
 
 
+def test_an_items_table_may_hold_as_text_the_ids_that_interactions_hold_as_integers() -> None:
+    pairs = Interactions.from_table(pl.DataFrame({"user_id": [1, 2, 2], "item_id": [7, 7, 9]}))
+    items = pl.DataFrame({"item_id": ["9", "7"], "title": ["nine", "seven"]})
+    check_catalogue(pairs, items)
+    columns = item_columns(pairs, items)
+    assert columns["title"].to_list() == ["seven", "nine"]
+    assert columns["popularity"].to_list() == [2, 1]
+    assert item_columns(pairs, items[:1])["title"].to_list() == [None, "nine"]
+    for stranger in ("x1", "07", "9" * 30):
+        more = pl.concat([items, pl.DataFrame({"item_id": [stranger], "title": [""]})])
+        with pytest.raises(InputError, match="1 items of the items table"):
+            check_catalogue(pairs, more)
+
+
 @pytest.mark.parametrize(
     "student",
     [
@@ -497,8 +513,25 @@ def test_where_most_of_the_latest_users_are_new_a_uniform_share_is_held_out() ->
     held = hold_out(split, small())
     assert held.train.history().user_degrees().min() >= 1
     assert len(set(held.test.user_rows.tolist())) > 4
-    with pytest.raises(InputError, match="no user has an earlier pair"):
+    with pytest.raises(InputError, match="no user has another"):
         hold_out(split, small(validation={"by": "time", "share": 0.1}))
+
+
+@pytest.mark.parametrize("last_days", [(0, 200), (5, 200), (0, 1000)])
+def test_where_many_pairs_have_the_same_time_a_uniform_share_is_held_out(last_days) -> None:
+    """Exports by day: the cut falls before, or just inside, a day that holds more than the share."""
+    later, on_one_day = last_days
+    times = np.concatenate(
+        [np.arange(1000 - on_one_day - later), [2000] * on_one_day, 3000 + np.arange(later)]
+    )
+    columns = {"user_id": np.arange(1000) % 50, "item_id": np.arange(1000) % 97, "timestamp": times}
+    split = Interactions.from_table(pl.DataFrame(columns))
+    held = hold_out(split, small(validation={"by": "auto", "share": 0.1}))
+    assert len(held.test) == round(0.1 * len(split))
+    assert any("uniform share" in note for note in held.notes)
+    with pytest.raises(InputError, match=r"validation\.by") if not later else nullcontext():
+        by_time = hold_out(split, small(validation={"by": "time", "share": 0.1}))
+        assert len(by_time.test) == later
 
 
 def test_without_refit_the_model_keeps_only_what_it_was_trained_on(pairs) -> None:

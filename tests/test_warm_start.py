@@ -88,6 +88,8 @@ def test_what_a_warm_start_refuses(whole, earlier):
     with pytest.raises(ArgumentError, match="by gradient"):
         student = load_config("trained", codes=CONFIG.codes.model_dump())
         train(whole, config=student, warm_start=earlier)
+    with pytest.raises(ArgumentError, match="by gradient"):
+        trained(whole, replace(earlier, config=earlier.config | {"student_epochs": 0}), 0.3)
     without = replace(earlier, config={})
     with pytest.raises(ArgumentError, match="does not tell which teacher"):
         trained(whole, without, 0.3)

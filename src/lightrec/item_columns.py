@@ -6,7 +6,8 @@ import polars as pl
 
 from lightrec.artifact.verify import can_keep
 from lightrec.errors import InputError
-from lightrec.interactions import Interactions
+from lightrec.interactions import IdMap, Interactions
+from lightrec.matching_ids import matching_rows
 
 
 def item_columns(pairs: Interactions, items_table: pl.DataFrame | None) -> pl.DataFrame:
@@ -29,14 +30,10 @@ def item_columns(pairs: Interactions, items_table: pl.DataFrame | None) -> pl.Da
             "the items table has a column 'popularity', which is the model's own; rename it"
         )
     # A text file's ids are text; the same ids in a Parquet file may be numbers.
-    ids = pl.DataFrame({"item_id": pairs.items.series})
-    known = items_table.with_columns(
-        pl.col("item_id").cast(pairs.items.series.dtype),
-        pl.col(pl.Categorical, pl.Enum).cast(pl.String),
-    )
-    described = ids.join(known, on="item_id", how="left", maintain_order="left")
-    nested = nested_columns(items_table)
-    return columns.hstack(described.drop("item_id", *nested))
+    rows = pl.Series(matching_rows(pairs.items, IdMap(items_table["item_id"])))
+    kept = items_table.drop("item_id", *nested_columns(items_table))
+    kept = kept.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
+    return columns.hstack(kept.select(pl.all().gather(rows.set(rows < 0, None))))
 
 
 def nested_columns(items_table: pl.DataFrame) -> list[str]:
@@ -51,8 +48,8 @@ def check_catalogue(pairs: Interactions, items_table: pl.DataFrame) -> None:
     Raises:
         InputError: There are some.
     """
-    ids = items_table["item_id"].cast(pairs.items.series.dtype)
-    unknown = int((pairs.items.find(ids) < 0).sum())
+    rows = matching_rows(IdMap(items_table["item_id"]), pairs.items)
+    unknown = int((rows < 0).sum())
     if unknown:
         raise InputError(
             f"{unknown:,} items of the items table are not in the catalogue of the interactions; "

@@ -29,7 +29,7 @@ def _load_kernels() -> ModuleType | None:
 
 
 def available_cores() -> int:
-    """Cores that this process may run on: what `threads=None` means everywhere."""
+    """Cores that this process may run on: what no number of threads means everywhere."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1  # macOS has no affinity

@@ -62,7 +62,7 @@ def train(
     Args:
         interactions: A file (CSV, TSV, `.inter`, Parquet), a pandas, polars or Arrow table, or
             `Interactions`.
-        preset: `default`, `paper` or `trained`; ignored when `config` is given.
+        preset: `default`, `paper`, `trained` or `kde`; ignored when `config` is given.
         config: The whole configuration.
         items: Items table: the catalogue, with any columns to keep (title, category, ...).
         columns: The table's column names where they are not recognised.

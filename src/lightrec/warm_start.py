@@ -71,7 +71,8 @@ class WarmStart:
         """
         if not 0 <= stability <= 1:
             raise ArgumentError(f"stability must lie in 0..1, not {stability}")
-        if config.student is not None or model.users.form not in MADE:
+        by_gradient = model.config.get("student_epochs") is not None
+        if config.student is not None or by_gradient or model.users.form not in MADE:
             raise ArgumentError(
                 "a warm start repeats quantisation; models trained by gradient are trained anew"
             )

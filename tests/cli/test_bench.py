@@ -29,7 +29,8 @@ def test_every_form_of_users_is_timed_in_every_way_it_has(cli, in_form, tmp_path
     outcome = cli("bench", tmp_path / "model", "-k", "3", "-k", "5", "--queries", "6", "--json")
     assert outcome.code == 0, outcome.err
     found = json.loads(outcome.out)
-    ways = {"codes", "seen", "post_ranking"} | FLOATS | ({"table"} if form == "table" else set())
+    ways = {"codes", "seen", "recommend", "post_ranking"} | FLOATS
+    ways |= {"table"} if form == "table" else set()
     assert sorted((row["search"], row["k"]) for row in found["rows"]) == sorted(
         (way, k) for way in ways for k in (3, 5)
     )
@@ -44,7 +45,7 @@ def test_every_form_of_users_is_timed_in_every_way_it_has(cli, in_form, tmp_path
 
 def test_what_a_model_lacks_is_left_out(cli, bare_model_folder):
     found = json.loads(cli("bench", bare_model_folder, "--queries", "3", "--json").out)
-    assert {row["search"] for row in found["rows"]} == {"codes"} | FLOATS
+    assert {row["search"] for row in found["rows"]} == {"codes", "recommend"} | FLOATS
 
 
 def test_ten_and_a_hundred_are_the_default_and_no_more_than_there_are(cli, model_folder):
@@ -64,7 +65,7 @@ def test_the_table_names_machine_scan_and_bytes(cli, model_folder):
         assert first.endswith(f", {kept} bytes an item kept by the scan")
     assert "median µs" in heading
     assert "times faster than numpy" in heading
-    assert [row.split()[0] for row in rows] == ["7"] * (2 + len(FLOATS))
+    assert [row.split()[0] for row in rows] == ["7"] * (3 + len(FLOATS))
     assert any("seen left out" in row for row in rows)
 
 
@@ -84,7 +85,7 @@ def test_float_vectors_that_would_take_too_much_are_neither_decoded_nor_measured
     monkeypatch.setattr(search_times, "MOST_FLOAT_BYTES", whole - 1)
     monkeypatch.setattr(codes, "decode", decoding)
     found = json.loads(cli("bench", model_folder, "--queries", "3", "--json").out)
-    assert {row["search"] for row in found["rows"]} == {"codes", "seen"}
+    assert {row["search"] for row in found["rows"]} == {"codes", "seen", "recommend"}
     assert {row["times_faster_than_numpy"] for row in found["rows"]} == {None}
     assert found["float_bytes"] == whole
     assert "float vectors are not measured" in cli("bench", model_folder, "--queries", "3").out
@@ -148,7 +149,7 @@ def test_without_torch_and_without_kernels_it_still_measures(model_folder):
         assert ran.returncode == 0, ran.stderr
         found = json.loads(ran.stdout)
     assert (found["instruction_set"], found["scan_bytes_per_item"]) == ("none", None)
-    assert {row["search"] for row in found["rows"]} == {"codes", "seen", "numpy"}
+    assert {row["search"] for row in found["rows"]} == {"codes", "seen", "recommend", "numpy"}
 
 
 @pytest.mark.parametrize(

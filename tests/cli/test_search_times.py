@@ -49,6 +49,8 @@ def test_searches_by_codes_answer_what_their_names_say(in_form, form):
     for query, (table, user) in enumerate(zip(tables, users, strict=True)):
         seen = model.history.of(user).tolist()
         assert rows_of(ways["seen"].top_k(query, 9)) == best(model, table, 9, seen)
+        ids = ways["recommend"].top_k(query, 9).items
+        assert ids == model.item_ids.ids(best(model, table, 9, seen))
         left_out += len(set(seen) & set(best(model, table, 9)))
     assert left_out  # else nothing was shown
 

@@ -52,6 +52,17 @@ def test_what_is_like_the_item_raises_it_most(make_model):
     assert told.history["item_id"][0] == "i9"
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_where_nothing_is_known_the_score_is_the_popularity(make_model, form):
+    model = make_model(form)
+    rec = Recommender(model)
+    told = rec.explain("i9", history=[])
+    assert told.fallback == "popularity"
+    assert told.score == rec.score(histories=[[]], items=["i9"])[0, 0]
+    assert told.score == model.item_columns["popularity"][9]
+    assert rec.explain("i9", user="u1").fallback is None
+
+
 def test_a_vector_has_no_history(make_model):
     model = make_model("identity")
     told = Recommender(model).explain("i9", vector=np.ones(model.query_width))

@@ -20,6 +20,7 @@ _WAYS = {
     "codes": "lightrec: a query vector, by the codes",
     "table": "lightrec: a user's stored score table",
     "seen": "lightrec: what the user has seen left out",
+    "recommend": "lightrec: Recommender.recommend, ids in and out",
     "post_ranking": "lightrec: the best {candidates} ordered by float items",
     "numpy": "numpy: float32 vectors",
     "float_scan": "compiled scan of float32 vectors",
@@ -42,9 +43,9 @@ def bench(
     """Measure how long a query takes on this machine, against brute force.
 
     Times the exact search of MODEL by its codes and, where the model has what
-    it takes: from users' stored score tables, without what they have seen, and
-    with post-ranking by float items. Beside it stands brute force over the
-    decoded float vectors, in numpy and compiled.
+    it takes: from users' stored score tables, without what they have seen, as
+    Recommender.recommend answers, and with post-ranking by float items. Beside
+    it stands brute force over the decoded float vectors, in numpy and compiled.
 
     Everything runs on one thread, in turns. A query counts with the fastest of
     its passes; how many times faster a search is compares medians.

@@ -14,6 +14,8 @@ from lightrec.cli.options import (
     Json,
     K,
     RatingAbove,
+    RatingColumn,
+    TimestampColumn,
     UserColumn,
     column_names,
 )
@@ -38,6 +40,8 @@ def diff(
     ] = 1000,
     user_column: UserColumn = None,
     item_column: ItemColumn = None,
+    rating_column: RatingColumn = None,
+    timestamp_column: TimestampColumn = None,
     rating_above: RatingAbove = None,
     file_format: FormatOfFile = None,
     as_json: Json = False,
@@ -61,7 +65,7 @@ def diff(
     found = difference(*models, k=k, users=users, progress=True)
     metrics = None
     if test is not None:
-        columns = column_names(user_column, item_column, None, None)
+        columns = column_names(user_column, item_column, rating_column, timestamp_column)
         pairs = Interactions.from_table(
             test, columns, rating_above=rating_above, file_format=file_format
         )

@@ -51,6 +51,8 @@ def explain(
         show_json({**asdict(told), "codebooks": by_book.to_dicts(), "history": parts})
         return
     title = f"{item}: score {told.score:.4f}"
+    if told.fallback is not None:
+        title = f"{item}: nothing to go by; ranked by its popularity, {told.score:.0f}"
     show_table(by_book.columns, by_book.rows(), title=title)
     if by_item is not None:
         show()

@@ -18,6 +18,7 @@ from lightrec.search.filters import Filter
 from lightrec.search.float_scan import FloatScan
 from lightrec.search.post_ranking import post_rank
 from lightrec.search.scan import BoundScan, CompiledScan, Scan
+from lightrec.serving import Recommender
 
 if TYPE_CHECKING:
     from lightrec.artifact import Model
@@ -95,6 +96,7 @@ class Searches:
         float_bytes: What searches by float vectors take or, left out, would take.
         ways: By name: `codes` from a query vector; `table` from a user's stored score table; `seen`
             the one of them that the model's users ask by, with what they have seen excluded;
+            `recommend` what `Recommender.recommend` takes for it, from an id to ids;
             `post_ranking` candidates by codes, ordered by the model's float items; `numpy` and
             `float_scan` all items by their decoded vectors. What the model lacks is left out.
     """
@@ -143,6 +145,12 @@ class Searches:
         if model.history is not None and len(users):
             seen = [Filter(exclude=model.history.of(user)) for user in users.tolist()]
             ways["seen"] = Search(lambda query, k: of_users(query, k, seen[query]), len(users))
+        if len(users):
+            recommender = Recommender(model, scan=search.scan, threads=1)
+            ids = model.user_ids.ids(users)
+            ways["recommend"] = Search(
+                lambda query, k: recommender.recommend(users=ids[query], k=k), len(users)
+            )
         if model.float_items is not None:
             ways["post_ranking"] = _post_ranking(search, vectors, model.float_items)
         float_bytes = 2 * 4 * model.num_items * item_codes.width

@@ -192,7 +192,9 @@ def train(
     test = None
     if publish_if_better is not None:  # read now, so that a mistake is told before the long work
         columns = column_names(user_column, item_column, rating_column, timestamp_column)
-        test = Interactions.from_table(publish_if_better, columns, rating_above=rating_above)
+        test = Interactions.from_table(
+            publish_if_better, columns, rating_above=rating_above, file_format=file_format
+        )
     flush_output()  # before the bars on standard error
     folder = run_folder or out.with_name(out.name + ".run")
     model = train_model(

@@ -69,8 +69,8 @@ class QueryEncoder:
     def _float_items(self) -> FloatItems | None:
         """The teacher's items, where the model holds them and its users came from them as such.
 
-        `free`, `linear` and `mlp` users were trained beside the codebooks: decoded items are
-        nearer to them than the teacher's.
+        Of `free` users, who were trained beside the codebooks, and of `linear` and `mlp` users the
+        model holds only what meets the codes: their fold-in is against the decoded items.
         """
         items, form = self._model.float_items, self._users.form
         if items is None or not len(items) or form not in ("identity", "fitted", "table"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -11,6 +11,7 @@ from lightrec.artifact.contents import Model
 from lightrec.errors import ArgumentError
 from lightrec.serving.encoding import QueryEncoder
 from lightrec.serving.queries import HistoryQueries, Queries, UserQueries
+from lightrec.serving.results import Fallback
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +20,8 @@ class Explanation:
 
     Attributes:
         item_id: The item.
-        score: Its score for the query, the sum of `codebooks["score"]`.
+        score: Its score for the query: the sum of `codebooks["score"]`, or where `fallback` says
+            so, its popularity.
         codebooks: One row a codebook, in order: `codebook` (from 0), `codeword` (the item's code),
             `score` (the entry of the query's table) and `above_mean`, how far that is above the
             mean of the catalogue's items in this codebook. Only differences between items rank, so
@@ -29,12 +31,14 @@ class Explanation:
             fold-in (`lightrec.serving.fold_in`): without the item, the score of a user folded in
             from this history would lack about that much. They are scaled to the user's score where
             their sum is positive.
+        fallback: "popularity" where the query held nothing to go by; None everywhere else.
     """
 
     item_id: str | int
     score: float
     codebooks: pl.DataFrame
     history: pl.DataFrame | None
+    fallback: Fallback | None = None
 
 
 def explain(model: Model, encoder: QueryEncoder, queries: Queries, item_row: int) -> Explanation:
@@ -51,7 +55,8 @@ def explain(model: Model, encoder: QueryEncoder, queries: Queries, item_row: int
     """
     if len(queries) != 1:
         raise ArgumentError(f"explain one user, history or vector at a time, not {len(queries)}")
-    (table,) = encoder.encode(queries).tables
+    encoded = encoder.encode(queries)
+    (table,) = encoded.tables
     codes = model.item_codes.codes
     books = np.arange(len(table))
     own = table[books, codes[item_row]].astype(np.float64)
@@ -66,7 +71,11 @@ def explain(model: Model, encoder: QueryEncoder, queries: Queries, item_row: int
     rows = _history(model, queries)
     parts = None if rows is None else _parts(model, encoder, rows, item_row, score)
     item_id = model.item_ids.ids([item_row])[0]
-    return Explanation(item_id, score, pl.DataFrame(by_book), parts)
+    told = Explanation(item_id, score, pl.DataFrame(by_book), parts)
+    if encoded.nothing_known is not None and encoded.nothing_known[0]:
+        popularity = float(model.item_columns["popularity"][item_row])
+        return replace(told, score=popularity, fallback="popularity")
+    return told
 
 
 def _history(model: Model, queries: Queries) -> np.ndarray | None:

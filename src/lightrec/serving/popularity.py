@@ -18,8 +18,9 @@ class PopularityRanking:
     """
 
     def __init__(self, popularity: np.ndarray) -> None:
+        self._popularity = popularity
         self.scores: np.ndarray = popularity.astype(np.float32)
-        """(N,) float32."""
+        """(N,) float32, which above 2^24 may be equal where the integers differ."""
 
     def top_k(self, k: int, rows: Filter) -> TopK:
         """The k most popular of the rows that the filter leaves; equally popular ones by row."""
@@ -36,5 +37,5 @@ class PopularityRanking:
 
     @cached_property
     def _order(self) -> np.ndarray:
-        order: np.ndarray = np.argsort(-self.scores, kind="stable")
+        order: np.ndarray = np.argsort(-self._popularity.astype(np.int64), kind="stable")
         return order

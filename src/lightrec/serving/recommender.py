@@ -25,7 +25,7 @@ from lightrec.serving.similar_items import SimilarItems
 
 
 class Recommender:
-    """Recommends from a model; needs numpy only, and may be shared between threads.
+    """Recommends from a model; needs no torch, and may be shared between threads.
 
     Ids are those that the model was trained with, text or integers; `5` and `"5"` are different
     ids. Scores are higher for better items and comparable within one query only.
@@ -52,13 +52,25 @@ class Recommender:
         return self._state.model
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Recommender:
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        scan: ScanOrMaker | None = None,
+        threads: int = 0,
+    ) -> Recommender:
         """Reads a model folder.
+
+        Args:
+            path: The folder.
+            scan: As for the class.
+            threads: As for the class.
 
         Raises:
             ArtifactError: The folder does not hold a sound model.
+            ArgumentError: The scan is of another catalogue.
         """
-        return cls(Model.load(path))
+        return cls(Model.load(path), scan=scan, threads=threads)
 
     def close(self) -> None:
         """Lets go of the model and of what searches it; later questions raise `ArgumentError`.
