@@ -59,7 +59,13 @@ def made_up_model(form: UserForm, generation: int, *, tiny: bool = False) -> Mod
         centres=normal(3, query_width),
         metrics=normal(3, query_width, 2).astype(whole),
     )
-    trained = Selection("bilinear", "residual", {"0.w": normal(width, width)})
+    weights_of_encoder = {
+        "weight": normal(books, query_width, width),
+        "codeword_weight": normal(books, width),
+        "of_word": normal(query_width, width),
+        "of_state": normal(query_width, query_width),
+    }
+    trained = Selection("bilinear", "w_subtract_w", weights_of_encoder)
     pairs = num_users * 4
     ids = [f"{form} {generation} {row}" for row in range(max(num_users, num_items))]
     numbers = pl.Series(rng.permutation(num_items) * 7 - 3 + generation)

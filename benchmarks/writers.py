@@ -155,7 +155,9 @@ def _model(version: int) -> Model:
         item_columns=pl.DataFrame({"popularity": pl.Series(rng.integers(0, 9, num_items))}),
         history=History.from_pairs(*pairs, num_users, num_items),
         selection=Selection(
-            "bilinear", "residual", {"0.w": rng.normal(size=(width, width)).astype(np.float32)}
+            "plain_bilinear",
+            "subtract",
+            {"weight": rng.normal(size=(4, width, width)).astype(np.float32)},
         ),
         float_items=rng.normal(size=(num_items, width)).astype(np.float16),
     )

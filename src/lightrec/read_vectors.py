@@ -102,7 +102,8 @@ def read_ids(path: Path, what: str = "item") -> IdMap:
 
 def _check_is_file(path: Path) -> None:
     if not path.is_file():
-        raise InputError(f"{path} does not exist or is no file; check the path")
+        fault = "is no regular file" if path.exists() else "does not exist"
+        raise InputError(f"{path} {fault}; check the path")
 
 
 def _read_npy(path: Path) -> npt.NDArray[Any]:

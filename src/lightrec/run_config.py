@@ -63,6 +63,18 @@ class RunConfig(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _float_items_need_users_in_their_space(self) -> RunConfig:
+        student = self.student
+        if self.keep_float_items and student is not None and student.codeword_width is not None:
+            if student.user_form == "free":
+                raise PydanticCustomError(
+                    "float_items",
+                    "keep_float_items needs users in the teacher's space: with codeword_width, "
+                    "user_form = 'linear' or 'mlp'",
+                )
+        return self
+
     def digest(self) -> str:
         """SHA-256 of the canonical JSON form."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True)

@@ -32,6 +32,12 @@ def _map_weights(form, width, mapped, rng):
     return weights
 
 
+def _selection(state_width, width, rng):
+    shapes = {"weight": (2, state_width, width), "of_word": (state_width, width)}
+    weights = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    return Selection("plain_bilinear", "subtract_w", weights)
+
+
 def _make_model(
     seed=0, form="identity", num_users=3, num_items=5, width=2, mapped=False, **changes
 ):
@@ -61,9 +67,7 @@ def _make_model(
             num_users,
             num_items,
         ),
-        selection=Selection(
-            "bilinear", "residual", {"0.w": rng.normal(size=(width, width)).astype(np.float32)}
-        ),
+        selection=_selection(5 if weights else width, width, rng),
         float_items=rng.normal(size=(num_items, 5 if weights else width)).astype(np.float16),
     )
     return dataclasses.replace(model, **changes)

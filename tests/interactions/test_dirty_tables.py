@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import io
 from collections.abc import Callable
 from datetime import date, datetime
@@ -411,6 +413,9 @@ REFUSED: list[Case] = [
         "{file}",
     ),
     ("no gzip at all", ("table.csv.gz", b"\x1f\x8bnothing"), {}, "{file}"),
+    ("bzip2 named gzip", ("table.csv.gz", bz2.compress(PLAIN.encode())), {}, "{file} is called"),
+    ("xz named gzip", ("table.csv.gz", lzma.compress(PLAIN.encode())), {}, "{file} is called"),
+    ("text named gzip", ("table.csv.gz", PLAIN.encode()), {}, "{file} is called"),
     ("no Parquet at all", ("table.parquet", b"PAR1"), {}, "{file} is no readable Parquet file"),
     (
         "Parquet cut short",

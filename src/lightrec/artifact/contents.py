@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from lightrec.codes.item_codes import ItemCodes
+from lightrec.codes.trained_selection import TrainedSelection
 from lightrec.interactions.history import History
 from lightrec.interactions.id_map import IdMap
 
@@ -49,13 +50,14 @@ class Users:
 class Selection:
     """How an item's vector was encoded, so that new items can be encoded alike, without torch.
 
-    Either the trained way (`similarity` and `recurrence`) or by the metric of the item's cell
-    (`centres` and `metrics`, with `floors` among the weights), in the teacher's space.
+    Either as a trained encoder does (`similarity` and `recurrence`, see
+    `lightrec.codes.trained_selection`) or by the metric of the item's cell (`centres` and
+    `metrics`, with `floors` among the weights), in the teacher's space.
 
     Attributes:
         similarity: Name of the similarity between a vector and a codeword (Eq. 5, Table 5).
         recurrence: Name of the recurrence between codebooks (Eq. 7, Table 4).
-        weights: Float32 or float16 arrays of at most three dimensions, by name.
+        weights: Float32 or float16 arrays by name: those of the trained encoder, or `floors`.
         centres: (K, T) float32 or float16; an item belongs to the cell of the nearest centre.
         metrics: (K, T, R) float32 or float16; F of each cell, whose metric is F F' + floor I.
     """
@@ -80,6 +82,19 @@ class Selection:
 
         cells = CellMetrics.of(items, metric)
         return cls(weights={"floors": cells.floors}, centres=cells.centres, metrics=cells.factors)
+
+    @classmethod
+    def as_trained(cls, trained: TrainedSelection) -> Selection:
+        """The selection of codes that a trained encoder chose."""
+        return cls(trained.similarity, trained.recurrence, trained.weights)
+
+    @property
+    def trained(self) -> TrainedSelection | None:
+        """What encodes as the trained encoder did, where one did."""
+        if self.similarity is None or self.recurrence is None:
+            return None
+        weights = {name: array.astype(np.float32) for name, array in self.weights.items()}
+        return TrainedSelection(self.similarity, self.recurrence, weights)
 
     @property
     def cells(self) -> CellMetrics | None:
@@ -182,6 +197,12 @@ class Model:
             return self.item_codes.width
         first = min((name for name in weights if name.endswith(".weight")), key=layer_of)
         return int(weights[first].shape[1])
+
+    @property
+    def item_width(self) -> int:
+        """Width of the vectors that new items are encoded from: the teacher's."""
+        trained = None if self.selection is None else self.selection.trained
+        return self.query_width if trained is None else trained.state_width(self.item_codes.width)
 
     @property
     def bytes_per_item(self) -> BytesPerItem:

@@ -27,7 +27,8 @@ from lightrec.artifact.manifest import (
     USERS,
 )
 from lightrec.artifact.parquet_limits import MAX_COLUMNS
-from lightrec.errors import ArtifactError, InputError
+from lightrec.codes.trained_selection import weight_shapes
+from lightrec.errors import ArgumentError, ArtifactError, InputError
 
 MAX_MAGNITUDE = 1e15
 """Bound of all vectors: the product of two is finite in float32 for any width below 10^8."""
@@ -37,7 +38,6 @@ ITEM_ID, USER_ID, POPULARITY = "item_id", "user_id", "popularity"
 
 _BLOCK_VALUES = 1 << 16
 _MAX_ARRAYS = 64
-_ARRAY_NAME = re.compile(r"[A-Za-z0-9_.]{1,64}")
 _COLUMN_TYPES = (pl.Boolean, pl.String, pl.Float32, pl.Float64, pl.Date, pl.Datetime)
 
 
@@ -68,13 +68,13 @@ def verify(model: Model) -> None:
             f"made for {sizes[0]} users and {sizes[1]} items, "
             f"where the model has {model.num_users} and {model.num_items}",
         )
-    if model.selection is not None:
-        _check_selection(model.selection, model.query_width)
     if model.float_items is not None:
         _check_shape(
             FLOAT_ITEMS, "float_items", model.float_items, (model.num_items, model.query_width)
         )
         _check_floats(FLOAT_ITEMS, "float_items", model.float_items, MAX_MAGNITUDE)
+    if model.selection is not None:
+        _check_selection(model.selection, model)
 
 
 def can_keep(dtype: pl.DataType) -> bool:
@@ -190,7 +190,7 @@ def _check_map(users: Users, width: int) -> None:
     _check(size == width, USERS, f"the map gives vectors of width {size}, the codes need {width}")
 
 
-def _check_selection(selection: Selection, width: int) -> None:
+def _check_selection(selection: Selection, model: Model) -> None:
     trained = selection.similarity is not None and selection.recurrence is not None
     by_cell = selection.centres is not None and selection.metrics is not None
     any_trained = selection.similarity is not None or selection.recurrence is not None
@@ -200,18 +200,12 @@ def _check_selection(selection: Selection, width: int) -> None:
         SELECTION,
         "needs either a similarity and a recurrence, or centres and metrics",
     )
-    for name in (selection.similarity, selection.recurrence):
-        _check(
-            name is None or (isinstance(name, str) and _ARRAY_NAME.fullmatch(name) is not None),
-            SELECTION,
-            f"{name!r} is no name of a similarity or recurrence",
-        )
-    _check(len(selection.weights) <= _MAX_ARRAYS, SELECTION, f"has more than {_MAX_ARRAYS} weights")
     for name, array in selection.weights.items():
-        _check(_ARRAY_NAME.fullmatch(name) is not None, SELECTION, f"has weights named {name!r}")
         _check_floats(SELECTION, f"weights {name}", array, MAX_MAGNITUDE)
-        _check(array.ndim <= 3, SELECTION, f"weights {name} have more than three dimensions")
+    if trained:
+        _check_trained(selection, model)
     if selection.centres is not None and selection.metrics is not None:
+        width = model.query_width
         num_cells = len(selection.centres) if selection.centres.ndim else 0
         rank = selection.metrics.shape[-1] if selection.metrics.ndim else 0
         _check(num_cells > 0 and rank > 0, SELECTION, "has no cells, or metrics of rank 0")
@@ -223,6 +217,24 @@ def _check_selection(selection: Selection, width: int) -> None:
         _check(bool((floors > 0).all()), SELECTION, "weights floors must be positive")
         _check_floats(SELECTION, "centres", selection.centres, MAX_MAGNITUDE)
         _check_floats(SELECTION, "metrics", selection.metrics, MAX_MAGNITUDE)
+
+
+def _check_trained(selection: Selection, model: Model) -> None:
+    """Checks that a trained encoder can encode, into the model's codebooks."""
+    codebooks, trained = model.item_codes.codebooks, selection.trained
+    assert trained is not None
+    width = trained.state_width(codebooks.shape[2])
+    try:
+        wanted = weight_shapes(trained.similarity, trained.recurrence, width, codebooks.shape)
+    except (ArgumentError, TypeError) as error:  # a name that is not even text
+        raise ArtifactError(f"{SELECTION}: {error}") from None
+    given = {name: array.shape for name, array in trained.weights.items()}
+    _check(given == wanted, SELECTION, f"the weights are {given}, and {wanted} are needed")
+    _check(
+        width == model.query_width or model.users.form == "free",
+        SELECTION,
+        f"encodes items of width {width}, where queries have {model.query_width}",
+    )
 
 
 def _check(sound: bool, file: str, fault: str) -> None:

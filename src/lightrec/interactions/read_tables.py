@@ -148,6 +148,8 @@ def _open_path(path: Path, file_format: str | None) -> Table:
             raise InputError(f"{path} is a folder without .parquet files; name one file")
         return _open_parquet(parts, str(path))
     if not path.is_file():
+        if path.exists():
+            raise InputError(f"{path} is no regular file, and pipes are not read; write a file")
         raise InputError(f"{path} does not exist; check the path")
     found = format_of(path, file_format)
     if found == "parquet":

@@ -20,6 +20,7 @@ import polars as pl
 from lightrec.errors import InputError
 
 _SEPARATORS = ("\t", ";", "|", ",")
+_GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class TextFile:
         Raises:
             InputError: the file is empty, not UTF-8 or damaged.
         """
+        _check_is_gzip(path)
         names = _column_names(path, usual_separator)
         if len(names) == 1:
             for separator in _SEPARATORS:
@@ -100,14 +102,13 @@ class TextFile:
     def explained(self, message: str) -> InputError:
         """The error to raise for one that polars met while reading, naming the line."""
         try:
+            _check_is_gzip(self.path, throughout=True)
             if "utf-8" in message:
                 return _not_utf8(self.path)
             self.blank_rows()
             self._check_quotes()
         except InputError as found:
             return found
-        except (OSError, EOFError, zlib.error):
-            pass  # a damaged gzip file has no lines to point at
         return InputError(f"{self.path} cannot be read: {message.splitlines()[0]}")
 
     def _check_quotes(self) -> None:
@@ -159,6 +160,22 @@ def _column_names(path: Path, separator: str) -> tuple[str, ...]:
     if "\r" in text:
         raise InputError(f"{path}: lines end with CR alone; save it with LF or CRLF line ends")
     return tuple(frame.columns)
+
+
+def _check_is_gzip(path: Path, *, throughout: bool = False) -> None:
+    """Refuses a file that is called `.gz` and is something else, or (throughout) is damaged."""
+    if path.suffix.lower() != ".gz":
+        return
+    with path.open("rb") as raw:
+        if raw.read(2) not in (b"", _GZIP):
+            raise InputError(f"{path} is called .gz and is no gzip file; name it as what it is")
+    if throughout:
+        try:
+            with gzip.open(path) as stream:
+                while stream.read(1 << 20):
+                    pass
+        except (OSError, EOFError, zlib.error) as error:
+            raise InputError(f"{path} is a damaged gzip file: {error}") from None
 
 
 def _not_utf8(path: Path) -> InputError:

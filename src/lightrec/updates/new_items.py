@@ -1,11 +1,12 @@
 """Codes for items that a model does not know, from a given vector or from who touched them.
 
-A vector of the teacher's space is encoded as the catalogue was: in the metric of its cell, where
-the model holds one (`lightrec.codes.cell_metrics`), with the codebooks as they are. Without a
-vector, the users who touched the item are folded in: the closed form of `lightrec.serving.fold_in`
-with users and items exchanged. It says in which direction the item lies; its length becomes that of
-the items that are about as popular. In an empty catalogue it is the length that items have whose
-codewords are drawn by chance.
+A vector of the teacher's space is encoded as the catalogue was, with the codebooks as they are: one
+codebook after the other, where a trained encoder chose the codes
+(`lightrec.codes.trained_selection`), else in the metric of its cell, where the model holds one
+(`lightrec.codes.cell_metrics`). Without a vector, the users who touched the item are folded in: the
+closed form of `lightrec.serving.fold_in` with users and items exchanged. It says in which direction
+the item lies; its length becomes that of the items that are about as popular. In an empty catalogue
+it is the length that items have whose codewords are drawn by chance.
 """
 
 from __future__ import annotations
@@ -61,12 +62,17 @@ class ItemEncoder:
         """Items with vectors of the teacher's space.
 
         Args:
-            vectors: (n, T) float32, finite; T is the model's `query_width`.
+            vectors: (n, T) float32, finite; T is the model's `item_width`.
 
         Raises:
             ArgumentError: The users' map is not linear, so that no item corresponds to a vector.
         """
-        codes = _encoded(vectors, self._codebooks_for_queries(), self._metric(vectors))
+        selection = self._model.selection
+        trained = None if selection is None else selection.trained
+        if trained is not None:
+            codes = trained.encode(vectors, self._model.item_codes.codebooks).codes
+        else:
+            codes = _encoded(vectors, self._codebooks_for_queries(), self._metric(vectors))
         kept = None if self._model.float_items is None else vectors
         return NewItems(codes, kept, np.ones(len(vectors), np.bool_))
 

@@ -142,10 +142,10 @@ def _restored(done: Update, ids: IdList) -> Update:
 def _with_vectors(done: Update, ids: pl.Series, vectors: np.ndarray) -> Update:
     model = done.model
     vectors = np.asarray(vectors)
-    if vectors.shape != (len(ids), model.query_width) or vectors.dtype.kind not in "fiu":
+    if vectors.shape != (len(ids), model.item_width) or vectors.dtype.kind not in "fiu":
         raise ArgumentError(
-            f"item_vectors must be numbers of shape ({len(ids)}, {model.query_width}): one row for "
-            f"each id, as wide as the model's query vectors; not {vectors.shape} {vectors.dtype}"
+            f"item_vectors must be numbers of shape ({len(ids)}, {model.item_width}): one row for "
+            f"each id, as wide as the teacher's vectors; not {vectors.shape} {vectors.dtype}"
         )
     with np.errstate(over="ignore"):
         vectors = vectors.astype(np.float32)
