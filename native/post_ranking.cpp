@@ -75,9 +75,8 @@ __attribute__((target("avx,f16c"))) void widen_f16c(const std::uint16_t* halves,
 }
 
 Widen best_widen() {
-  __builtin_cpu_init();
-  // Every processor with AVX2 has the conversions of F16C.
-  return __builtin_cpu_supports("avx2") ? widen_f16c : widen_portable;
+  static const bool converts = converts_half_floats();  // once: a virtual machine is slow to tell
+  return converts ? widen_f16c : widen_portable;
 }
 #else
 Widen best_widen() { return widen_portable; }
