@@ -5,7 +5,7 @@
 
 #include "eight_queries.hpp"
 #include "parallel.hpp"
-#include "scan_portable.hpp"
+#include "score_every_item.hpp"
 #include "score_table.hpp"
 #include "starting_bar.hpp"
 
@@ -60,7 +60,7 @@ TopK PortableScan::best_of(const float* table, std::size_t k, const RowFilter& f
   k = clamped(k);
   if (filter.allowed) {
     TopK top(std::max<std::size_t>(std::min(k, filter.allowed->size()), 1), filter.allowed->size());
-    scan_listed(codes_, padded.entries(), *filter.allowed, filter.excluded, top);
+    score_listed_items(codes_, padded.entries(), *filter.allowed, filter.excluded, top);
     top.finish();
     return top;
   }
@@ -68,16 +68,16 @@ TopK PortableScan::best_of(const float* table, std::size_t k, const RowFilter& f
   if (rank == 0) return best_without_bar(padded, k, filter.excluded);
 
   TopK best_of_sample(rank, sample_.num_items());
-  scan_portable(sample_, padded.entries(), Rows{}, best_of_sample);
+  score_every_item(sample_, padded.entries(), Rows{}, best_of_sample);
   TopK top(k, num_items(), bar_below(best_of_sample));
-  scan_portable(codes_, padded.entries(), filter.excluded, top);
+  score_every_item(codes_, padded.entries(), filter.excluded, top);
   if (top.finish() < k) return best_without_bar(padded, k, filter.excluded);
   return top;
 }
 
 TopK PortableScan::best_without_bar(const PaddedTable& table, std::size_t k, Rows excluded) const {
   TopK top(k, num_items());
-  scan_portable(codes_, table.entries(), excluded, top);
+  score_every_item(codes_, table.entries(), excluded, top);
   top.finish();
   return top;
 }
@@ -99,9 +99,9 @@ void PortableScan::top_k_batch(const float* tables, std::size_t num_queries, std
     }
   }
   const std::size_t microseconds = num_queries * (num_items() * num_codebooks() / 4 / 1'000 + 1);  // about
-  parallel_for((num_queries + kLanes - 1) / kLanes, worthwhile(threads, microseconds), [&](std::size_t group) {
-    const std::size_t first = group * kLanes;
-    const std::size_t count = std::min(kLanes, num_queries - first);
+  parallel_for((num_queries + kQueries - 1) / kQueries, worthwhile(threads, microseconds), [&](std::size_t group) {
+    const std::size_t first = group * kQueries;
+    const std::size_t count = std::min(kQueries, num_queries - first);
     const float* group_tables = tables + first * table_size();
     std::vector<TopK> tops;
     if (count > 1 && !filters[first].allowed) {
@@ -132,12 +132,12 @@ std::vector<TopK> PortableScan::best_of_group(const float* tables, std::size_t c
   }
   if (all_have_bars) {
     const std::vector<Rows> nothing(count);
-    scan_portable_eight(sample_, eight, count, nothing.data(), tops.data());
+    score_every_item_for_eight(sample_, eight, count, nothing.data(), tops.data());
     for (TopK& top : tops) top = TopK(k, num_items(), bar_below(top));
   } else {
     tops.assign(count, TopK(k, num_items()));
   }
-  scan_portable_eight(codes_, eight, count, excluded.data(), tops.data());
+  score_every_item_for_eight(codes_, eight, count, excluded.data(), tops.data());
   for (std::size_t q = 0; q < count; ++q) {
     if (tops[q].finish() < k && all_have_bars) {
       const PaddedTable padded(tables + q * table_size(), num_codebooks(), num_codewords());

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "eight_queries.hpp"
-#include "scan_portable.hpp"
+#include "score_every_item.hpp"
 #include "score_table.hpp"
 
 namespace lightrec {
@@ -146,12 +146,12 @@ void CandidatePicker::scan(const float* tables, std::vector<TopK>& tops) const {
   const Rows* seen = problem_.seen + first_;
   if (tops.size() == 1) {
     const PaddedTable padded(tables, codes_.num_codebooks(), words_);
-    scan_portable(codes_, padded.entries(), seen[0], tops[0]);
+    score_every_item(codes_, padded.entries(), seen[0], tops[0]);
     return;
   }
   EightTables eight(codes_.num_codebooks());
   eight.load(tables, tops.size(), words_);
-  scan_portable_eight(codes_, eight, tops.size(), seen, tops.data());
+  score_every_item_for_eight(codes_, eight, tops.size(), seen, tops.data());
 }
 
 }  // namespace lightrec

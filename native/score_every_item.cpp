@@ -1,4 +1,4 @@
-#include "scan_portable.hpp"
+#include "score_every_item.hpp"
 
 #include <algorithm>
 #include <array>
@@ -95,7 +95,7 @@ LIGHTREC_INLINE void scan_eight(const PackedCodes& codes, std::size_t num_codebo
                                 std::size_t count, const Rows* excluded, TopK* top) {
   std::vector<RowCursor> cursors(excluded, excluded + count);
   Lanes bars;
-  for (std::size_t q = 0; q < kLanes; ++q) {
+  for (std::size_t q = 0; q < kQueries; ++q) {
     bars.value[q] = q < count ? top[q].bar() : std::numeric_limits<float>::infinity();
   }
   constexpr std::size_t kGroup = 8;  // items whose hits are looked for together
@@ -134,7 +134,7 @@ void scan_eight_any_books(const PackedCodes& codes, const Lanes* entries, std::s
 
 }  // namespace
 
-void scan_portable(const PackedCodes& codes, const float* table, Rows excluded, TopK& top) {
+void score_every_item(const PackedCodes& codes, const float* table, Rows excluded, TopK& top) {
   if (codes.num_codebooks() == 4) {  // the usual four bytes, unrolled
     scan(codes, 4, table, excluded, top);
   } else {
@@ -142,8 +142,8 @@ void scan_portable(const PackedCodes& codes, const float* table, Rows excluded, 
   }
 }
 
-void scan_portable_eight(const PackedCodes& codes, const EightTables& tables, std::size_t count,
-                         const Rows* excluded, TopK* top) {
+void score_every_item_for_eight(const PackedCodes& codes, const EightTables& tables, std::size_t count,
+                                const Rows* excluded, TopK* top) {
   if (codes.num_codebooks() == 4) {
     scan_eight_four_books(codes, tables.entries(), count, excluded, top);
   } else {
@@ -151,7 +151,7 @@ void scan_portable_eight(const PackedCodes& codes, const EightTables& tables, st
   }
 }
 
-void scan_listed(const PackedCodes& codes, const float* table, Rows listed, Rows excluded, TopK& top) {
+void score_listed_items(const PackedCodes& codes, const float* table, Rows listed, Rows excluded, TopK& top) {
   RowCursor cursor(excluded);
   for (const std::int32_t* next = listed.begin; next != listed.end; ++next) {
     const auto row = static_cast<std::size_t>(*next);
