@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <vector>
 
 #include "bound_filter.hpp"
@@ -17,8 +16,6 @@
 #include "permitted_rows.hpp"
 
 namespace lightrec {
-
-inline constexpr float kNoBar = -std::numeric_limits<float>::infinity();
 
 // A score table as the filters and the exact scores read it: (4, 256) entries by label. Of eight codebooks two
 // share a byte: its entry is the sum of theirs, good enough for a bound; their own stand beside it, because an
@@ -162,7 +159,7 @@ void BoundScan::Query::score_hits(std::size_t num_hits, Score score) {
     std::size_t count = 0;
     for (std::size_t i = begin; i < end; ++i) {
       const float exact = score(places[i], words[i]);
-      room.orders[count] = KBest::order_of(exact);
+      room.orders[count] = order_of(exact);
       room.items[count] = places[i];
       count += exact >= bar ? 1U : 0U;  // written always, kept when it counts: no branch to guess
     }

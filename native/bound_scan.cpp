@@ -148,7 +148,7 @@ Ranking BoundScan::score_listed(const float* table, std::size_t k, Rows rows, co
       const std::uint8_t* code = codes_ + row * num_codebooks();
       float score = padded.entries()[code[0]];
       for (std::size_t b = 1; b < num_codebooks(); ++b) score += padded.entries()[b * kMaxCodewords + code[b]];
-      room.orders[count] = KBest::order_of(score);
+      room.orders[count] = order_of(score);
       room.items[count] = static_cast<std::uint32_t>(row);
       const bool wanted = all || (!excluded.contains(row) && allowed.contains(row) && filter.mask.contains(row));
       count += static_cast<std::size_t>(static_cast<int>(wanted) & static_cast<int>(score >= bar));
@@ -173,20 +173,20 @@ float BoundScan::starting_bar(Query& query, std::size_t k) const {
     const std::uint8_t* code = sample_.item(i * stride);
     const float score =
         query.table.paired() ? score_of<true>(query.table, code) : score_of<false>(query.table, code);
-    orders[count] = KBest::order_of(score);
+    orders[count] = order_of(score);
     count += query.permitted.all() || query.permitted.contains(sampled_[i * stride]) ? 1U : 0U;
   }
   // As many of the sample, and of all items, as of the few are taken to be permitted.
   const std::size_t rank = bar_rank(k, size * count / few, num_items() * count / few);
   if (count == 0 || rank == 0) return kNoBar;
   const std::size_t rank_of_few = std::min(count, 8 + 2 * rank * few / size);
-  const float low = score_of_order(order_with(orders, count, rank_of_few, rank_of_few));
+  const float low = float_of(order_with(orders, count, rank_of_few, rank_of_few));
   query.best.start(size, low, sampled_.data());
   query.deficits.quantise(low);
   score_blocks(query, sample_, 0, sample_.num_blocks());
   query.settle_rest();
   if (query.best.size() < rank) return kNoBar;
-  return score_of_order(query.best.order_with_rank(rank));
+  return float_of(query.best.order_with_rank(rank));
 }
 
 void BoundScan::scan_blocks(Query& query) const {

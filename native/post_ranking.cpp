@@ -265,7 +265,7 @@ Ranking post_rank(const float* query, const ItemVectors& vectors, const std::int
   mine.best.start(std::max<std::size_t>(std::min(k, count), 1), -std::numeric_limits<float>::infinity(), nullptr);
   const KBest::Room room = mine.best.room(count);
   for (std::size_t i = 0; i < count; ++i) {
-    room.orders[i] = KBest::order_of(scores[i]);
+    room.orders[i] = order_of(scores[i]);
     room.items[i] = static_cast<std::uint32_t>(rows[i]);
   }
   mine.best.keep(count);

@@ -4,20 +4,20 @@
 #include <cstddef>
 
 #include "eight_queries.hpp"
+#include "k_best.hpp"
 #include "packed_codes.hpp"
 #include "row_filter.hpp"
-#include "top_k.hpp"
 
 namespace lightrec {
 
-// table: (num_codebooks, 256). Pushes every item that scores above the bar and is not excluded.
-void score_every_item(const PackedCodes& codes, const float* table, Rows excluded, TopK& top);
+// table: (num_codebooks, 256). Keeps every item that scores above the bar of `best` and is not excluded.
+void score_every_item(const PackedCodes& codes, const float* table, Rows excluded, KBest& best);
 
-// The same for eight queries at once; `excluded` and `top` hold `count` <= 8 entries, one for each query.
+// The same for eight queries at once; `excluded` and `best` hold `count` <= 8 entries, one for each query.
 void score_every_item_for_eight(const PackedCodes& codes, const EightTables& tables, std::size_t count,
-                                const Rows* excluded, TopK* top);
+                                const Rows* excluded, KBest* best);
 
 // The same for listed rows only.
-void score_listed_items(const PackedCodes& codes, const float* table, Rows listed, Rows excluded, TopK& top);
+void score_listed_items(const PackedCodes& codes, const float* table, Rows listed, Rows excluded, KBest& best);
 
 }  // namespace lightrec
