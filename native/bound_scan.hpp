@@ -1,15 +1,15 @@
 // Exact top-k by eight-bit bounds: a filter of a few instructions an item, and exact scores for what passes.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <vector>
 
 #include "bound_filter.hpp"
+#include "bound_query.hpp"
 #include "cell_order.hpp"
+#include "labelled_table.hpp"
 #include "packed_codes.hpp"
 #include "ranking.hpp"
 #include "row_filter.hpp"
@@ -20,10 +20,6 @@ namespace lightrec {
 // How a catalogue lies in memory. Flat: in the order of its rows, four bytes an item, all of them read by
 // every query. Cells: seven bytes an item, and whole cells are skipped when their own bound fails.
 enum class Layout { kFlat, kCells };
-
-// Which number each value of a byte has in the filters, so that neighbours are alike: (4, 256), a permutation
-// of 0 .. 255 for every byte.
-using Labels = std::array<std::array<std::uint8_t, 256>, kFourBooks>;
 
 // Catalogues of four bytes an item: four codebooks, or eight of sixteen codewords, of which two share a byte
 // (the first the low half). Safe to use from several threads.
@@ -43,22 +39,16 @@ class BoundScan final : public Scan {
   Ranking probe(const float* table, std::size_t k, std::size_t nprobe, const RowFilter& filter) const;
 
  private:
-  struct Query;
-  class CellWalk;
-
+  float starting_bar(BoundQuery& query, std::size_t k) const;
+  void scan(BoundQuery& query, std::size_t k, float bar) const;
   Ranking score_listed(const float* table, std::size_t k, Rows rows, const RowFilter& filter, Order order) const;
-  float starting_bar(Query& query, std::size_t k) const;
-  void scan_blocks(Query& query) const;
-  void scan_cells(Query& query, const std::uint8_t* words, std::size_t count) const;
-  void score_blocks(Query& query, const PackedCodes& codes, std::size_t begin, std::size_t end) const;
 
   const std::uint8_t* codes_;
   Labels labels_;
   const BoundFilter& filter_;
-  RunFilter BoundFilter::*runs_;
+  RunFilter BoundFilter::* runs_;       // of cells
   std::optional<PackedCodes> blocks_;
   std::optional<CellOrder> cells_;
-  unsigned shift_ = 0;                  // a cell is 2^shift neighbouring second codewords
   std::vector<std::uint32_t> sampled_;  // the rows of the sample
   PackedCodes sample_;
 };

@@ -36,6 +36,9 @@ class CellOrder {
 
   std::size_t num_items() const { return rows_.size(); }
 
+  // A cell is 2^shift() neighbouring second codewords.
+  unsigned shift() const { return shift_; }
+
   std::size_t memory() const {
     return 4 * (starts_.size() + rows_.size()) + planes_[0].size() + planes_[1].size() + planes_[2].size();
   }

@@ -45,7 +45,7 @@ void offer(Scratch& scratch, const PermittedRows& permitted, std::size_t count, 
     if (scratch.cosines[i] < bar) continue;  // nearly every item, once there is a bar
     const std::size_t row = row_of(i);
     if (!permitted.contains(row)) continue;
-    room.orders[kept] = KBest::order_of(scratch.cosines[i]);
+    room.orders[kept] = order_of(scratch.cosines[i]);
     room.items[kept++] = static_cast<std::uint32_t>(row);
   }
   best.keep(kept);

@@ -9,5 +9,6 @@ namespace lightrec {
 using Eight = float __attribute__((vector_size(32), aligned(4), may_alias));
 
 LIGHTREC_INLINE const Eight& eight(const float* values) { return *reinterpret_cast<const Eight*>(values); }
+LIGHTREC_INLINE Eight& eight(float* values) { return *reinterpret_cast<Eight*>(values); }
 
 }  // namespace lightrec

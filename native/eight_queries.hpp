@@ -13,11 +13,11 @@
 
 namespace lightrec {
 
-inline constexpr std::size_t kLanes = 8;
+inline constexpr std::size_t kQueries = 8;
 
 // One float for each of eight queries. Arithmetic is lane by lane: the same roundings as for one query.
 struct Lanes {
-  float __attribute__((vector_size(kLanes * sizeof(float)))) value;
+  float __attribute__((vector_size(kQueries * sizeof(float)))) value;
 };
 
 class EightTables {
@@ -27,7 +27,7 @@ class EightTables {
 
   // tables: (count, num_codebooks, num_codewords), count <= 8. Lanes beyond count repeat the last table.
   void load(const float* tables, std::size_t count, std::size_t num_codewords) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+    for (std::size_t lane = 0; lane < kQueries; ++lane) {
       const float* table = tables + std::min(lane, count - 1) * num_codebooks_ * num_codewords;
       for (std::size_t book = 0; book < num_codebooks_; ++book) {
         Lanes* row = entries_.get() + book * kMaxCodewords;

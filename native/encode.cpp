@@ -55,17 +55,26 @@ void group_minima(const float* errors, std::size_t count, std::size_t num_groups
   }
 }
 
-// Appends the keys of all candidates whose error is at most `bound`: integers that order as (error,
-// candidate) does.
+// Integers that order as (error, candidate) does.
+LIGHTREC_INLINE std::uint64_t key_of(float error, std::size_t candidate) {
+  constexpr std::uint32_t kSignBit = 0x80000000U;  // turned over, unsigned integers order as signed ones do
+  return std::uint64_t{static_cast<std::uint32_t>(order_of(error)) ^ kSignBit} << 32 | candidate;
+}
+
+LIGHTREC_INLINE bool any_of_chunk(const float* errors, float bound) {
+  int any = 0;
+  for (std::size_t i = 0; i < kChunk; ++i) any |= static_cast<int>(errors[i] <= bound);
+  return any != 0;
+}
+
+// Appends the keys of all candidates whose error is at most `bound`.
 LIGHTREC_MULTIVERSIONED
 void collect_up_to(const float* errors, std::size_t count, float bound, std::vector<std::uint64_t>& keys) {
   for (std::size_t first = 0; first < count; first += kChunk) {
     const std::size_t end = std::min(first + kChunk, count);
-    int any = 0;
-    for (std::size_t i = first; i < end; ++i) any |= static_cast<int>(errors[i] <= bound);
-    if (any == 0) continue;
+    if (end - first == kChunk && !any_of_chunk(errors + first, bound)) continue;
     for (std::size_t i = first; i < end; ++i) {
-      if (errors[i] <= bound) keys.push_back(static_cast<std::uint64_t>(order_of(errors[i])) << 32 | i);
+      if (errors[i] <= bound) keys.push_back(key_of(errors[i], i));
     }
   }
 }

@@ -29,7 +29,7 @@ std::size_t keep_reaching(const float* scores, std::uint32_t first_item, float b
                           std::uint32_t* items) {
   std::size_t kept = 0;
   for (std::size_t lane = 0; lane < kLanes; ++lane) {
-    orders[kept] = KBest::order_of(scores[lane]);
+    orders[kept] = order_of(scores[lane]);
     items[kept] = first_item + static_cast<std::uint32_t>(lane);
     kept += scores[lane] >= bar ? 1U : 0U;
   }

@@ -9,6 +9,9 @@ enum class InstructionSet { kPortable, kAvx2, kAvx512Vbmi };
 // The fastest one that this processor has and this build knows.
 InstructionSet best_instruction_set();
 
+// Whether this processor has F16C, the conversions of half floats.
+bool converts_half_floats();
+
 }  // namespace lightrec
 
 // A function marked so is compiled once for AVX2 and once for the baseline; the loader picks one. Neither
@@ -22,7 +25,7 @@ InstructionSet best_instruction_set();
 // What a multiversioned function calls in its inner loop has to be inlined into each of its versions.
 #define LIGHTREC_INLINE inline __attribute__((always_inline))
 
-// Kernels in intrinsics stand in files of their own, whose functions carry these attributes.
+// Kernels in intrinsics carry these attributes. best_instruction_set() asks for all that they name.
 #if defined(__x86_64__) && defined(__GNUC__)
 #define LIGHTREC_X86 1
 #define LIGHTREC_AVX2 __attribute__((target("avx2,bmi,bmi2,popcnt")))

@@ -1,7 +1,6 @@
 #include "k_best.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "instruction_sets.hpp"
 
@@ -108,13 +107,6 @@ Bounds bounds_of(const std::int32_t* orders, std::size_t size) {
 
 }  // namespace
 
-float score_of_order(std::int32_t order) {
-  const std::int32_t bits = order ^ ((order >> 31) & 0x7FFFFFFF);
-  float score;
-  std::memcpy(&score, &bits, sizeof score);
-  return score;
-}
-
 std::int32_t order_with(const std::int32_t* orders, std::size_t size, std::size_t k, std::size_t most) {
   const Bounds bounds = bounds_of(orders, size);
   if (count_from(orders, size, bounds.high) >= k) return bounds.high;
@@ -155,7 +147,7 @@ bool KBest::raise(std::size_t rank) {
   const std::int32_t order = order_with(orders_.data(), size_, rank, rank + rank / 8);
   drop_below(order);
   if (size_ > rank + rank / 8 + kTooManyTies) drop_ties(order, rank);
-  const float reached = score_of_order(order);
+  const float reached = float_of(order);
   const bool rose = reached > bar_;
   bar_ = std::max(bar_, reached);
   return rose;
@@ -244,7 +236,7 @@ Ranking KBest::in_any_order() {
   best.scores.resize(size_);
   for (std::size_t i = 0; i < size_; ++i) {
     best.rows[i] = row(i);
-    best.scores[i] = score_of_order(orders_[i]);
+    best.scores[i] = float_of(orders_[i]);
   }
   return best;
 }
@@ -269,7 +261,7 @@ Ranking KBest::best_first() {
   best.scores.resize(found);
   for (std::size_t i = 0; i < found; ++i) {
     best.rows[i] = static_cast<std::uint32_t>(keys_[i]);
-    best.scores[i] = score_of_order(static_cast<std::int32_t>(top - static_cast<std::uint32_t>(keys_[i] >> 32)));
+    best.scores[i] = float_of(static_cast<std::int32_t>(top - static_cast<std::uint32_t>(keys_[i] >> 32)));
   }
   return best;
 }

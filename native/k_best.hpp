@@ -1,4 +1,4 @@
-// The k best of scored items that come in any order and in large portions.
+// The k best of scored items: score descending, row ascending. Shared by every scan.
 #pragma once
 
 #include <cstddef>
@@ -6,21 +6,28 @@
 #include <limits>
 #include <vector>
 
+#include "float_order.hpp"
 #include "ranking.hpp"
 
 namespace lightrec {
 
+inline constexpr float kNoBar = -std::numeric_limits<float>::infinity();
+
 // Scores are kept as integers of the same order, so that the k-th best is found by bisection: counting is
 // the cheapest thing that a processor does with an array. Items are rows, or places that `row_of` maps to
-// rows when ties or the final order ask for them. -0.0 counts, and comes back, as 0.0.
+// rows when ties or the final order ask for them. -0.0 counts, and comes back, as 0.0. Scores must be finite.
+//
+// Items come in any order, in portions (`room`, `keep`, `filter`, `raise`) or, where few reach the bar, one by one
+// (`push`).
 class KBest {
  public:
   static constexpr std::size_t kMostKept = std::size_t{1} << 20;  // items whose memory waits for the next query
 
   // k >= 1. Items that score below `bar` are not wanted. row_of: the row of each place, or null.
-  void start(std::size_t k, float bar, const std::uint32_t* row_of);
+  void start(std::size_t k, float bar, const std::uint32_t* row_of = nullptr);
 
-  // Items that score below it are not among the k best.
+  // Items that score below it are not among the k best. Where rows ascend, nor are those that come later and
+  // score no more than a bar which rose: k are there that go before them.
   float bar() const { return bar_; }
   std::size_t size() const { return size_; }
   std::size_t wanted() const { return k_; }
@@ -33,12 +40,12 @@ class KBest {
   Room room(std::size_t count);
   void keep(std::size_t count) { size_ += count; }
 
-  // Integers in the order of the floats.
-  static std::int32_t order_of(float score) {
-    score += 0.0F;
-    std::int32_t bits;
-    __builtin_memcpy(&bits, &score, sizeof bits);
-    return bits ^ ((bits >> 31) & 0x7FFFFFFF);
+  // One item, whose score reaches the bar; raises the bar now and then.
+  void push(float score, std::size_t item) {
+    if (size_ == orders_.size()) room(kRoomAhead);
+    orders_[size_] = order_of(score);
+    items_[size_++] = static_cast<std::uint32_t>(item);
+    if (crowded()) raise();
   }
 
   // Removes the items for which the predicate fails, of those that came since this was done last.
@@ -69,6 +76,8 @@ class KBest {
   Ranking finish(Order order = Order::kBestFirst);
 
  private:
+  static constexpr std::size_t kRoomAhead = 64;  // made by one push for more of them
+
   std::uint32_t row(std::size_t i) const { return row_of_ == nullptr ? items_[i] : row_of_[items_[i]]; }
   void drop_below(std::int32_t order);
   void drop_ties(std::int32_t order, std::size_t rank);
@@ -78,7 +87,7 @@ class KBest {
 
   std::size_t k_ = 1, size_ = 0;
   std::size_t settled_ = 0;  // the items before this one need no filter any more
-  float bar_ = -std::numeric_limits<float>::infinity();
+  float bar_ = kNoBar;
   const std::uint32_t* row_of_ = nullptr;
   std::vector<std::int32_t> orders_;
   std::vector<std::uint32_t> items_;
@@ -87,8 +96,5 @@ class KBest {
 
 // An order with at least `k` and, ties aside, at most `most` of the orders at or above it.
 std::int32_t order_with(const std::int32_t* orders, std::size_t size, std::size_t k, std::size_t most);
-
-// The float of an order.
-float score_of_order(std::int32_t order);
 
 }  // namespace lightrec

@@ -1,6 +1,8 @@
 // Arrays that are read from one end to the other, or anywhere: where they are large, in large pages.
 #pragma once
 
+#include <stdlib.h>  // posix_memalign is no part of <cstdlib>
+
 #include <cstddef>
 #include <cstdlib>
 #include <new>
@@ -26,8 +28,8 @@ class LargePages {
   T* allocate(std::size_t count) {
     const std::size_t bytes = count * sizeof(T);
     if (bytes < kFewest) return static_cast<T*>(::operator new(bytes));
-    void* memory = std::aligned_alloc(kPage, (bytes + kLine - 1) / kLine * kLine);
-    if (memory == nullptr) throw std::bad_alloc();
+    void* memory = nullptr;
+    if (posix_memalign(&memory, kPage, bytes) != 0) throw std::bad_alloc();
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
     madvise(memory, bytes / kPage * kPage, MADV_HUGEPAGE);  // a wish: where it is not granted, nothing is lost
 #endif
@@ -46,7 +48,7 @@ class LargePages {
   friend bool operator!=(const LargePages&, const LargePages&) { return false; }
 
  private:
-  static constexpr std::size_t kPage = std::size_t{2} << 20, kFewest = 2 * kPage, kLine = 64;
+  static constexpr std::size_t kPage = std::size_t{2} << 20, kFewest = 2 * kPage;
 };
 
 template <typename T>

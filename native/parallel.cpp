@@ -25,11 +25,13 @@ void parallel_for(std::size_t num_pieces, std::size_t threads, const std::functi
 
   std::vector<std::thread> helpers;
   const std::size_t wanted = std::min(std::max<std::size_t>(threads, 1), num_pieces);
+  if (wanted > 1) helpers.reserve(wanted - 1);
+  // Nothing is thrown from the first start to the last join: a running thread that is destroyed ends the program.
   for (std::size_t i = 1; i < wanted; ++i) {
     try {
       helpers.emplace_back(run);
-    } catch (const std::system_error&) {
-      break;  // the system gives no more threads: the ones there are do the work
+    } catch (const std::exception&) {
+      break;  // no more threads, or no memory for one: the ones there are do the work
     }
   }
   run();

@@ -1,11 +1,12 @@
 #include "portable_scan.hpp"
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 
 #include "eight_queries.hpp"
 #include "parallel.hpp"
-#include "scan_portable.hpp"
+#include "score_every_item.hpp"
 #include "score_table.hpp"
 #include "starting_bar.hpp"
 
@@ -18,16 +19,6 @@ PackedCodes pack_sample(const std::uint8_t* codes, std::size_t num_items, std::s
     sample.insert(sample.end(), codes + row * num_codebooks, codes + (row + 1) * num_codebooks);
   }
   return {sample.data(), sample.size() / num_codebooks, num_codebooks};
-}
-
-Ranking ranking_of(const TopK& top, std::size_t scored = 0) {
-  Ranking best;
-  best.scored = scored;
-  for (std::size_t rank = 0; rank < top.size(); ++rank) {
-    best.rows.push_back(top.row(rank));
-    best.scores.push_back(top.score(rank));
-  }
-  return best;
 }
 
 // The rows of a mask as a list, less those that are not allowed.
@@ -47,39 +38,35 @@ PortableScan::PortableScan(const std::uint8_t* codes, std::size_t num_items, std
       codes_(codes, num_items, num_codebooks),
       sample_(pack_sample(codes, num_items, num_codebooks)) {}
 
-Ranking PortableScan::top_k(const float* table, std::size_t k, const RowFilter& filter, Order) const {
-  return ranking_of(best_of(table, k, filter), filter.allowed ? filter.allowed->size() : num_items());
-}
-
-TopK PortableScan::best_of(const float* table, std::size_t k, const RowFilter& filter) const {
+Ranking PortableScan::top_k(const float* table, std::size_t k, const RowFilter& filter, Order order) const {
   if (filter.mask.words != nullptr) {
     const std::vector<std::int32_t> rows = listed_rows(filter, num_items());
-    return best_of(table, k, RowFilter{filter.excluded, Rows{rows.data(), rows.data() + rows.size()}, {}});
+    return top_k(table, k, RowFilter{filter.excluded, Rows{rows.data(), rows.data() + rows.size()}, {}}, order);
   }
+  thread_local KBest best;
   const PaddedTable padded(table, num_codebooks(), num_codewords());
   k = clamped(k);
   if (filter.allowed) {
-    TopK top(std::max<std::size_t>(std::min(k, filter.allowed->size()), 1), filter.allowed->size());
-    scan_listed(codes_, padded.entries(), *filter.allowed, filter.excluded, top);
-    top.finish();
-    return top;
+    best.start(k, kNoBar);
+    score_listed_items(codes_, padded.entries(), *filter.allowed, filter.excluded, best);
+  } else {
+    float bar = kNoBar;
+    if (const std::size_t rank = rank_in_sample(k, filter); rank > 0) {
+      best.start(rank, kNoBar);
+      score_every_item(sample_, padded.entries(), Rows{}, best);
+      bar = bar_below(best);
+    }
+    find(padded, k, filter.excluded, bar, best);
+    if (bar != kNoBar && best.size() < k) find(padded, k, filter.excluded, kNoBar, best);  // it promised too much
   }
-  const std::size_t rank = rank_in_sample(k, filter);
-  if (rank == 0) return best_without_bar(padded, k, filter.excluded);
-
-  TopK best_of_sample(rank, sample_.num_items());
-  scan_portable(sample_, padded.entries(), Rows{}, best_of_sample);
-  TopK top(k, num_items(), bar_below(best_of_sample));
-  scan_portable(codes_, padded.entries(), filter.excluded, top);
-  if (top.finish() < k) return best_without_bar(padded, k, filter.excluded);
-  return top;
+  Ranking found = best.finish(order);
+  found.scored = filter.allowed ? filter.allowed->size() : num_items();
+  return found;
 }
 
-TopK PortableScan::best_without_bar(const PaddedTable& table, std::size_t k, Rows excluded) const {
-  TopK top(k, num_items());
-  scan_portable(codes_, table.entries(), excluded, top);
-  top.finish();
-  return top;
+void PortableScan::find(const PaddedTable& table, std::size_t k, Rows excluded, float bar, KBest& best) const {
+  best.start(k, bar);
+  score_every_item(codes_, table.entries(), excluded, best);
 }
 
 std::size_t PortableScan::rank_in_sample(std::size_t k, const RowFilter& filter) const {
@@ -99,52 +86,46 @@ void PortableScan::top_k_batch(const float* tables, std::size_t num_queries, std
     }
   }
   const std::size_t microseconds = num_queries * (num_items() * num_codebooks() / 4 / 1'000 + 1);  // about
-  parallel_for((num_queries + kLanes - 1) / kLanes, worthwhile(threads, microseconds), [&](std::size_t group) {
-    const std::size_t first = group * kLanes;
-    const std::size_t count = std::min(kLanes, num_queries - first);
-    const float* group_tables = tables + first * table_size();
-    std::vector<TopK> tops;
+  parallel_for((num_queries + kQueries - 1) / kQueries, worthwhile(threads, microseconds), [&](std::size_t group) {
+    const std::size_t first = group * kQueries;
+    const std::size_t count = std::min(kQueries, num_queries - first);
     if (count > 1 && !filters[first].allowed) {
-      tops = best_of_group(group_tables, count, k, filters.data() + first);
-    } else {
-      for (std::size_t q = 0; q < count; ++q) {
-        tops.push_back(best_of(group_tables + q * table_size(), k, filters[first + q]));
-      }
+      std::array<KBest, kQueries> best;
+      find_for_eight(tables + first * table_size(), count, k, filters.data() + first, best.data());
+      for (std::size_t q = 0; q < count; ++q) result.store(first + q, best[q].finish());
+      return;
     }
-    for (std::size_t q = 0; q < count; ++q) result.store(first + q, ranking_of(tops[q]));
+    for (std::size_t q = first; q < first + count; ++q) {
+      result.store(q, top_k(tables + q * table_size(), k, filters[q], Order::kBestFirst));
+    }
   });
 }
 
-std::vector<TopK> PortableScan::best_of_group(const float* tables, std::size_t count, std::size_t k,
-                                       const RowFilter* filters) const {
+void PortableScan::find_for_eight(const float* tables, std::size_t count, std::size_t k, const RowFilter* filters,
+                                  KBest* best) const {
   k = clamped(k);
   EightTables eight(num_codebooks());
   eight.load(tables, count, num_codewords());
 
-  std::vector<TopK> tops;
   std::vector<Rows> excluded;
   bool all_have_bars = true;
   for (std::size_t q = 0; q < count; ++q) {
     excluded.push_back(filters[q].excluded);
     const std::size_t rank = rank_in_sample(k, filters[q]);
     all_have_bars = all_have_bars && rank > 0;
-    tops.emplace_back(std::max<std::size_t>(rank, 1), sample_.num_items());
+    best[q].start(std::max<std::size_t>(rank, 1), kNoBar);
   }
   if (all_have_bars) {
     const std::vector<Rows> nothing(count);
-    scan_portable_eight(sample_, eight, count, nothing.data(), tops.data());
-    for (TopK& top : tops) top = TopK(k, num_items(), bar_below(top));
-  } else {
-    tops.assign(count, TopK(k, num_items()));
+    score_every_item_for_eight(sample_, eight, count, nothing.data(), best);
   }
-  scan_portable_eight(codes_, eight, count, excluded.data(), tops.data());
+  for (std::size_t q = 0; q < count; ++q) best[q].start(k, all_have_bars ? bar_below(best[q]) : kNoBar);
+  score_every_item_for_eight(codes_, eight, count, excluded.data(), best);
   for (std::size_t q = 0; q < count; ++q) {
-    if (tops[q].finish() < k && all_have_bars) {
-      const PaddedTable padded(tables + q * table_size(), num_codebooks(), num_codewords());
-      tops[q] = best_without_bar(padded, k, excluded[q]);
-    }
+    if (!all_have_bars || best[q].size() >= k) continue;
+    const PaddedTable padded(tables + q * table_size(), num_codebooks(), num_codewords());
+    find(padded, k, excluded[q], kNoBar, best[q]);
   }
-  return tops;
 }
 
 }  // namespace lightrec

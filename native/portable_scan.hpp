@@ -5,10 +5,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "k_best.hpp"
 #include "packed_codes.hpp"
 #include "scan.hpp"
 #include "score_table.hpp"
-#include "top_k.hpp"
 
 namespace lightrec {
 
@@ -27,10 +27,9 @@ class PortableScan final : public Scan {
                    const BatchResult& result) const override;
 
  private:
-  TopK best_of(const float* table, std::size_t k, const RowFilter& filter) const;
-  std::vector<TopK> best_of_group(const float* tables, std::size_t count, std::size_t k,
-                                  const RowFilter* filters) const;
-  TopK best_without_bar(const PaddedTable& table, std::size_t k, Rows excluded) const;
+  void find_for_eight(const float* tables, std::size_t count, std::size_t k, const RowFilter* filters,
+                      KBest* best) const;
+  void find(const PaddedTable& table, std::size_t k, Rows excluded, float bar, KBest& best) const;
   std::size_t rank_in_sample(std::size_t k, const RowFilter& filter) const;
 
   PackedCodes codes_;

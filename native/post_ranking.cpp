@@ -75,9 +75,8 @@ __attribute__((target("avx,f16c"))) void widen_f16c(const std::uint16_t* halves,
 }
 
 Widen best_widen() {
-  __builtin_cpu_init();
-  // Every processor with AVX2 has the conversions of F16C.
-  return __builtin_cpu_supports("avx2") ? widen_f16c : widen_portable;
+  static const bool converts = converts_half_floats();  // once: a virtual machine is slow to tell
+  return converts ? widen_f16c : widen_portable;
 }
 #else
 Widen best_widen() { return widen_portable; }
@@ -266,7 +265,7 @@ Ranking post_rank(const float* query, const ItemVectors& vectors, const std::int
   mine.best.start(std::max<std::size_t>(std::min(k, count), 1), -std::numeric_limits<float>::infinity(), nullptr);
   const KBest::Room room = mine.best.room(count);
   for (std::size_t i = 0; i < count; ++i) {
-    room.orders[i] = KBest::order_of(scores[i]);
+    room.orders[i] = order_of(scores[i]);
     room.items[i] = static_cast<std::uint32_t>(rows[i]);
   }
   mine.best.keep(count);

@@ -64,9 +64,9 @@ void score_items(const std::uint8_t* codes, std::size_t num_items, std::size_t n
     }
     return;
   }
-  parallel_for((num_queries + kLanes - 1) / kLanes, threads, [&](std::size_t group) {
-    const std::size_t first = group * kLanes;
-    const std::size_t count = std::min(kLanes, num_queries - first);
+  parallel_for((num_queries + kQueries - 1) / kQueries, threads, [&](std::size_t group) {
+    const std::size_t first = group * kQueries;
+    const std::size_t count = std::min(kQueries, num_queries - first);
     EightTables eight(num_codebooks);
     eight.load(tables + first * num_codebooks * num_codewords, count, num_codewords);
     float* rows = scores + first * num_items;

@@ -34,9 +34,9 @@ std::size_t bar_rank(std::size_t wanted, std::size_t sample_size, std::size_t nu
   return rank > static_cast<double>(sample_size) / 2 ? 0 : static_cast<std::size_t>(rank);
 }
 
-float bar_below(TopK& best_of_sample) {
-  const std::size_t size = best_of_sample.finish();
-  return std::nextafter(best_of_sample.score(size - 1), -std::numeric_limits<float>::infinity());
+float bar_below(const KBest& best_of_sample) {
+  const float worst = float_of(best_of_sample.order_with_rank(best_of_sample.wanted()));
+  return std::nextafter(worst, -std::numeric_limits<float>::infinity());
 }
 
 }  // namespace lightrec

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "top_k.hpp"
+#include "k_best.hpp"
 
 namespace lightrec {
 
@@ -19,7 +19,7 @@ std::vector<std::size_t> sample_rows(std::size_t num_items, std::size_t most = 4
 // it wanted has to be repeated without a bar, so a bad guess costs time but never changes an answer.
 std::size_t bar_rank(std::size_t wanted, std::size_t sample_size, std::size_t num_items);
 
-// The bar: just below the worst of the best rows of the sample.
-float bar_below(TopK& best_of_sample);
+// The bar: just below the worst of the best rows of the sample, of which there are as many as wanted.
+float bar_below(const KBest& best_of_sample);
 
 }  // namespace lightrec

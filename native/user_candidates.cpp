@@ -4,23 +4,20 @@
 #include <cmath>
 #include <functional>
 #include <iterator>
-#include <limits>
 #include <utility>
 
 #include "eight_queries.hpp"
-#include "scan_portable.hpp"
+#include "score_every_item.hpp"
 #include "score_table.hpp"
 
 namespace lightrec {
 namespace {
 
-constexpr float kLowest = -std::numeric_limits<float>::infinity();
-
-void rows_of(TopK& top, std::vector<std::int32_t>& rows) {
-  rows.resize(top.finish());
-  for (std::size_t rank = 0; rank < rows.size(); ++rank) {
-    rows[rank] = static_cast<std::int32_t>(top.row(rank));
-  }
+void rows_of(KBest& best, std::vector<std::int32_t>& rows) {
+  const Ranking found = best.finish(Order::kAny);
+  rows.resize(found.size());
+  std::transform(found.rows.begin(), found.rows.end(), rows.begin(),
+                 [](std::int64_t row) { return static_cast<std::int32_t>(row); });
   std::sort(rows.begin(), rows.end());
 }
 
@@ -43,14 +40,14 @@ CandidatePicker::CandidatePicker(const UserFitProblem& problem, const PackedCode
 
 void CandidatePicker::pick(const float* tables) {
   if (problem_.false_positives == 0) return;
-  std::vector<TopK> tops;
+  students_best_.resize(picked_.size());
   for (std::size_t u = 0; u < picked_.size(); ++u) {
-    tops.emplace_back(problem_.false_positives, codes_.num_items(), known_bar(u, tables + u * table_size()));
+    students_best_[u].start(problem_.false_positives, known_bar(u, tables + u * table_size()));
   }
-  scan(tables, tops);
+  scan(tables);
   std::vector<std::int32_t> own;
   for (std::size_t u = 0; u < picked_.size(); ++u) {
-    rows_of(tops[u], own);
+    rows_of(students_best_[u], own);
     picked_[u].clear();
     const std::vector<std::int32_t>& best = teachers_best_[u].rows;
     std::set_union(own.begin(), own.end(), best.begin(), best.end(), std::back_inserter(picked_[u]));
@@ -105,19 +102,21 @@ CandidatePicker::Best CandidatePicker::best_of_teacher(std::size_t user) const {
   const float* scores = teacher_scores(user);
   const std::size_t num_items = codes_.num_items();
   RowCursor seen(problem_.seen[first_ + user]);
-  TopK top(problem_.candidates, num_items);
+  KBest best_scores;
+  best_scores.start(problem_.candidates, kNoBar);
   for (std::size_t first = 0; first < num_items; first += kBlock) {
     const std::size_t end = std::min(first + kBlock, num_items);
     int any = 0;
-    for (std::size_t j = first; j < end; ++j) any |= static_cast<int>(scores[j] > top.bar());
+    for (std::size_t j = first; j < end; ++j) any |= static_cast<int>(scores[j] > best_scores.bar());
     if (any == 0) continue;
     for (std::size_t j = first; j < end; ++j) {
-      if (scores[j] > top.bar() && !seen.contains(j)) top.push(scores[j], j);
+      if (scores[j] > best_scores.bar() && !seen.contains(j)) best_scores.push(scores[j], j);
     }
   }
-  std::vector<std::pair<std::int32_t, float>> found(top.finish());
+  const Ranking ranked = best_scores.finish();
+  std::vector<std::pair<std::int32_t, float>> found(ranked.size());
   for (std::size_t rank = 0; rank < found.size(); ++rank) {
-    found[rank] = {static_cast<std::int32_t>(top.row(rank)), problem_.rank_weights[rank]};
+    found[rank] = {static_cast<std::int32_t>(ranked.rows[rank]), problem_.rank_weights[rank]};
   }
   std::sort(found.begin(), found.end());
   Best best;
@@ -131,7 +130,7 @@ CandidatePicker::Best CandidatePicker::best_of_teacher(std::size_t user) const {
 // A score that all false positives exceed: as many of the present candidates do.
 float CandidatePicker::known_bar(std::size_t user, const float* table) {
   const std::vector<std::int32_t>& known = picked_[user];
-  if (known.size() < problem_.false_positives) return kLowest;
+  if (known.size() < problem_.false_positives) return kNoBar;
   entries_.find(known.data(), known.size());
   scores_.resize(known.size());
   entries_.for_each([&](std::size_t j, const std::uint16_t* entries, std::size_t num_codebooks) {
@@ -139,19 +138,19 @@ float CandidatePicker::known_bar(std::size_t user, const float* table) {
   });
   const auto worst = scores_.begin() + static_cast<std::ptrdiff_t>(problem_.false_positives) - 1;
   std::nth_element(scores_.begin(), worst, scores_.end(), std::greater<>());
-  return std::nextafter(*worst, kLowest);
+  return std::nextafter(*worst, kNoBar);
 }
 
-void CandidatePicker::scan(const float* tables, std::vector<TopK>& tops) const {
+void CandidatePicker::scan(const float* tables) {
   const Rows* seen = problem_.seen + first_;
-  if (tops.size() == 1) {
+  if (students_best_.size() == 1) {
     const PaddedTable padded(tables, codes_.num_codebooks(), words_);
-    scan_portable(codes_, padded.entries(), seen[0], tops[0]);
+    score_every_item(codes_, padded.entries(), seen[0], students_best_[0]);
     return;
   }
   EightTables eight(codes_.num_codebooks());
-  eight.load(tables, tops.size(), words_);
-  scan_portable_eight(codes_, eight, tops.size(), seen, tops.data());
+  eight.load(tables, students_best_.size(), words_);
+  score_every_item_for_eight(codes_, eight, students_best_.size(), seen, students_best_.data());
 }
 
 }  // namespace lightrec

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "instruction_sets.hpp"
+#include "k_best.hpp"
 #include "packed_codes.hpp"
 #include "row_filter.hpp"
-#include "top_k.hpp"
 
 namespace lightrec {
 
@@ -114,7 +114,7 @@ class CandidatePicker {
 
   Best best_of_teacher(std::size_t user) const;
   float known_bar(std::size_t user, const float* table);
-  void scan(const float* tables, std::vector<TopK>& tops) const;
+  void scan(const float* tables);
   std::size_t table_size() const { return codes_.num_codebooks() * words_; }
 
   const UserFitProblem& problem_;
@@ -122,6 +122,7 @@ class CandidatePicker {
   std::size_t words_, first_;
   std::vector<Best> teachers_best_;                // of each user
   std::vector<std::vector<std::int32_t>> picked_;  // likewise, ascending
+  std::vector<KBest> students_best_;               // likewise, while they are looked for
   TableEntries entries_;
   std::vector<float> scores_;
 };

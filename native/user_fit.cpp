@@ -61,7 +61,7 @@ class TableForm {
 // Calls work(first, count) for pieces of at most eight users: few enough for every thread to have one.
 template <typename Work>
 void for_user_groups(std::size_t num_users, std::size_t threads, const Work& work) {
-  const std::size_t size = std::clamp<std::size_t>(num_users / std::max<std::size_t>(threads, 1), 1, kLanes);
+  const std::size_t size = std::clamp<std::size_t>(num_users / std::max<std::size_t>(threads, 1), 1, kQueries);
   parallel_for((num_users + size - 1) / size, threads, [&](std::size_t piece) {
     const std::size_t first = piece * size;
     work(first, std::min(size, num_users - first));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "eight_floats.hpp"
 #include "instruction_sets.hpp"
 
 namespace lightrec {
@@ -9,12 +10,6 @@ namespace {
 
 constexpr std::size_t kEight = 8;       // floats in a vector register
 constexpr std::size_t kRowsAtOnce = 4;  // rows that share a pass over a vector
-
-// Eight floats in the middle of an array.
-using Eight = float __attribute__((vector_size(32), aligned(4), may_alias));
-
-LIGHTREC_INLINE const Eight& eight(const float* values) { return *reinterpret_cast<const Eight*>(values); }
-LIGHTREC_INLINE Eight& eight(float* values) { return *reinterpret_cast<Eight*>(values); }
 
 LIGHTREC_INLINE float total(const Eight& sums) {
   return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));

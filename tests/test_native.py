@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 
 import pytest
 
+from lightrec.experiments.provenance import project_root
 from lightrec.native import KERNELS, available_cores
 
 SEARCH_WITHOUT_TORCH = """
@@ -44,6 +46,19 @@ def test_kernels_are_there_when_they_could_be_built():
     if not any(map(shutil.which, ("c++", "g++", "clang++"))):
         pytest.skip("no C++ compiler here")
     assert KERNELS is not None
+
+
+def test_the_processor_is_asked_for_all_that_kernels_are_compiled_for():
+    """A virtual machine may offer some of AVX-512 and not the rest."""
+    native = project_root() / "native"
+    kernels = (native / "instruction_sets.hpp").read_text(encoding="utf-8")
+    asked = (native / "instruction_sets.cpp").read_text(encoding="utf-8")
+    targets = re.findall(
+        r'#define LIGHTREC_\w+ +\\?\s*__attribute__\(\(target\("(.+?)"\)\)\)', kernels
+    )
+    assert len(targets) == 2
+    needed = {name for target in targets for name in target.split(",")}
+    assert needed == set(re.findall(r'__builtin_cpu_supports\("(.+?)"\)', asked)) - {"avx"}
 
 
 def test_available_cores():

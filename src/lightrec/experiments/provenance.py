@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -30,22 +31,8 @@ _RANKING = (
     "teachers",
     "training",
 )
-_RANKING_KERNELS = (
-    "conjugate_gradients",
-    "eight_queries",
-    "encode",
-    "finite",
-    "float_order",
-    "parallel",
-    "row_adam",
-    "score_table",
-    "scores",
-    "top_k",
-    "user_candidates",
-    "user_fit",
-    "vector_form",
-)
-"""The kernels among them; how fast a catalogue is searched changes no ranking."""
+_RANKING_KERNELS = ("encode", "row_adam", "score_table", "scores", "user_fit")
+"""The kernels that those call; what these include counts with them (`kernel_closure`)."""
 _TRAIN = ("held_out_pairs.py", "item_columns.py", "learned.py", "train.py")
 _COMPRESS = ("comparison.py", "compress.py", "preferred_form.py", "vectors_to_compress.py")
 _BESIDE = {
@@ -109,10 +96,30 @@ def sources_of(experiment: str) -> tuple[str, ...]:
     """What the results of an experiment or benchmark depend on, as `source_digest` takes it."""
     if experiment in BENCHMARKS:
         return (*BENCHMARKS[experiment], f"benchmarks/{experiment}.py")
-    kernels = (f"native/{name}.*" for name in _RANKING_KERNELS)
+    kernels = kernel_closure(_RANKING_KERNELS)
     return (*_RANKING, *kernels, f"experiments/{experiment}.py", *_BESIDE.get(experiment, ()))
 
 
+def kernel_closure(names: Iterable[str]) -> tuple[str, ...]:
+    """Sources of kernels and of all that they include, however far, as `source_digest` takes them.
+
+    A header counts with the source of its name, which holds what it declares.
+
+    Args:
+        names: Of files in `native/`, without their endings.
+    """
+    reached: set[str] = set()
+    waiting = set(names)
+    while waiting:
+        name = waiting.pop()
+        reached.add(name)
+        for file in (project_root() / "native").glob(f"{name}.[ch]pp"):
+            waiting.update(_INCLUDE.findall(file.read_text(encoding="utf-8")))
+        waiting -= reached
+    return tuple(f"native/{name}.*" for name in sorted(reached))
+
+
+_INCLUDE = re.compile(r'^#include "(\w+)\.hpp"', re.MULTILINE)
 DISTRIBUTIONS = ("numpy", "scipy", "polars", "torch", "faiss-cpu")
 
 

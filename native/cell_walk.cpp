@@ -1,8 +1,8 @@
-// The part of a BoundScan that goes from cell to cell.
-#include <algorithm>
-#include <numeric>
+#include "cell_walk.hpp"
 
-#include "bound_query.hpp"
+#include <algorithm>
+#include <vector>
+
 #include "instruction_sets.hpp"
 #include "prefetch.hpp"
 
@@ -37,20 +37,17 @@ void sort_words(const std::uint8_t* deficits, std::uint8_t* order) {
   }
 }
 
-}  // namespace
-
 // Collects runs of neighbouring cells until there are enough to be worth a look at the bar.
-class BoundScan::CellWalk {
+class CellWalk {
  public:
-  CellWalk(const BoundScan& scan, Query& query)
+  CellWalk(BoundQuery& query, const CellOrder& cells, RunFilter BoundFilter::* runs)
       : query_(query),
-        cells_(*scan.cells_),
-        planes_(cells_.planes()),
-        runs_(scan.runs_),
-        shift_(scan.shift_),
-        num_groups_(kWords >> shift_),
-        groups_in_run_(std::max<std::size_t>((scan.filter_.*runs_).words_in_run >> shift_, 1)),
-        within_(scan.filter_.within) {}
+        cells_(cells),
+        planes_(cells.planes()),
+        runs_(runs),
+        num_groups_(kWords >> cells.shift()),
+        groups_in_run_(std::max<std::size_t>((query.choice.filter().*runs).words_in_run >> cells.shift(), 1)),
+        within_(query.choice.filter().within) {}
 
   // Visits first codewords in the order given, which should be that of their promise.
   void walk(const std::uint8_t* words, std::size_t count) {
@@ -64,7 +61,7 @@ class BoundScan::CellWalk {
   }
 
  private:
-  void measure_groups() { bounds_of_groups(query_.deficits.of(1), shift_, bounds_); }
+  void measure_groups() { bounds_of_groups(query_.deficits.of(1), cells_.shift(), bounds_); }
 
   // What the other books' deficits may add up to beside this first codeword; negative where it is too far off.
   int left_beside(std::uint8_t word) const { return query_.limit - query_.deficits.of(0)[word]; }
@@ -133,46 +130,27 @@ class BoundScan::CellWalk {
     });
   }
 
-  Query& query_;
+  BoundQuery& query_;
   const CellOrder& cells_;
   Planes planes_;
-  RunFilter BoundFilter::*runs_;
-  unsigned shift_;
+  RunFilter BoundFilter::* runs_;
   std::size_t num_groups_, groups_in_run_;
   std::uint64_t (*within_)(const std::uint8_t*, int);
   alignas(64) std::uint8_t bounds_[kWords];
   std::size_t items_ = 0, target_ = kFirstItems;
 };
 
-void BoundScan::scan_cells(Query& query, const std::uint8_t* words, std::size_t count) const {
-  if (words != nullptr) return CellWalk(*this, query).walk(words, count);
-  std::uint8_t order[kWords];
-  sort_words(query.deficits.of(0), order);
-  CellWalk(*this, query).walk(order, kWords);
+}  // namespace
+
+void walk_cells(BoundQuery& query, const CellOrder& cells, RunFilter BoundFilter::* runs) {
+  std::uint8_t words[kWords];
+  sort_words(query.deficits.of(0), words);
+  walk_cells_of(query, cells, runs, words, kWords);
 }
 
-Ranking BoundScan::probe(const float* table, std::size_t k, std::size_t nprobe, const RowFilter& filter) const {
-  k = clamped(k);
-  const std::size_t count = std::min(nprobe, num_codewords());
-  std::vector<std::uint16_t> words(num_codewords());
-  std::iota(words.begin(), words.end(), std::uint16_t{0});
-  std::partial_sort(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(count), words.end(),
-                    [&](std::uint16_t a, std::uint16_t b) {
-                      return table[a] > table[b] || (table[a] == table[b] && a < b);
-                    });
-  std::uint8_t labels[kWords];
-  for (std::size_t i = 0; i < count; ++i) labels[i] = labels_[0][words[i]];
-
-  const LabelledTable labelled(table, num_codebooks(), num_codewords(), labels_);
-  const PermittedRows permitted(scratch().excluded, scratch().allowed, num_items(), filter);
-  Query query(labelled, filter_, scratch(), permitted);
-  query.best.start(k, kNoBar, cells_->rows());
-  query.deficits.quantise(kNoBar);
-  scan_cells(query, labels, count);
-  query.settle_rest();
-  Ranking found = query.best.finish(Order::kBestFirst);
-  found.scored = query.scored;
-  return found;
+void walk_cells_of(BoundQuery& query, const CellOrder& cells, RunFilter BoundFilter::* runs,
+                   const std::uint8_t* words, std::size_t count) {
+  CellWalk(query, cells, runs).walk(words, count);
 }
 
 }  // namespace lightrec

@@ -1,4 +1,4 @@
-#include "scan_portable.hpp"
+#include "score_every_item.hpp"
 
 #include <algorithm>
 #include <array>
@@ -55,18 +55,18 @@ LIGHTREC_INLINE void score_block(const std::uint8_t* block, const float* table, 
 }
 
 LIGHTREC_INLINE void scan(const PackedCodes& codes, std::size_t num_codebooks, const float* table,
-                          Rows excluded, TopK& top) {
+                          Rows excluded, KBest& best) {
   RowCursor cursor(excluded);
   float scores[kBlock];
   for (std::size_t index = 0; index < codes.num_blocks(); ++index) {
     score_block(codes.block(index), table, num_codebooks, scores);
-    if (!any_above<kBlock>(scores, top.bar())) continue;  // one comparison for most blocks
+    if (!any_above<kBlock>(scores, best.bar())) continue;  // one comparison for most blocks
     const std::size_t first = index * kBlock;
     const std::size_t count = std::min(kBlock, codes.num_items() - first);
     for (std::size_t step = 0; step < count; step += kStep) {
-      if (!any_above<kStep>(scores + step, top.bar())) continue;
+      if (!any_above<kStep>(scores + step, best.bar())) continue;
       for (std::size_t j = step; j < std::min(step + kStep, count); ++j) {
-        if (scores[j] > top.bar() && !cursor.contains(first + j)) top.push(scores[j], first + j);
+        if (scores[j] > best.bar() && !cursor.contains(first + j)) best.push(scores[j], first + j);
       }
     }
   }
@@ -92,11 +92,11 @@ LIGHTREC_INLINE bool any_above_bars(const Lanes* scores, std::size_t count, cons
 }
 
 LIGHTREC_INLINE void scan_eight(const PackedCodes& codes, std::size_t num_codebooks, const Lanes* entries,
-                                std::size_t count, const Rows* excluded, TopK* top) {
+                                std::size_t count, const Rows* excluded, KBest* best) {
   std::vector<RowCursor> cursors(excluded, excluded + count);
   Lanes bars;
-  for (std::size_t q = 0; q < kLanes; ++q) {
-    bars.value[q] = q < count ? top[q].bar() : std::numeric_limits<float>::infinity();
+  for (std::size_t q = 0; q < kQueries; ++q) {
+    bars.value[q] = q < count ? best[q].bar() : std::numeric_limits<float>::infinity();
   }
   constexpr std::size_t kGroup = 8;  // items whose hits are looked for together
   for (std::size_t first = 0; first < codes.num_items(); first += kGroup) {
@@ -112,8 +112,8 @@ LIGHTREC_INLINE void scan_eight(const PackedCodes& codes, std::size_t num_codebo
       for (std::size_t q = 0; q < count; ++q) {
         const float score = scores[j].value[q];
         if (score > bars.value[q] && !cursors[q].contains(first + j)) {
-          top[q].push(score, first + j);
-          bars.value[q] = top[q].bar();
+          best[q].push(score, first + j);
+          bars.value[q] = best[q].bar();
         }
       }
     }
@@ -122,36 +122,36 @@ LIGHTREC_INLINE void scan_eight(const PackedCodes& codes, std::size_t num_codebo
 
 LIGHTREC_MULTIVERSIONED
 void scan_eight_four_books(const PackedCodes& codes, const Lanes* entries, std::size_t count,
-                           const Rows* excluded, TopK* top) {
-  scan_eight(codes, 4, entries, count, excluded, top);
+                           const Rows* excluded, KBest* best) {
+  scan_eight(codes, 4, entries, count, excluded, best);
 }
 
 LIGHTREC_MULTIVERSIONED
 void scan_eight_any_books(const PackedCodes& codes, const Lanes* entries, std::size_t count,
-                          const Rows* excluded, TopK* top) {
-  scan_eight(codes, codes.num_codebooks(), entries, count, excluded, top);
+                          const Rows* excluded, KBest* best) {
+  scan_eight(codes, codes.num_codebooks(), entries, count, excluded, best);
 }
 
 }  // namespace
 
-void scan_portable(const PackedCodes& codes, const float* table, Rows excluded, TopK& top) {
+void score_every_item(const PackedCodes& codes, const float* table, Rows excluded, KBest& best) {
   if (codes.num_codebooks() == 4) {  // the usual four bytes, unrolled
-    scan(codes, 4, table, excluded, top);
+    scan(codes, 4, table, excluded, best);
   } else {
-    scan(codes, codes.num_codebooks(), table, excluded, top);
+    scan(codes, codes.num_codebooks(), table, excluded, best);
   }
 }
 
-void scan_portable_eight(const PackedCodes& codes, const EightTables& tables, std::size_t count,
-                         const Rows* excluded, TopK* top) {
+void score_every_item_for_eight(const PackedCodes& codes, const EightTables& tables, std::size_t count,
+                                const Rows* excluded, KBest* best) {
   if (codes.num_codebooks() == 4) {
-    scan_eight_four_books(codes, tables.entries(), count, excluded, top);
+    scan_eight_four_books(codes, tables.entries(), count, excluded, best);
   } else {
-    scan_eight_any_books(codes, tables.entries(), count, excluded, top);
+    scan_eight_any_books(codes, tables.entries(), count, excluded, best);
   }
 }
 
-void scan_listed(const PackedCodes& codes, const float* table, Rows listed, Rows excluded, TopK& top) {
+void score_listed_items(const PackedCodes& codes, const float* table, Rows listed, Rows excluded, KBest& best) {
   RowCursor cursor(excluded);
   for (const std::int32_t* next = listed.begin; next != listed.end; ++next) {
     const auto row = static_cast<std::size_t>(*next);
@@ -160,7 +160,7 @@ void scan_listed(const PackedCodes& codes, const float* table, Rows listed, Rows
     for (std::size_t b = 1; b < codes.num_codebooks(); ++b) {
       score += table[b * kMaxCodewords + code[b * kBlock]];
     }
-    if (score > top.bar() && !cursor.contains(row)) top.push(score, row);
+    if (score > best.bar() && !cursor.contains(row)) best.push(score, row);
   }
 }
 
