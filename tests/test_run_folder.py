@@ -240,6 +240,14 @@ def test_an_interrupted_run_says_where_it_can_go_on(pairs, tmp_path, monkeypatch
     assert str(tmp_path) in str(found.value)
 
 
+def test_two_runs_at_a_time_in_one_folder_are_refused(pairs, tmp_path) -> None:
+    with RunFolder(tmp_path, small()).alone():
+        with pytest.raises(CheckpointError, match="another training is at work"):
+            train(pairs, config=small(), run_folder=tmp_path)
+    with RunFolder(tmp_path, small()).alone():
+        pass  # as soon as the first is done
+
+
 def test_a_run_without_a_folder_keeps_nothing(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     surroundings = RunFolder(None, small()).surroundings("teacher-all")

@@ -72,7 +72,7 @@ class DivergedError(LightRecError):
 
 
 class CheckpointError(LightRecError):
-    """A checkpoint does not belong to this run or cannot be read."""
+    """A checkpoint is not of this run or cannot be read, or another run works in the folder."""
 
     exit_code = 7
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from lightrec._version import __version__
+from lightrec.durable_files.leftovers import lock
+from lightrec.errors import CheckpointError
 from lightrec.native import KERNELS
 from lightrec.run_config import RunConfig
 from lightrec.stage_bar import Report, ReportingLog, stage_bar
@@ -44,6 +47,28 @@ class RunFolder:
     data_digest: str = ""
     progress: bool = False
     device: str = "cpu"
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keeps two runs from writing the same log and checkpoints.
+
+        Raises:
+            CheckpointError: Another run is at work here.
+        """
+        if self.folder is None:
+            yield
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.folder, os.O_RDONLY)
+        try:
+            if lock(descriptor) is False:
+                raise CheckpointError(
+                    f"{self.folder}: another training is at work in this run folder; wait for it, "
+                    "or give this one a folder of its own"
+                )
+            yield
+        finally:
+            os.close(descriptor)  # which lets go of the lock
 
     @contextmanager
     def stage(self, stage: str, *, epochs: int, steps: int) -> Iterator[Surroundings]:

@@ -109,14 +109,15 @@ def train(
     run = RunFolder(folder, config, pairs.digest(), progress, device_of(device))
     held = hold_out(pairs, config)
     fitted, judged = held.train.history(), held.test.history()
-    learned = learn(fitted, config, held_out=judged, warm=warm, run=run)
     chosen = "on which open choices (teacher, epochs, users' form) were made too"
     title = "; ".join([f"{len(judged):,} held-out validation pairs, {chosen}", *held.notes])
-    comparison = compare(learned, fitted, judged, config, title)
-    if not refit:
-        return assemble(learned, held.train, config, comparison, items_table)
-    learned = learn(pairs.history(), config, repeat=learned, warm=warm, run=run)
-    return assemble(learned, pairs, config, comparison, items_table)
+    with run.alone():
+        learned = learn(fitted, config, held_out=judged, warm=warm, run=run)
+        comparison = compare(learned, fitted, judged, config, title)
+        if not refit:
+            return assemble(learned, held.train, config, comparison, items_table)
+        learned = learn(pairs.history(), config, repeat=learned, warm=warm, run=run)
+        return assemble(learned, pairs, config, comparison, items_table)
 
 
 def learn(

@@ -70,14 +70,24 @@ def test_a_night_that_ends_without_a_new_model_does_not_stop_the_next(cli, night
     out = tmp_path / "m"
     words = ("--out", out, "--config", config, "--preset", "trained", "--publish-if-better")
     assert cli("train", good, *words, test).code == 0
-    outcome = cli("train", bad, *words, bad)  # the pairs that it is trained on
-    assert outcome.code == 3
-    assert "was trained on" in outcome.err
-    assert not (tmp_path / "m.run" / "checkpoints").exists()
-    assert load_model(tmp_path / "m.run" / "model").num_items == 80
     for table in (bad, good):  # other data each night: no checkpoint of the last one is in the way
         assert cli("train", table, *words, test).code in (0, 8)
         assert not (tmp_path / "m.run" / "checkpoints").exists()
+
+
+def test_a_table_that_nothing_can_be_measured_on_is_refused_before_the_training(
+    cli, refused, nights, quick_config, table, tmp_path, monkeypatch
+):
+    good, bad, test = nights
+    out = tmp_path / "m"
+    words = ("--out", out, "--config", quick_config, "--publish-if-better")
+    assert cli("train", good, *words, test).code == 0
+    module = import_module("lightrec.train")
+    monkeypatch.setattr(module, "train", lambda *_, **__: pytest.fail("trained"))
+    assert "are among those to train on" in refused(3, "train", bad, *words, bad)
+    assert "the model was trained on pairs" in refused(3, "train", bad, *words, good)
+    strangers = table("strangers.csv", {("nobody", "i001")})
+    assert "known to both models" in refused(3, "train", bad, *words, strangers)
 
 
 def test_an_update_during_the_training_is_not_lost(

@@ -75,3 +75,29 @@ def test_fallbacks_are_a_column_where_there_can_be_some() -> None:
     assert table.schema["fallback"] == pl.String
     assert table["fallback"].to_list() == [None, "popularity"]
     assert answer[1].fallback == "popularity"
+
+
+def test_columns_of_the_items_follow_where_they_are_wanted() -> None:
+    answer = Recommendations(
+        query_column="query",
+        queries=pl.Series([0, 1]),
+        counts=np.array([2, 1]),
+        item_ids=pl.Series(["c", "a", "b"]),
+        item_scores=np.ones(3, np.float32),
+        item_rows=np.array([2, 0, 1]),
+        catalogue=pl.DataFrame(
+            {"title": ["A", "B", "C"], "rank": [7, 8, 9], "item_rank": [1, 2, 3], "tags": [[1]] * 3}
+        ),
+    )
+    assert answer.to_polars().columns == ["query", "item_id", "score", "rank"]
+    table = answer.to_polars(item_columns=True)
+    own = ["title", "item_item_rank", "item_rank", "tags"]
+    assert table.columns == ["query", "item_id", "score", "rank", *own]
+    assert table["title"].to_list() == ["C", "A", "B"]
+    assert table["rank"].to_list() == [1, 2, 1]
+    assert table["item_item_rank"].to_list() == [9, 7, 8]
+    assert table["item_rank"].to_list() == [3, 1, 2]
+    assert answer.to_dicts(item_columns=["title"])[0]["title"] == "C"
+    assert answer.to_polars(item_columns="title").columns[4:] == ["title"]
+    with pytest.raises(ArgumentError, match="no column 'genre' of the items; there are title"):
+        answer.to_polars(item_columns=["genre"])

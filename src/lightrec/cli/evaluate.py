@@ -123,17 +123,10 @@ def measure(model: Model, trained: History, sought: History, source: str) -> dic
     Raises:
         InputError: the model was trained on a pair of `sought`.
     """
-    from lightrec.cli.aligned_pairs import shared_pairs
     from lightrec.evaluation.ranking_evaluation import evaluate_ranking
     from lightrec.evaluation.scorers import CodeScorer, PopularityScorer, Scorer
 
-    leaked = shared_pairs(trained, sought, model, _SHOWN_PAIRS)
-    if leaked:
-        raise InputError(
-            f"{source}: the model was trained on pairs of this table, such as "
-            f"{', '.join(leaked)}; evaluate on pairs that it has not seen (lightrec split makes "
-            "such a table)"
-        )
+    refuse_trained_on(model, trained, sought, source)
     scorers: dict[str, Scorer] = {
         "popularity": PopularityScorer(trained.item_degrees()),
         "lightrec": CodeScorer(model.item_codes, model.users.values),
@@ -142,6 +135,19 @@ def measure(model: Model, trained: History, sought: History, source: str) -> dic
         name: evaluate_ranking(scorer, trained, sought, progress=True).means
         for name, scorer in scorers.items()
     }
+
+
+def refuse_trained_on(model: Model, trained: History, sought: History, source: str) -> None:
+    """Refuses pairs to find of which a model was trained on some; arguments and errors as above."""
+    from lightrec.cli.aligned_pairs import shared_pairs
+
+    leaked = shared_pairs(trained, sought, model, _SHOWN_PAIRS)
+    if leaked:
+        raise InputError(
+            f"{source}: the model was trained on pairs of this table, such as "
+            f"{', '.join(leaked)}; evaluate on pairs that it has not seen (lightrec split makes "
+            "such a table)"
+        )
 
 
 def _together(histories: Sequence[History]) -> History:

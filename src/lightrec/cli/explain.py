@@ -57,7 +57,8 @@ def explain(
     if by_item is not None:
         show()
         known = _titled(by_item, loaded).head(_SHOWN)
-        show_table(known.columns, known.rows(), title=f"by item of the history ({len(by_item)}):")
+        most = f"first {len(known)} of {len(by_item)}" if len(known) < len(by_item) else len(by_item)
+        show_table(known.columns, known.rows(), title=f"by item of the history ({most}):")
 
 
 def _single(asked: dict[str, Any]) -> dict[str, Any]:

@@ -20,11 +20,13 @@ _QUERIES = {"user_id": "user", "query": "query", "similar_to": "similar to"}
 
 def described(items: pl.DataFrame, model: Model) -> pl.DataFrame:
     """A table with a column `item_id`, and what the model knows to name those items by."""
-    present = [name for name in _DESCRIPTIONS if name in model.item_columns.columns]
-    if not present:
-        return items
     rows = model.item_ids.rows(items["item_id"])
-    return items.hstack(model.item_columns.select(present)[rows])
+    return items.hstack(model.item_columns.select(_naming(model))[rows])
+
+
+def _naming(model: Model) -> list[str]:
+    """The columns that items are told by."""
+    return [name for name in _DESCRIPTIONS if name in model.item_columns.columns]
 
 
 def show_ranked(
@@ -35,10 +37,11 @@ def show_ranked(
     Args:
         found: the answers.
         model: what names the items.
-        as_json: prints one JSON object for each query, on a line of its own.
+        as_json: prints one JSON object for each query, on a line of its own, with all columns that
+            the model has of its items; tables and files name items only.
         out: a `.csv`, `.tsv` or `.parquet` file, one row for each item; printed when None.
     """
-    table = described(found.to_polars(), model)
+    table = found.to_polars(item_columns=True if as_json and out is None else _naming(model))
     if out is not None:
         write_table(table, out)
         show(f"written: {out} ({len(table):,} items for {len(found):,} queries)")

@@ -57,7 +57,7 @@ def show_table(
     for row in cells:
         table.add_row(*(_cell(value, digits) for value, digits in zip(row, places, strict=True)))
     if title:
-        show(title)
+        show(title.replace("\n", "\\n"))
     _console().print(table)
 
 

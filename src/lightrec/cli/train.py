@@ -146,9 +146,10 @@ def train(
       lightrec train plays.parquet --items songs.csv --out model --bytes 8
       lightrec train plays.parquet --out model --user-form identity --seed 7
     """
-    from lightrec.artifact import read_manifest
+    from lightrec.artifact import load_model, read_manifest
     from lightrec.artifact.manifest import MANIFEST
     from lightrec.artifact.save import check_target
+    from lightrec.cli.two_models import check_can_be_measured
     from lightrec.comparison import Comparison
     from lightrec.interactions import Interactions
     from lightrec.item_columns import nested_columns
@@ -195,6 +196,8 @@ def train(
         test = Interactions.from_table(
             publish_if_better, columns, rating_above=rating_above, file_format=file_format
         )
+        if (out / MANIFEST).exists():
+            check_can_be_measured(load_model(out), pairs, test, str(publish_if_better))
     flush_output()  # before the bars on standard error
     folder = run_folder or out.with_name(out.name + ".run")
     model = train_model(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lightrec.cli.aligned_pairs import AlignedPairs
-from lightrec.cli.evaluate import measure
+from lightrec.cli.evaluate import measure, refuse_trained_on
 from lightrec.errors import ArgumentError, InputError
 
 if TYPE_CHECKING:
@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
     from lightrec.artifact import Model
     from lightrec.interactions import Interactions
+
+
+_NO_HISTORY = (
+    "the {} model was saved without its training pairs, which measuring leaves out of the ranking; "
+    "save models with their history"
+)
+_NONE_KNOWN = "{}: no pair's user and item are known to both models"
 
 
 @dataclass(frozen=True)
@@ -49,13 +56,10 @@ def measured_alike(old: Model, new: Model, pairs: Interactions, source: str) -> 
     """
     for name, model in (("old", old), ("new", new)):
         if model.history is None:
-            raise ArgumentError(
-                f"the {name} model was saved without its training pairs, which measuring leaves "
-                "out of the ranking; save models with their history"
-            )
+            raise ArgumentError(_NO_HISTORY.format(name))
     shared = _known(old, pairs) & _known(new, pairs)
     if not shared.any():
-        raise InputError(f"{source}: no pair's user and item are known to both models")
+        raise InputError(_NONE_KNOWN.format(source))
     common = pairs.select(shared)
     means = []
     for model in (old, new):
@@ -64,6 +68,45 @@ def measured_alike(old: Model, new: Model, pairs: Interactions, source: str) -> 
         means.append(measure(model, model.history, sought, source)["lightrec"])
     users = len(set(common.user_rows.tolist()))
     return Measured(int(shared.sum()), users, means[0], means[1])
+
+
+def check_can_be_measured(
+    old: Model, trained: Interactions, pairs: Interactions, source: str
+) -> None:
+    """Refuses, before a long training, pairs that the outcome could not be compared on.
+
+    Args:
+        old: The model to compare with.
+        trained: What the other model will be trained on.
+        pairs: What both are to be measured on.
+        source: The file of the pairs, for errors.
+
+    Raises:
+        InputError: No pair's user and item will be known to both, or one of them is trained on one.
+        ArgumentError: The old model was saved without its training pairs.
+    """
+    import numpy as np
+
+    from lightrec.matching_ids import matching_rows
+
+    if old.history is None:
+        raise ArgumentError(_NO_HISTORY.format("old"))
+    users = matching_rows(pairs.users, trained.users)[pairs.user_rows]
+    items = matching_rows(pairs.items, trained.items)[pairs.item_rows]
+    known = (users >= 0) & (items >= 0) & _known(old, pairs)
+    if not known.any():
+        raise InputError(_NONE_KNOWN.format(source))
+    shared = np.isin(users[known] * len(trained.items) + items[known], trained.pair_keys())
+    if shared.any():
+        row = int(np.flatnonzero(known)[shared.argmax()])
+        user = pairs.users.ids(pairs.user_rows[row : row + 1])[0]
+        item = pairs.items.ids(pairs.item_rows[row : row + 1])[0]
+        raise InputError(
+            f"{source}: {int(shared.sum()):,} of its pairs are among those to train on, such as "
+            f"user {user!r}, item {item!r}; give pairs that the models do not see (lightrec split "
+            "makes such a table)"
+        )
+    refuse_trained_on(old, old.history, AlignedPairs.of(pairs, old).known, source)
 
 
 def _known(model: Model, pairs: Interactions) -> np.ndarray:

@@ -35,12 +35,15 @@ def write_table(frame: pl.DataFrame, path: Path, *, separator: str | None = None
         separator: between the fields of a text file; by the file's ending when None.
 
     Raises:
-        ArgumentError: the ending is unknown.
+        ArgumentError: the ending is unknown, or the folder is a model.
         LightRecError: the file cannot be written.
     """
+    from lightrec.artifact.manifest import MANIFEST
     from lightrec.durable_files import write_file
 
     check_table_path(path)
+    if (path.parent / MANIFEST).exists():
+        raise ArgumentError(f"--out {path}: {path.parent} is a model, which nothing else is kept in")
     buffer = io.BytesIO()
     if _kind(path) in _PARQUET:
         frame.write_parquet(buffer)

@@ -130,7 +130,7 @@ def time_split(interactions: Interactions, test_share: float = 0.2) -> Split:
     if not later.any():
         raise InputError(
             f"no pair is later than the cut ({cut}): too many pairs share the latest time; choose "
-            "a larger test share or the paper's split"
+            "a larger test share, or the paper's split (--by paper)"
         )
     notes = (f"the cut is at {cut}; later pairs are for testing",)
     return Split(interactions.select(~later), interactions.select(later), notes)
@@ -175,7 +175,7 @@ def _timestamps(interactions: Interactions, what: str) -> Timestamps:
     if interactions.timestamps is None:
         raise InputError(
             f"{what} needs timestamps, and the table has none; name the column with "
-            "--timestamp-column NAME or ColumnNames(timestamp=NAME), or use the paper's split"
+            "--timestamp-column NAME or ColumnNames(timestamp=NAME), or use the paper's split (--by paper)"
         )
     return interactions.timestamps
 

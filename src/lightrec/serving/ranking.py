@@ -67,10 +67,15 @@ class Ranking:
         threads: Threads for many queries at once, 0 for all available cores.
 
     Raises:
-        ArgumentError: The scan is of another catalogue.
+        ArgumentError: The scan is of another catalogue, or the model is none.
     """
 
     def __init__(self, model: Model, scan: ScanOrMaker | None = None, threads: int = 0) -> None:
+        if not isinstance(model, Model):
+            raise ArgumentError(
+                f"a model is wanted, not {type(model).__name__}; Model.load and "
+                "Recommender.load read folders"
+            )
         self._model = model
         self.encoder = QueryEncoder(model, threads)
         if scan is None:
@@ -190,7 +195,7 @@ class Ranking:
 def _joined(
     model: Model, queries: Queries, found: Sequence[TopK], nothing_known: np.ndarray
 ) -> Recommendations:
-    rows = np.concatenate([np.empty(0, np.int64), *(top.rows for top in found)])
+    rows = np.concatenate([np.empty(0, np.int64), *(top.rows for top in found)]).astype(np.int64)
     fallbacks: list[Fallback | None] = ["popularity" if n else None for n in nothing_known.tolist()]
     return Recommendations(
         query_column=queries.column,
@@ -199,4 +204,6 @@ def _joined(
         item_ids=model.item_ids.series[rows],
         item_scores=np.concatenate([np.empty(0, np.float32), *(top.scores for top in found)]),
         fallbacks=None if isinstance(queries, VectorQueries) else tuple(fallbacks),
+        item_rows=rows,
+        catalogue=model.item_columns,
     )

@@ -350,6 +350,8 @@ class Recommender:
             counts=np.array([len(best)]),
             item_ids=item_ids.gather(best.rows),
             item_scores=best.scores,
+            item_rows=best.rows,
+            catalogue=state.model.item_columns,
         )
 
 

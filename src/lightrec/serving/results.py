@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -51,6 +51,8 @@ class Recommendations:
         item_scores: (sum of counts,) float32, falling within each query.
         fallbacks: For each query "popularity" or None; None as a whole where queries are vectors or
             items, which always hold something to go by.
+        item_rows: (sum of counts,) int64 rows of `catalogue`.
+        catalogue: The model's columns of all items: popularity, title, whatever was given.
     """
 
     query_column: QueryColumn
@@ -59,6 +61,8 @@ class Recommendations:
     item_ids: pl.Series
     item_scores: np.ndarray
     fallbacks: tuple[Fallback | None, ...] | None = None
+    item_rows: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    catalogue: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     def __len__(self) -> int:
         return len(self.counts)
@@ -105,13 +109,19 @@ class Recommendations:
         """
         return self._single().fallback
 
-    def to_polars(self) -> pl.DataFrame:
+    def to_polars(self, *, item_columns: bool | Sequence[str] = False) -> pl.DataFrame:
         """A table with one row per item.
+
+        Args:
+            item_columns: Whether the model's columns of the items follow, or which of them.
 
         Returns:
             Columns `user_id` (`query` for histories and vectors, `similar_to` for similar items),
             `item_id`, `score` (Float32), `rank` (Int64, from 1), and for users and histories
-            `fallback` (String).
+            `fallback` (String); then those of the items, with `item_` before a name that is taken.
+
+        Raises:
+            ArgumentError: The model has no such column of the items.
         """
         owners = np.repeat(np.arange(len(self)), self.counts)
         starts = np.cumsum(self.counts) - self.counts
@@ -124,11 +134,31 @@ class Recommendations:
         if self.fallbacks is not None:
             fallbacks = pl.Series("fallback", self.fallbacks, dtype=pl.String)
             columns.append(fallbacks.gather(owners))
-        return pl.DataFrame(columns)
+        table = pl.DataFrame(columns)
+        if item_columns is False:
+            return table
+        return table.hstack(self._of_items(item_columns, table.columns))
 
-    def to_dicts(self) -> list[dict[str, Any]]:
+    def to_dicts(self, *, item_columns: bool | Sequence[str] = False) -> list[dict[str, Any]]:
         """The rows of `to_polars` as dictionaries."""
-        return self.to_polars().to_dicts()
+        return self.to_polars(item_columns=item_columns).to_dicts()
+
+    def _of_items(self, wanted: bool | Sequence[str], taken: Sequence[str]) -> pl.DataFrame:
+        """The model's columns of the items, renamed where a name is taken."""
+        known = self.catalogue.columns
+        names = known if wanted is True else [wanted] if isinstance(wanted, str) else list(wanted)
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise ArgumentError(
+                f"the model has no column {unknown[0]!r} of the items; there are {', '.join(known)}"
+            )
+        renamed = {}
+        for name in names:
+            free = name
+            while free in taken or (free != name and free in names):
+                free = f"item_{free}"
+            renamed[name] = free
+        return self.catalogue.select(names)[self.item_rows].rename(renamed)
 
     def _ranked(self, query: int, rows: slice) -> RankedItems:
         return RankedItems(

@@ -72,7 +72,7 @@ def difference(
     new_items = matching_rows(old.item_ids, new.item_ids)
     new_users = matching_rows(old.user_ids, new.user_ids)
     both = np.flatnonzero(new_users >= 0)
-    compared = both[:: max(1, -(-len(both) // users))]
+    compared = both[spread_rows(len(both), users)]
     lists = _Lists(old, new, new_users, k)
     steps = range(0, len(compared), _USERS_AT_ONCE)
     shares = [
@@ -93,6 +93,12 @@ def difference(
         same_first=means[1],
         unchanged_lists=means[2],
     )
+
+
+def spread_rows(num_rows: int, most: int) -> np.ndarray:
+    """Rows of so many, evenly spread over all of them, int64."""
+    chosen = min(num_rows, most)
+    return np.arange(chosen) * num_rows // max(chosen, 1)
 
 
 def _codes_changed(old: Model, new: Model, new_items: np.ndarray) -> int | None:

@@ -15,6 +15,7 @@ from lightrec.errors import ArtifactError
 from lightrec.progress import track
 from lightrec.search.reference_scan import ReferenceScan
 from lightrec.serving.recommender import Recommender
+from lightrec.updates.difference import spread_rows
 
 _K = 100
 
@@ -56,8 +57,7 @@ def self_check(model: Model, *, users: int = 100, progress: bool = False) -> Sel
                 f"but {counted[wrong[0]]} users have it in the history; "
                 f"{len(wrong):,} items differ; train again"
             )
-    step = max(1, -(-model.num_users // max(users, 1)))
-    rows = np.arange(0, model.num_users, step)
+    rows = spread_rows(model.num_users, users)
     k = min(_K, max(model.num_items, 1))
     fast = Recommender(model)
     slow_scan = ReferenceScan(model.item_codes.codes, model.item_codes.num_codewords)
