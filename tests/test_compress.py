@@ -19,7 +19,7 @@ from lightrec.codes.additive_quantization import (
 )
 from lightrec.codes.coded_users import FORMS, users_in_form
 from lightrec.codes.item_metric import ItemMetric
-from lightrec.codes.ranking_quantization import quantize_for_ranking
+from lightrec.codes.ranking_quantization import quantize_in_ranking_metric
 from lightrec.comparison import Comparison
 from lightrec.compress import CompressConfig, compress
 from lightrec.errors import ArgumentError, InputError
@@ -165,24 +165,21 @@ def test_where_there_are_users_codes_go_on_in_the_metric_of_the_ranking(
     settings = with_users("identity")
     model = compress(items, users, interactions=pairs, config=settings)
     degrees = np.bincount(pairs["item_id"].to_numpy(), minlength=ITEMS)
-    rng = np.random.default_rng(settings.seed)
     start = additive_quantization(
         items,
         settings.codes,
         weights=popularity_weights(degrees, settings.codes.popularity_power),
         metric=ItemMetric.user_gram(users, settings.metric.identity),
-        rng=rng,
+        rng=np.random.default_rng(settings.seed),
     )
-    expected = quantize_for_ranking(
+    expected = quantize_in_ranking_metric(
         items,
         users,
-        settings.codes,
-        settings.ranking,
-        start=start,
+        settings,
         seen=model.history,
         degrees=degrees,
-        rng=rng,
-    )
+        rng=np.random.default_rng(settings.seed),
+    ).item_codes
     assert np.array_equal(model.item_codes.codes, expected.codes)
     assert np.array_equal(model.item_codes.codebooks, expected.codebooks)
     assert not np.array_equal(model.item_codes.codes, start.codes)
@@ -342,7 +339,7 @@ def refuse_to_quantise(monkeypatch) -> None:
         raise AssertionError("quantisation began")
 
     # The package binds `lightrec.compress` to the function, so the module is found by its name.
-    monkeypatch.setattr(sys.modules["lightrec.compress"], "additive_quantization", failing)
+    monkeypatch.setattr(sys.modules["lightrec.compress"], "quantize_in_ranking_metric", failing)
 
 
 def popular_items_error(model: Model, items: np.ndarray) -> float:

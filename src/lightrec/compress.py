@@ -15,17 +15,13 @@ from pydantic import Field
 
 from lightrec._version import __version__
 from lightrec.artifact.contents import Model, Selection, Users
-from lightrec.codes.additive_quantization import (
-    AdditiveQuantizationConfig,
-    additive_quantization,
-    popularity_weights,
-)
+from lightrec.codes.additive_quantization import AdditiveQuantizationConfig
 from lightrec.codes.coded_users import FORMS, MADE, CodedUsers, UsersConfig, users_in_forms
 from lightrec.codes.half_precision import half_precision
 from lightrec.codes.item_codes import ItemCodes
-from lightrec.codes.item_metric import ItemMetric, MetricConfig
+from lightrec.codes.item_metric import MetricConfig
 from lightrec.codes.ranking_metric import RankingMetricConfig
-from lightrec.codes.ranking_quantization import metric_for_quantization, quantize_for_ranking
+from lightrec.codes.ranking_quantization import quantize_in_ranking_metric
 from lightrec.codes.residual_kmeans import residual_kmeans
 from lightrec.comparison import Comparison, ComparisonRow
 from lightrec.errors import ArgumentError
@@ -137,7 +133,15 @@ def compress(
     config.codes.require_codes_that_differ(len(item_map))
     measured = _measured(history, held_out, config, notes)
     degrees = item_degrees(interactions, item_map, history)
-    codes, metric = _quantize(factors, history, degrees, config)
+    ranked = quantize_in_ranking_metric(
+        factors.items,
+        factors.users,
+        config,
+        seen=history,
+        degrees=degrees,
+        rng=np.random.default_rng(config.seed),
+    )
+    codes = ranked.item_codes
     forms = _forms(factors, codes, history, measured, config, progress=progress)
     shipped = forms[-1]
     shared = describe_shared_codes(codes, degrees)
@@ -167,40 +171,9 @@ def compress(
         item_ids=item_map,
         item_columns=pl.DataFrame({"popularity": degrees}),
         history=history,
-        selection=Selection.by_cells(factors.items, metric),
+        selection=Selection.by_cells(factors.items, ranked.metric),
         float_items=half_precision(factors.items) if keep_float_items else None,
     )
-
-
-def _quantize(
-    factors: Factors, history: History | None, degrees: np.ndarray, config: CompressConfig
-) -> tuple[ItemCodes, ItemMetric | None]:
-    """Codes in the metric of the ranking, with it; without users to rank, of the vectors alone."""
-    rng = np.random.default_rng(config.seed)
-    start = additive_quantization(
-        factors.items,
-        config.codes,
-        weights=popularity_weights(degrees, config.codes.popularity_power),
-        metric=ItemMetric.configured(config.metric, factors.users, factors.width),
-        rng=rng,
-    )
-    if not len(factors.users) or not config.ranking.rounds:
-        return start, None
-    metric = metric_for_quantization(
-        factors.items, factors.users, config.ranking, seen=history, degrees=degrees, rng=rng
-    )
-    codes = quantize_for_ranking(
-        factors.items,
-        factors.users,
-        config.codes,
-        config.ranking,
-        start=start,
-        metric=metric,
-        seen=history,
-        degrees=degrees,
-        rng=rng,
-    )
-    return codes, metric
 
 
 def _measured(

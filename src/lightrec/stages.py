@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lightrec.codes.additive_quantization import additive_quantization, popularity_weights
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.item_metric import ItemMetric
-from lightrec.codes.ranking_quantization import metric_for_quantization, quantize_for_ranking
+from lightrec.codes.ranking_quantization import (
+    OnRound,
+    RankedCodes,
+    additive_start,
+    quantize_in_ranking_metric,
+)
 from lightrec.codes.residual_kmeans import residual_kmeans
 from lightrec.encoder.student import Student, collapse_of
 from lightrec.encoder.student_config import StudentConfig
@@ -24,19 +28,6 @@ from lightrec.teachers.factors import Factors
 from lightrec.training.loop import Surroundings, Validation, fit
 from lightrec.training.negative_sampling import PairBatches
 from lightrec.training.run_log import RunLog
-
-
-@dataclass(frozen=True)
-class RankedCodes:
-    """Codes quantised for the ranking, and how their errors were measured at last.
-
-    Attributes:
-        item_codes: The catalogue.
-        metric: The metric of the ranking; None where the configuration makes no round in it.
-    """
-
-    item_codes: ItemCodes
-    metric: ItemMetric | None
 
 
 @dataclass(frozen=True)
@@ -76,7 +67,14 @@ def quantize(
             rng=np.random.default_rng(config.seed),
         )
     if start == "aq":
-        return _additive(pairs, teacher, config, np.random.default_rng(config.seed), log)
+        return additive_start(
+            teacher.items,
+            teacher.users,
+            config,
+            degrees=pairs.item_degrees(),
+            rng=np.random.default_rng(config.seed),
+            on_round=_told_to(log),
+        )
     return quantize_by_ranking(pairs, teacher, config, log).item_codes
 
 
@@ -84,49 +82,21 @@ def quantize_by_ranking(
     pairs: History, teacher: Factors, config: RunConfig, log: RunLog | None = None
 ) -> RankedCodes:
     """The start `metric`: additive quantisation, continued in the metric of the ranking."""
-    rng, log = np.random.default_rng(config.seed), log or RunLog()
-    additive = _additive(pairs, teacher, config, rng, log)
-    if not config.ranking.rounds:
-        return RankedCodes(additive, None)
-    degrees = pairs.item_degrees()
-    metric = metric_for_quantization(
-        teacher.items, teacher.users, config.ranking, seen=pairs, degrees=degrees, rng=rng
-    )
-    codes = quantize_for_ranking(
+    return quantize_in_ranking_metric(
         teacher.items,
         teacher.users,
-        config.codes,
-        config.ranking,
-        start=additive,
-        metric=metric,
+        config,
         seen=pairs,
-        degrees=degrees,
-        rng=rng,
-        on_round=lambda number, error: log.event(
-            "round", of="the metric of the ranking", round=number, relative_error=error
-        ),
+        degrees=pairs.item_degrees(),
+        rng=np.random.default_rng(config.seed),
+        on_round=_told_to(log),
     )
-    return RankedCodes(codes, metric)
 
 
-def _additive(
-    pairs: History,
-    teacher: Factors,
-    config: RunConfig,
-    rng: np.random.Generator,
-    log: RunLog | None,
-) -> ItemCodes:
+def _told_to(log: RunLog | None) -> OnRound:
+    """What tells a log of the rounds of quantisation."""
     log = log or RunLog()
-    return additive_quantization(
-        teacher.items,
-        config.codes,
-        weights=popularity_weights(pairs.item_degrees(), config.codes.popularity_power),
-        metric=ItemMetric.configured(config.metric, teacher.users, teacher.width),
-        rng=rng,
-        on_round=lambda number, error: log.event(
-            "round", of="additive quantisation", round=number, relative_error=error
-        ),
-    )
+    return lambda of, number, error: log.event("round", of=of, round=number, relative_error=error)
 
 
 def fit_student(

@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 
 from lightrec.artifact.contents import Model, Selection, Users
+from lightrec.codes.ranking_quantization import RankedCodes
 from lightrec.evaluation.scorers import CodeScorer
 from lightrec.experiments.best import chosen_teacher
 from lightrec.experiments.parts import Part, teacher_of, test_part, validation_part
@@ -27,7 +28,7 @@ from lightrec.experiments.rows import coded_sizes, ranking_row
 from lightrec.experiments.runner import Row, Runner, command_for, digest_of
 from lightrec.interactions import History, IdMap, Interactions
 from lightrec.run_config import RunConfig, load_config
-from lightrec.stages import RankedCodes, quantize_by_ranking
+from lightrec.stages import quantize_by_ranking
 from lightrec.teachers.factors import Factors
 from lightrec.teachers.fit import FittedTeacher
 from lightrec.training.loop import Surroundings
