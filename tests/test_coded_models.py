@@ -15,7 +15,7 @@ from lightrec.interactions.history import History
 from lightrec.interactions.id_map import IdMap
 from lightrec.run_config import load_config
 from lightrec.search.post_ranking import inner_products
-from lightrec.stages import FittedStudent, fit_student, quantize
+from lightrec.stages import FittedStudent, fit_student, quantize, student_start
 from lightrec.teachers.factors import Factors
 
 USERS, ITEMS, WIDTH, BOOKS, WORDS = 30, 90, 8, 4, 16
@@ -36,7 +36,6 @@ def pairs() -> History:
 def quantized(start: str) -> FittedStudent:
     config = load_config("default", codes=SIZES, ranking={"cells": 4})
     codes = quantize(pairs(), factors(), config, start)
-    assert codes is not None
     return FittedStudent(codes, factors().users, 0)
 
 
@@ -47,8 +46,7 @@ def opq() -> FittedStudent:
 
 def trained(preset: str, **student: object) -> FittedStudent:
     config = load_config(preset, codes=SIZES, student={"epochs": 2, "pool_size": None, **student})
-    assert config.student is not None
-    start = quantize(pairs(), factors(), config, config.student.start)
+    start = student_start(pairs(), factors(), config)
     return fit_student(pairs(), factors(), start, config, epochs=2)
 
 

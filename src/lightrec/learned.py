@@ -68,11 +68,9 @@ def compare(
     add("popularity", PopularityScorer(pairs.item_degrees()), 4.0, None)
     add("teacher", FloatScorer(teacher.users, teacher.items), vector, vector)
     for name in ("rvq", "aq"):
-        same = config.student is not None and name == config.student.start
-        codes = learned.start if same else quantize(pairs, teacher, config, name)
-        if codes is not None:
-            scorer = CodeScorer(codes, teacher.users)
-            add(name, scorer, codes.bytes_per_item_all_in, vector)
+        begun = learned.start if config.student and config.student.start == name else None
+        codes = begun or quantize(pairs, teacher, config, name)
+        add(name, CodeScorer(codes, teacher.users), codes.bytes_per_item_all_in, vector)
     for users in learned.forms:
         codes = users.item_codes
         scorer = CodeScorer(codes, users.values)

@@ -18,7 +18,7 @@ from lightrec.codes.ranking_quantization import (
 from lightrec.codes.residual_kmeans import residual_kmeans
 from lightrec.encoder.student import Student, collapse_of
 from lightrec.encoder.student_config import StudentConfig
-from lightrec.errors import DivergedError
+from lightrec.errors import ArgumentError, DivergedError
 from lightrec.evaluation.judging import judged_users
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, Scorer
@@ -47,23 +47,28 @@ class FittedStudent:
     map_weights: dict[str, np.ndarray] | None = None
 
 
-def quantize(
-    pairs: History,
-    teacher: Factors,
-    config: RunConfig,
-    start: str,
-    log: RunLog | None = None,
+def student_start(
+    pairs: History, teacher: Factors, config: RunConfig, log: RunLog | None = None
 ) -> ItemCodes | None:
-    """The student before any gradient step: `random` (drawn later: None), `rvq`, `aq`, `metric`."""
-    codes = config.codes
-    if start == "random":
-        return None
+    """The codes that the student of a run begins with; None for `random`: it draws codebooks."""
+    start = (config.student or StudentConfig()).start
+    return None if start == "random" else quantize(pairs, teacher, config, start, log)
+
+
+def quantize(
+    pairs: History, teacher: Factors, config: RunConfig, start: str, log: RunLog | None = None
+) -> ItemCodes:
+    """The student before any gradient step: `rvq`, `aq` or `metric`.
+
+    Raises:
+        ArgumentError: The start is none of these, or the quantiser refuses its input.
+    """
     if start == "rvq":  # unweighted: the paper's baseline
         return residual_kmeans(
             teacher.items,
-            codes.num_codebooks,
-            codes.num_codewords,
-            iterations=codes.kmeans_iterations,
+            config.codes.num_codebooks,
+            config.codes.num_codewords,
+            iterations=config.codes.kmeans_iterations,
             rng=np.random.default_rng(config.seed),
         )
     if start == "aq":
@@ -75,7 +80,9 @@ def quantize(
             rng=np.random.default_rng(config.seed),
             on_round=_told_to(log),
         )
-    return quantize_by_ranking(pairs, teacher, config, log).item_codes
+    if start == "metric":
+        return quantize_by_ranking(pairs, teacher, config, log).item_codes
+    raise ArgumentError(f"codes start from 'rvq', 'aq' or 'metric', not from {start!r}")
 
 
 def quantize_by_ranking(

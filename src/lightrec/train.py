@@ -32,7 +32,7 @@ from lightrec.learned import Learned, assemble, compare
 from lightrec.preferred_form import preferred_last
 from lightrec.run_config import RunConfig, load_config
 from lightrec.run_folder import RunFolder
-from lightrec.stages import fit_student, quantize, quantize_by_ranking
+from lightrec.stages import fit_student, quantize_by_ranking, student_start
 from lightrec.teachers.choice import AutoConfig
 from lightrec.teachers.fit import AnyTeacherConfig, BlendConfig, FittedTeacher
 from lightrec.teachers.ials import IalsConfig
@@ -197,7 +197,7 @@ def _trained(
     """Codes and users by gradient."""
     epochs = repeat.student.epochs if repeat and repeat.student else None
     with run.stage(f"student-{part}", **_length(len(pairs), settings, epochs)) as surroundings:
-        start = quantize(pairs, teacher.factors, config, settings.start, surroundings.log)
+        start = student_start(pairs, teacher.factors, config, surroundings.log)
         student = fit_student(
             pairs,
             teacher.factors,

@@ -185,7 +185,7 @@ class _Split:
                 **sizes,
             )
 
-        settings = self.config.model_dump(include={"codes", "metric", "ranking", "users", "seed"})
+        settings = self.config.without_teacher()
         stage = self._stage(model, self.chosen) | {"variant": form, "config": settings}
         self.runner.test_row(stage, self.part.digest, measure)
 
@@ -217,9 +217,7 @@ class _Split:
         if model == "random_codes":
             return random_codes(factors.items, self.config)
         start = "metric" if model == "lightrec" else model.removeprefix("start_")
-        codes = quantize(self.part.pairs, factors, self.config, start)
-        assert codes is not None  # only random codebooks are drawn later
-        return codes
+        return quantize(self.part.pairs, factors, self.config, start)
 
 
 def random_codes(items: np.ndarray, config: RunConfig) -> ItemCodes:

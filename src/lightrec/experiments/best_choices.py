@@ -18,7 +18,7 @@ from lightrec.evaluation.scorers import CodeScorer, FloatScorer
 from lightrec.experiments.best import chosen_teacher
 from lightrec.experiments.parts import Part, teacher_of, validation_part
 from lightrec.experiments.provenance import sources_of
-from lightrec.experiments.runner import Row, Runner, command_for
+from lightrec.experiments.runner import Row, Runner, command_for, digest_of
 from lightrec.run_config import RunConfig, load_config
 from lightrec.settings import merged, validated
 from lightrec.stages import quantize
@@ -139,9 +139,7 @@ class _Choices:
         return {name: means[name] for name in ("recall@100", "ndcg@100", "ndcg")}
 
     def _codes(self, config: RunConfig) -> ItemCodes:
-        key = config.model_dump_json(include={"codes", "metric", "ranking", "seed"})
+        key = digest_of(config.without_teacher(users=False))
         if key not in self.made:
-            made = quantize(self.part.pairs, self.factors(), config, "metric")
-            assert made is not None  # only random codebooks are drawn later
-            self.made[key] = made
+            self.made[key] = quantize(self.part.pairs, self.factors(), config, "metric")
         return self.made[key]

@@ -141,7 +141,7 @@ class _Budgets:
             "variant": form,
             "bytes": num_bytes,
             "teacher": [self.chosen.config.model_dump(), self.chosen.epochs],
-            "config": sized.model_dump(include={"codes", "metric", "ranking", "users", "seed"}),
+            "config": sized.without_teacher(),
         }
         self.runner.test_row(stage, self.part.digest, measure)
         self.runner.write()
@@ -173,6 +173,4 @@ class _Budgets:
                 seed=sized.seed,
             )
         start = "metric" if model == "lightrec" else model
-        codes = quantize(self.part.pairs, factors, sized, start)
-        assert codes is not None  # only random codebooks are drawn later
-        return codes
+        return quantize(self.part.pairs, factors, sized, start)

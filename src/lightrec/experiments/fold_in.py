@@ -131,7 +131,7 @@ def _measure(
             "model": model,
             "variant": variant,
             "teacher": [chosen.config.model_dump(), chosen.epochs],
-            "config": config.model_dump(include={"codes", "metric", "ranking", "users", "seed"}),
+            "config": config.without_teacher(),
         }
         runner.test_row(stage, held.part.digest, measure)
 
@@ -189,6 +189,4 @@ class _Model:
         return CodeScorer(codes, tables), coded_sizes(codes, float(tables[:1].nbytes))
 
     def _codes(self) -> ItemCodes:
-        codes = quantize(self.part.pairs, self.factors(), self.config, "metric")
-        assert codes is not None  # only random codebooks are drawn later
-        return codes
+        return quantize(self.part.pairs, self.factors(), self.config, "metric")

@@ -85,9 +85,7 @@ def run(
                 "split": 0,
                 "variant": variant,
                 "teacher": [chosen.config.model_dump(), chosen.epochs],
-                "config": config.model_dump(
-                    include={"codes", "metric", "ranking", "users", "seed"}
-                ),
+                "config": config.without_teacher(),
                 "folds": FOLDS,
             }
             measure = partial(_measured, variant, folds)
@@ -175,6 +173,4 @@ class _Fold:
         return Factors(users[rest], items)
 
     def _codes(self) -> ItemCodes:
-        codes = quantize(self.others.pairs, self.known(), self.config, "metric")
-        assert codes is not None  # only random codebooks are drawn later
-        return codes
+        return quantize(self.others.pairs, self.known(), self.config, "metric")

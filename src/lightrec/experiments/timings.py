@@ -139,10 +139,9 @@ def _time_stages(part: Part, record: Callable[[str, str, float], None]) -> Facto
     start = time.perf_counter()
     codes = quantize(part.pairs, factors, config, "aq")
     record(part.data, "additive quantisation", time.perf_counter() - start)
-    if codes is not None:
-        scorer = CodeScorer(codes, factors.users)
-        seconds = _seconds(lambda: evaluate_ranking(scorer, part.pairs, part.sought))
-        record(part.data, "ranking all users by codes", seconds)
+    scorer = CodeScorer(codes, factors.users)
+    seconds = _seconds(lambda: evaluate_ranking(scorer, part.pairs, part.sought))
+    record(part.data, "ranking all users by codes", seconds)
     return factors
 
 

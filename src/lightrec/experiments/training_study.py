@@ -346,6 +346,8 @@ class _Study:
 
     def _start(self, validating: bool, start: str) -> ItemCodes | None:
         part = self.chosen_on if validating else self.tested_on
+        if start == "random":  # drawn with the student
+            return None
         return quantize(part.pairs, self.teacher(validating), self.regime.config, start)
 
 

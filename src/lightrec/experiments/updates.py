@@ -120,7 +120,7 @@ class _Life:
                 "variant": variant,
                 "sought": sought,
                 "teacher": [self.chosen.config.model_dump(), self.chosen.epochs],
-                "config": self.config.model_dump(include={"codes", "metric", "ranking", "seed"}),
+                "config": self.config.without_teacher(users=False),
             }
             self.runner.test_row(stage, self.before.digest, measure)
             self.runner.write()
