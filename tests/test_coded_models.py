@@ -11,12 +11,12 @@ import pytest
 from lightrec import Model, Recommender
 from lightrec.artifact.contents import Users
 from lightrec.baselines.opq import optimized_product_quantization
+from lightrec.factors import Factors
 from lightrec.interactions.history import History
 from lightrec.interactions.id_map import IdMap
 from lightrec.run_config import load_config
 from lightrec.search.post_ranking import inner_products
 from lightrec.stages import FittedStudent, fit_student, quantize, student_start
-from lightrec.teachers.factors import Factors
 
 USERS, ITEMS, WIDTH, BOOKS, WORDS = 30, 90, 8, 4, 16
 SIZES = {"num_codebooks": BOOKS, "num_codewords": WORDS, "rounds": 2}

@@ -28,13 +28,13 @@ from lightrec.errors import ArgumentError
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer, Scorer
 from lightrec.evaluation.top_overlap import top_overlap
+from lightrec.factors import Factors
 from lightrec.interactions import History, IdMap, Interactions
 from lightrec.interactions.read_tables import TableSource
 from lightrec.measured_pairs import MeasuredPairs, measured_on_interactions, measured_on_test
 from lightrec.preferred_form import preferred_last
 from lightrec.settings import Settings
 from lightrec.shared_codes import describe_shared_codes
-from lightrec.teachers.factors import Factors
 from lightrec.vectors_to_compress import (
     as_interactions,
     check_disjoint,

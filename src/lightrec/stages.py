@@ -22,9 +22,9 @@ from lightrec.errors import ArgumentError, DivergedError
 from lightrec.evaluation.judging import judged_users
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, Scorer
+from lightrec.factors import Factors
 from lightrec.interactions.history import History
 from lightrec.run_config import RunConfig
-from lightrec.teachers.factors import Factors
 from lightrec.training.loop import Surroundings, Validation, fit
 from lightrec.training.negative_sampling import PairBatches
 from lightrec.training.run_log import RunLog

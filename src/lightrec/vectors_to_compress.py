@@ -10,11 +10,11 @@ import polars as pl
 
 from lightrec.artifact.verify import MAX_MAGNITUDE
 from lightrec.errors import ArgumentError, InputError
+from lightrec.factors import Factors
 from lightrec.interactions import History, IdMap, Interactions
 from lightrec.interactions.read_tables import TableSource
 from lightrec.matching_ids import matching_rows
 from lightrec.shared_pairs import shared_pair_keys
-from lightrec.teachers.factors import Factors
 
 UNIT_LENGTH = 1e-3  # how far from 1 the norms of normalised vectors may be
 

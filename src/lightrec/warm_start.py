@@ -21,11 +21,11 @@ from lightrec.codes.item_metric import ItemMetric
 from lightrec.codes.ranking_quantization import RankedCodes, metric_for_quantization
 from lightrec.codes.refit_codebooks import refit_codebooks
 from lightrec.errors import ArgumentError
+from lightrec.factors import Factors
 from lightrec.interactions.history import History
 from lightrec.interactions.id_map import IdMap
 from lightrec.matching_ids import matching_rows
 from lightrec.run_config import RunConfig
-from lightrec.teachers.factors import Factors
 from lightrec.teachers.fit import AnyTeacherConfig, FittedTeacher, TeacherConfig
 from lightrec.training.run_log import RunLog
 

@@ -23,13 +23,13 @@ from lightrec.experiments.parts import Part, teacher_of, test_part, validation_p
 from lightrec.experiments.provenance import sources_of
 from lightrec.experiments.rows import coded_sizes, float_sizes, ranking_row
 from lightrec.experiments.runner import Row, Runner, command_for, digest_of
+from lightrec.factors import Factors
 from lightrec.interactions import History
 from lightrec.run_config import RunConfig, load_config
 from lightrec.serving.fold_in import FoldIn
 from lightrec.serving.item_vectors import DecodedItems, FloatItems
 from lightrec.serving.new_users import NewUserFit
 from lightrec.stages import quantize
-from lightrec.teachers.factors import Factors
 from lightrec.teachers.fit import FittedTeacher
 from lightrec.training.loop import Surroundings
 

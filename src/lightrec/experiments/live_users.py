@@ -26,10 +26,10 @@ from lightrec.experiments.fold_in import HeldUsers, parted_by_users
 from lightrec.experiments.parts import Part, teacher_of, validation_part
 from lightrec.experiments.provenance import sources_of
 from lightrec.experiments.runner import Row, Runner, command_for
+from lightrec.factors import Factors
 from lightrec.run_config import RunConfig, load_config
 from lightrec.serving.user_map import map_vectors
 from lightrec.stages import quantize
-from lightrec.teachers.factors import Factors
 from lightrec.training.loop import Surroundings
 
 NAME = "live_users"

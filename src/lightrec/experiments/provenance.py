@@ -21,6 +21,7 @@ _RANKING = (
     "evaluation",
     "experiments/parts.py",
     "experiments/rows.py",
+    "factors.py",
     "interactions",
     "native.py",
     "presets",

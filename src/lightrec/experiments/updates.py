@@ -26,10 +26,10 @@ from lightrec.experiments.parts import Part, teacher_of, test_part, validation_p
 from lightrec.experiments.provenance import sources_of
 from lightrec.experiments.rows import coded_sizes, ranking_row
 from lightrec.experiments.runner import Row, Runner, command_for, digest_of
+from lightrec.factors import Factors
 from lightrec.interactions import History, IdMap, Interactions
 from lightrec.run_config import RunConfig, load_config
 from lightrec.stages import quantize_by_ranking
-from lightrec.teachers.factors import Factors
 from lightrec.teachers.fit import FittedTeacher
 from lightrec.training.loop import Surroundings
 from lightrec.updates import difference, update
