@@ -25,6 +25,7 @@ from lightrec.compress import CompressConfig, compress
 from lightrec.errors import ArgumentError, InputError
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer
+from lightrec.factors import Factors
 from lightrec.interactions import History, IdMap, Interactions
 from lightrec.measured_pairs import measured_on_test
 from lightrec.preferred_form import preferred_last
@@ -236,7 +237,7 @@ def test_users_are_brought_into_the_form_asked_for(in_every_form, items, users, 
     codes, seen = identity.item_codes, identity.history
     for model in (fitted, table):
         assert np.array_equal(model.item_codes.codes, codes.codes)
-        expected = users_in_form(model.users.form, users, items, codes, seen)
+        expected = users_in_form(model.users.form, Factors(users, items), codes, seen)
         assert np.array_equal(model.users.values, expected.values)
         assert np.array_equal(model.item_codes.codebooks, expected.item_codes.codebooks)
         model.save(tmp_path / model.users.form)
@@ -268,7 +269,7 @@ def test_auto_ships_the_form_that_half_of_the_users_prefer_and_measures_the_othe
         assert [row.model for row in table.rows] == ["teacher", "rvq", *["lightrec"] * 3]
         codes = compress(items, users, config=with_users("identity")).item_codes
         forms = {
-            form: users_in_form(form, users, items, codes, None, with_users("auto").users)
+            form: users_in_form(form, Factors(users, items), codes, None, with_users("auto").users)
             for form in FORMS
         }
         expected = preferred_last(
@@ -299,8 +300,7 @@ def test_fitted_users_are_not_measured_on_pairs_that_their_fit_left_out(items, u
         assert table.row("teacher").metrics["recall@20"] == 1.0
         shipped = users_in_form(
             form,
-            users,
-            items,
+            Factors(users, items),
             compress(items, users, interactions=pairs, config=with_users("identity")).item_codes,
             model.history,
         )

@@ -23,6 +23,7 @@ from lightrec.codes.item_metric import MetricConfig
 from lightrec.codes.ranking_metric import RankingMetricConfig
 from lightrec.codes.ranking_quantization import quantize_in_ranking_metric
 from lightrec.codes.residual_kmeans import residual_kmeans
+from lightrec.codes.user_fit_task import Effort
 from lightrec.comparison import Comparison, ComparisonRow
 from lightrec.errors import ArgumentError
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
@@ -209,9 +210,8 @@ def _forms(
     asked = config.users.form
     forms = users_in_forms(
         FORMS if asked == "auto" else (asked,),
-        *(factors.users, factors.items, codes, history, config.users),
-        seed=config.seed,
-        progress=progress,
+        *(factors, codes, history, config.users),
+        Effort(config.seed, progress=progress),
     )
     if measured is None or measured.choosing is None:
         return forms
@@ -251,9 +251,8 @@ def _comparison(
     if measured.fitted_anew:
         forms = users_in_forms(
             [each.form for each in forms],
-            *(factors.users, factors.items, codes, measured.exclude, config.users),
-            seed=config.seed,
-            progress=progress,
+            *(factors, codes, measured.exclude, config.users),
+            Effort(config.seed, progress=progress),
         )
     vector = 4.0 * factors.width
     plain = residual_kmeans(

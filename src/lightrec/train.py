@@ -17,6 +17,7 @@ from pathlib import Path
 from lightrec.artifact.contents import Model
 from lightrec.artifact.verify import check_item_columns
 from lightrec.codes.coded_users import FORMS, CodedUsers, UserForm, users_in_forms
+from lightrec.codes.user_fit_task import Effort
 from lightrec.encoder.student_config import StudentConfig
 from lightrec.errors import ArgumentError
 from lightrec.held_out_pairs import hold_out
@@ -152,9 +153,8 @@ def learn(
     codes = ranked.item_codes
     forms = users_in_forms(
         (earlier.form,) if earlier else forms_of(config),
-        *(teacher.factors.users, teacher.factors.items, codes, pairs, config.users),
-        seed=config.seed,
-        progress=run.progress,
+        *(teacher.factors, codes, pairs, config.users),
+        Effort(config.seed, progress=run.progress),
     )
     if held_out is not None and len(forms) > 1:
         forms = preferred_last(forms, pairs, held_out, config.users.tolerance)

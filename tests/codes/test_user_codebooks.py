@@ -13,8 +13,9 @@ from lightrec.codes.user_codebooks import (
     refit_codebooks_to_users,
     vectors_for_tables,
 )
-from lightrec.codes.user_fit_task import UserFitConfig
+from lightrec.codes.user_fit_task import Effort, UserFitConfig
 from lightrec.errors import ArgumentError
+from lightrec.factors import Factors
 from lightrec.interactions.history import History
 
 F = np.float32
@@ -103,7 +104,7 @@ class Scene:
         rng = np.random.default_rng(seed)
         self.codes = random_codes(rng, items, books=2, words=4, width=3)
         self.vectors = rng.normal(size=(users, 3)).astype(F)
-        self.teacher = (
+        self.teacher = Factors(
             (rng.integers(-8, 9, (users, 5)) / 8).astype(F),
             (rng.integers(-8, 9, (items, 5)) / 8).astype(F),
         )
@@ -113,12 +114,12 @@ class Scene:
 
     def refit(self, **options):
         return refit_codebooks_to_users(
-            self.vectors, *self.teacher, self.codes, self.seen, self.config, **options
+            self.vectors, self.teacher, self.codes, self.seen, self.config, **options
         )
 
     def equations(self):
         """Dense rows of the least squares, each user's intercept profiled out by centring."""
-        scores = self.teacher[0] @ self.teacher[1].T
+        scores = self.teacher.users @ self.teacher.items.T
         student = self.codes.scores(self.codes.score_tables(self.vectors))
         rows, targets = [], []
         for user, vector in enumerate(self.vectors):
@@ -154,14 +155,14 @@ def test_a_refit_keeps_what_fits_and_what_nobody_uses(path):
     scene = Scene()
     fitted = scene.refit()
     np.testing.assert_array_equal(fitted[:, -1], scene.codes.codebooks[:, -1])
-    scene.teacher = (scene.vectors, scene.codes.decode())
+    scene.teacher = Factors(scene.vectors, scene.codes.decode())
     np.testing.assert_allclose(scene.refit(), scene.codes.codebooks, atol=1e-5)
 
 
 def test_threads_do_not_matter_and_numpy_agrees():
     scene = Scene(users=30)
-    by_kernel = scene.refit(threads=1)
-    np.testing.assert_array_equal(scene.refit(threads=3), by_kernel)
+    by_kernel = scene.refit(effort=Effort(threads=1))
+    np.testing.assert_array_equal(scene.refit(effort=Effort(threads=3)), by_kernel)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(user_fit_task, "KERNELS", None)
         np.testing.assert_allclose(scene.refit(), by_kernel, atol=1e-3)

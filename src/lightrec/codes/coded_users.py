@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, TypedDict
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
@@ -32,8 +32,9 @@ from lightrec.codes.user_codebooks import (
     vectors_for_tables,
 )
 from lightrec.codes.user_fit import fit_tables, fit_vectors
-from lightrec.codes.user_fit_task import UserFitConfig
+from lightrec.codes.user_fit_task import Effort, UserFitConfig
 from lightrec.errors import ArgumentError
+from lightrec.factors import Factors
 from lightrec.interactions.history import History
 from lightrec.settings import Settings
 
@@ -66,14 +67,6 @@ class UsersConfig(Settings):
         return min(self.codeword_width or usual, teacher_width)
 
 
-class _Effort(TypedDict):
-    """Arguments that every fit takes."""
-
-    seed: int
-    threads: int
-    progress: bool
-
-
 @dataclass(frozen=True)
 class CodedUsers:
     """Users in one form, with the codes that they go with.
@@ -99,37 +92,23 @@ class CodedUsers:
 
 def users_in_form(
     form: UserForm,
-    users: np.ndarray,
-    items: np.ndarray,
+    teacher: Factors,
     item_codes: ItemCodes,
     seen: History | None,
     config: UsersConfig | None = None,
-    *,
-    seed: int = 0,
-    threads: int = 0,
-    progress: bool = False,
+    effort: Effort | None = None,
 ) -> CodedUsers:
     """Brings a teacher's users into a form; `users_in_forms` says what the arguments are."""
-    return users_in_forms(
-        (form,),
-        *(users, items, item_codes, seen, config),
-        seed=seed,
-        threads=threads,
-        progress=progress,
-    )[0]
+    return users_in_forms((form,), teacher, item_codes, seen, config, effort)[0]
 
 
 def users_in_forms(
     forms: Sequence[UserForm],
-    users: np.ndarray,
-    items: np.ndarray,
+    teacher: Factors,
     item_codes: ItemCodes,
     seen: History | None,
     config: UsersConfig | None = None,
-    *,
-    seed: int = 0,
-    threads: int = 0,
-    progress: bool = False,
+    effort: Effort | None = None,
 ) -> tuple[CodedUsers, ...]:
     """Brings a teacher's users into some forms.
 
@@ -139,14 +118,11 @@ def users_in_forms(
 
     Args:
         forms: Which.
-        users: (M, T) float32, the teacher's.
-        items: (N, T) float32, the teacher's.
+        teacher: Users (M, T) and items (N, T).
         item_codes: Codes of these items, with codebooks in the teacher's space.
         seen: Pairs that recommendation leaves out, and the fit too.
         config: Settings; the defaults when None.
-        seed: Of the samples that the fit draws.
-        threads: 0 for all cores.
-        progress: Shows progress bars when standard error is a terminal.
+        effort: How the fits are carried out; the defaults when None.
 
     Returns:
         The users in each form, in the order asked for.
@@ -157,9 +133,8 @@ def users_in_forms(
     for form in forms:
         if form not in MADE:
             raise ArgumentError(f"users cannot be brought into the form {form!r}; choose of {MADE}")
-    how = _Effort(seed=seed, threads=threads, progress=progress)
     task = _FormsTask(
-        users, items, item_codes, seen, config or UsersConfig(), how, "table" in forms
+        teacher, item_codes, seen, config or UsersConfig(), effort or Effort(), "table" in forms
     )
     return tuple(task.users_in(form) for form in forms)
 
@@ -172,30 +147,29 @@ class _FormsTask:
         with_tables: Whether the score tables of all users are wanted anyway.
     """
 
-    users: np.ndarray
-    items: np.ndarray
+    teacher: Factors
     item_codes: ItemCodes
     seen: History | None
     config: UsersConfig
-    how: _Effort
+    effort: Effort
     with_tables: bool
 
     def users_in(self, form: UserForm) -> CodedUsers:
         """The users in one form."""
-        users, config = self.users, self.config
+        users, config = self.teacher.users, self.config
         if form == "identity":
             return CodedUsers(form, self.item_codes, users)
         if form == "table":
             return CodedUsers(form, self.item_codes, half_precision(self.tables))
         own, rows, vectors = self._own_codebooks(config.width_of(form, self.item_codes.width))
         if form == "mlp":
-            rng = np.random.default_rng(self.how["seed"])
+            rng = np.random.default_rng(self.effort.seed)
             network = mlp_map(users[rows], vectors, own, rng=rng)
             mapped, query_map = network.of(users), network.layers()
         else:
             query_map = {"0.weight": linear_map(users[rows], vectors)}
             mapped = users @ query_map["0.weight"].T
-        own = level_codebooks(own, mapped[rows], users[rows], self.items)
+        own = level_codebooks(own, mapped[rows], users[rows], self.teacher.items)
         if form == "fitted":
             mapped = self._fit_vectors(own, mapped, config.fit.rounds_of_vectors)
         return CodedUsers(form, own, mapped, query_map)
@@ -215,9 +189,9 @@ class _FormsTask:
             The codes with codebooks (B, W, D), the rows of the sample, and its vectors (n, D).
         """
         codes, fit = self.item_codes.codes, self.config.fit
-        rows = np.arange(len(self.users))
+        rows = np.arange(len(self.teacher.users))
         if len(rows) > CODEBOOK_USERS:
-            rng = np.random.default_rng(self.how["seed"])
+            rng = np.random.default_rng(self.effort.seed)
             rows = np.sort(rng.choice(rows, CODEBOOK_USERS, replace=False))
         tables = self.tables[rows] if self.with_tables else self._fit_tables(rows)
         own = ItemCodes(codes, codebooks_for_users(tables, self.item_codes, width))
@@ -225,27 +199,25 @@ class _FormsTask:
         for _ in range(self.config.alternations):
             vectors = self._fit_vectors(own, vectors, min(ALTERNATION_ROUNDS, fit.rounds), rows)
             books = refit_codebooks_to_users(
-                *(vectors, self.users, self.items, own, self.seen, fit),
-                user_rows=rows,
-                **self.how,
+                *(vectors, self.teacher, own, self.seen, fit), user_rows=rows, effort=self.effort
             )
             own = ItemCodes(codes, books)
         return own, rows, vectors
 
     def _fit_tables(self, rows: np.ndarray | None) -> np.ndarray:
         return fit_tables(
-            *(self.users, self.items, self.item_codes, self.seen, self.config.fit),
+            *(self.teacher, self.item_codes, self.seen, self.config.fit),
             user_rows=rows,
-            **self.how,
+            effort=self.effort,
         )
 
     def _fit_vectors(
         self, own: ItemCodes, start: np.ndarray, rounds: int, rows: np.ndarray | None = None
     ) -> np.ndarray:
         return fit_vectors(
-            *(self.users, self.items, own, self.seen, self.config.fit),
+            *(self.teacher, own, self.seen, self.config.fit),
             start=start,
             user_rows=rows,
             rounds=rounds,
-            **self.how,
+            effort=self.effort,
         )

@@ -17,10 +17,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from lightrec.codes.item_codes import ItemCodes
-from lightrec.codes.user_fit_task import FitTask, UserBlock, UserFitConfig, require_finite
+from lightrec.codes.user_fit_task import (
+    Effort,
+    FitTask,
+    UserBlock,
+    UserFitConfig,
+    kernel_for,
+    require_finite,
+)
 from lightrec.errors import ArgumentError
+from lightrec.factors import Factors
 from lightrec.interactions.history import History
-from lightrec.progress import track
 
 CONJUGATE_GRADIENT_STEPS = 10
 RIDGE = 0.3  # of the mean diagonal: holds back codewords that the candidates hardly speak of
@@ -121,16 +128,13 @@ def level_codebooks(
 
 def refit_codebooks_to_users(
     vectors: np.ndarray,
-    teacher_users: np.ndarray,
-    teacher_items: np.ndarray,
+    teacher: Factors,
     item_codes: ItemCodes,
     seen: History | None,
     config: UserFitConfig | None = None,
     *,
     user_rows: np.ndarray | None = None,
-    seed: int = 0,
-    threads: int = 0,
-    progress: bool = False,
+    effort: Effort | None = None,
 ) -> np.ndarray:
     """Codebooks that bring the users' scores closest to the teacher's, on each user's candidates.
 
@@ -143,16 +147,13 @@ def refit_codebooks_to_users(
 
     Args:
         vectors: (n, D) float32, the users that the codebooks are fitted to.
-        teacher_users: (M, T) float32, P1 of the paper.
-        teacher_items: (N, T) float32, q of the paper.
+        teacher: P1 (M, T) and q (N, T) of the paper.
         item_codes: Codes, and codebooks of width D to start from.
         seen: Pairs that are left out, M users by N items; None for none.
         config: What the candidates are; the defaults when None. Its rounds are not read.
         user_rows: (n,) rows of the vectors' users; all when None. At most 20,000 users drawn
             from them are used.
-        seed: Of the catalogue sample and of that draw.
-        threads: Threads of the kernel, 0 for all available cores.
-        progress: Whether to show a bar.
+        effort: Seed of the catalogue sample and of that draw, threads, and whether to show a bar.
 
     Returns:
         (B, W, D) float32.
@@ -160,7 +161,8 @@ def refit_codebooks_to_users(
     Raises:
         ArgumentError: A shape, dtype or row does not fit, or a value is not finite.
     """
-    rows = np.arange(len(teacher_users)) if user_rows is None else user_rows
+    effort = effort or Effort()
+    rows = np.arange(len(teacher.users)) if user_rows is None else user_rows
     if vectors.shape != (len(rows), item_codes.width) or vectors.dtype != np.float32:
         raise ArgumentError(
             f"vectors must be ({len(rows)}, {item_codes.width}) float32, "
@@ -168,12 +170,10 @@ def refit_codebooks_to_users(
         )
     require_finite("vectors", vectors)
     if len(rows) > MOST_USERS:
-        drawn = np.sort(np.random.default_rng(seed).permutation(len(rows))[:MOST_USERS])
+        drawn = np.sort(np.random.default_rng(effort.seed).permutation(len(rows))[:MOST_USERS])
         rows, vectors = rows[drawn], vectors[drawn]
-    task = FitTask.of(
-        teacher_users, teacher_items, item_codes, seen, config, rows, 1, seed, threads
-    )
-    step = _CodebookStep(task, vectors, progress)
+    task = FitTask.of(teacher, item_codes, seen, config, user_rows=rows, rounds=1, effort=effort)
+    step = _CodebookStep(task, vectors)
     present = item_codes.codebooks.reshape(-1, item_codes.width)
     fitted = present + step.solve(present)
     return np.ascontiguousarray(fitted.reshape(item_codes.codebooks.shape), dtype=np.float32)
@@ -230,12 +230,13 @@ class _BlockCandidates:
 class _CodebookStep:
     """The least-squares problem of the codebooks: all its products go through score tables."""
 
-    def __init__(self, task: FitTask, vectors: np.ndarray, progress: bool) -> None:
-        self.task, self.fit = task, task.fit()
+    def __init__(self, task: FitTask, vectors: np.ndarray) -> None:
+        self.task, self.fit = task, kernel_for(task.item_codes)
         self.shape = task.item_codes.codebooks.shape[:2]
-        blocks = track(task.blocks(), "candidates", total=task.num_blocks, enabled=progress)
         self.blocks = [
-            part for block in blocks for part in self._candidates(block, vectors[block.place])
+            part
+            for block in task.blocks("candidates")
+            for part in self._candidates(block, vectors[block.place])
         ]
 
     def solve(self, present: np.ndarray) -> np.ndarray:
@@ -252,9 +253,7 @@ class _CodebookStep:
     def _candidates(self, block: UserBlock, vectors: np.ndarray) -> list[_BlockCandidates]:
         indptr, rows, targets, weights = self.fit.candidates(
             **block.settings,
-            catalogue=self.task.catalogue,
             tables=self.task.item_codes.score_tables(np.ascontiguousarray(vectors)),
-            threads=self.task.threads,
         )
         parts = []
         for begin in range(0, len(vectors), _USERS_AT_ONCE):
@@ -293,7 +292,7 @@ class _CodebookStep:
                 targets=block.targets if with_targets else None,
                 weights=block.weights,
                 tables=(block.vectors @ flat.T).reshape(-1, *self.shape),
-                threads=self.task.threads,
+                threads=self.task.effort.cores,
             )
             total += residuals.reshape(len(residuals), -1).T @ block.vectors
         return total

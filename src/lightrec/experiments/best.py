@@ -22,6 +22,7 @@ import numpy as np
 from lightrec.codes.coded_users import CodedUsers, UserForm, users_in_form
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.refit_codebooks import refit_codebooks
+from lightrec.codes.user_fit_task import Effort
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer
 from lightrec.experiments.parts import SOURCE_SPLIT, Part, teacher_of, test_part, validation_part
 from lightrec.experiments.provenance import sources_of
@@ -203,13 +204,11 @@ class _Split:
         factors = self.teacher().fitted.factors
         return users_in_form(
             form,
-            factors.users,
-            factors.items,
+            factors,
             self.codes(model),
             self.part.pairs,
             self.config.users,
-            seed=self.config.seed,
-            progress=self.surroundings.progress,
+            Effort(self.config.seed, progress=self.surroundings.progress),
         )
 
     def _codes(self, model: str) -> ItemCodes:

@@ -13,6 +13,7 @@ from typing import Any
 
 from lightrec.codes.coded_users import FORMS, UserForm, users_in_form
 from lightrec.codes.item_codes import ItemCodes
+from lightrec.codes.user_fit_task import Effort
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer
 from lightrec.experiments.best import chosen_teacher
@@ -122,13 +123,7 @@ class _Choices:
         row |= {f"{name}_validation_teacher": value for name, value in means.items()}
         for form in (*FORMS, "linear") if slow else QUICK_FORMS:
             users = users_in_form(
-                form,
-                factors.users,
-                factors.items,
-                codes,
-                self.part.pairs,
-                config.users,
-                seed=config.seed,
+                form, factors, codes, self.part.pairs, config.users, Effort(config.seed)
             )
             means = self._means(CodeScorer(users.item_codes, users.values))
             row |= {f"{name}_validation_{form}": value for name, value in means.items()}

@@ -17,6 +17,7 @@ from lightrec.baselines.opq import optimized_product_quantization
 from lightrec.baselines.scalar_quantization import StoredVectors, as_float16, as_int8
 from lightrec.codes.coded_users import FORMS, CodedUsers, UserForm, users_in_form
 from lightrec.codes.item_codes import ItemCodes
+from lightrec.codes.user_fit_task import Effort
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer
 from lightrec.experiments.best import chosen_teacher
 from lightrec.experiments.parts import Part, teacher_of, test_part, validation_part
@@ -154,13 +155,11 @@ class _Budgets:
         factors: Factors = self.factors()
         return users_in_form(
             form,
-            factors.users,
-            factors.items,
+            factors,
             self.codes(model, num_bytes),
             self.part.pairs,
             self.config.users,
-            seed=self.config.seed,
-            progress=self.surroundings.progress,
+            Effort(self.config.seed, progress=self.surroundings.progress),
         )
 
     def _codes(self, model: str, num_bytes: int) -> ItemCodes:

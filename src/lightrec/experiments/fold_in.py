@@ -17,6 +17,7 @@ import numpy as np
 
 from lightrec.codes.coded_users import UserForm, users_in_form
 from lightrec.codes.item_codes import ItemCodes
+from lightrec.codes.user_fit_task import Effort
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer, Scorer
 from lightrec.experiments.best import chosen_teacher
 from lightrec.experiments.parts import Part, teacher_of, test_part, validation_part
@@ -162,12 +163,11 @@ class _Model:
         factors: Factors = self.factors()
         users = users_in_form(
             form,
-            factors.users,
-            factors.items,
+            factors,
             self.codes(),
             self.part.pairs,
             self.config.users,
-            seed=self.config.seed,
+            Effort(self.config.seed),
         )
         sizes = coded_sizes(users.item_codes, users.bytes_per_user)
         return CodeScorer(users.item_codes, users.values[rows]), sizes

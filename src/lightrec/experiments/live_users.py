@@ -19,6 +19,7 @@ import numpy as np
 from lightrec.codes.coded_users import CodedUsers, UserForm, users_in_form
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.user_codebooks import refit_codebooks_to_users
+from lightrec.codes.user_fit_task import Effort
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer, Scorer
 from lightrec.experiments.best import chosen_teacher
@@ -147,9 +148,12 @@ class _Fold:
         for _ in range(REFITS if variant != "identity" else 0):
             known = self.known()
             books = refit_codebooks_to_users(
-                *(known.users, known.users, known.items, codes, self.others.pairs),
+                known.users,
+                known,
+                codes,
+                self.others.pairs,
                 self.config.users.fit,
-                seed=self.config.seed,
+                effort=Effort(self.config.seed),
             )
             codes = ItemCodes(codes.codes, books)
         return CodeScorer(codes, vectors), codes.width
@@ -158,12 +162,11 @@ class _Fold:
         known = self.known()
         return users_in_form(
             form,
-            known.users,
-            known.items,
+            known,
             self.codes(),
             self.others.pairs,
             self.config.users.model_copy(update={"codeword_width": width}),
-            seed=self.config.seed,
+            Effort(self.config.seed),
         )
 
     def _known(self) -> Factors:
