@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lightrec.codes import coded_users
+from lightrec.codes import alternation
 from lightrec.codes.additive_quantization import AdditiveQuantizationConfig, additive_quantization
 from lightrec.codes.coded_users import (
     FORMS,
+    MADE,
     CodedUsers,
     UsersConfig,
     users_in_form,
@@ -160,14 +161,14 @@ def test_the_same_seed_gives_the_same_bytes(teacher, codes, seen, forms) -> None
 def test_forms_made_together_share_one_fit_of_tables(
     teacher, codes, seen, forms, monkeypatch, sample: int
 ) -> None:
-    monkeypatch.setattr(coded_users, "CODEBOOK_USERS", sample)
+    monkeypatch.setattr(alternation, "CODEBOOK_USERS", sample)
     calls = []
 
     def counted(*args, **kwargs):
         calls.append(kwargs["user_rows"])
         return fit_tables(*args, **kwargs)
 
-    monkeypatch.setattr(coded_users, "fit_tables", counted)
+    monkeypatch.setattr(alternation, "fit_tables", counted)
     together = users_in_forms(FORMS, teacher, codes, seen, CONFIG, effort=Effort(2))
     assert calls == [None]
     assert [each.form for each in together] == list(FORMS)
@@ -183,6 +184,10 @@ def test_tables_beyond_half_precision_stay_in_float32(teacher, codes, seen) -> N
     tables = users_in_form("table", loud, large, seen, CONFIG).values
     assert tables.dtype == np.float32
     assert np.isfinite(tables).all()
+
+
+def test_every_form_that_is_compared_can_be_made() -> None:
+    assert set(FORMS) < set(MADE) == {"identity", "linear", "mlp", "fitted", "table"}
 
 
 def test_a_form_that_needs_a_gradient_is_refused(teacher, codes, seen) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from lightrec.codes.coded_users import CodedUsers, UserForm, users_in_form
 from lightrec.codes.item_codes import ItemCodes
-from lightrec.codes.user_codebooks import refit_codebooks_to_users
+from lightrec.codes.refit_to_users import refit_codebooks_to_users
 from lightrec.codes.user_fit_task import Effort
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer, Scorer
