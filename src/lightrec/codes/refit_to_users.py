@@ -6,11 +6,11 @@ where the rankings are decided. The codes stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from lightrec.codes.conjugate_gradients import conjugate_gradients
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.user_fit_task import (
     Effort,
@@ -115,8 +115,14 @@ class _CodebookStep:
         def apply(change: np.ndarray) -> np.ndarray:
             return np.asarray(ridge * change - self._residuals(change, with_targets=False))
 
-        right_side = self._residuals(present, with_targets=True)
-        return _conjugate_gradients(apply, diagonal + max(ridge, 1e-30), right_side)
+        preconditioner = diagonal + max(ridge, 1e-30)
+        return conjugate_gradients(
+            apply,
+            self._residuals(present, with_targets=True),
+            precondition=lambda residual: residual / preconditioner,
+            steps=CONJUGATE_GRADIENT_STEPS,
+            tolerance=TOLERANCE,
+        )
 
     def _candidates(self, block: UserBlock, vectors: np.ndarray) -> list[_BlockCandidates]:
         indptr, rows, targets, weights = self.fit.candidates(
@@ -164,24 +170,3 @@ class _CodebookStep:
             )
             total += residuals.reshape(len(residuals), -1).T @ block.vectors
         return total
-
-
-def _conjugate_gradients(
-    apply: Callable[[np.ndarray], np.ndarray], diagonal: np.ndarray, right_side: np.ndarray
-) -> np.ndarray:
-    """A few steps from zero towards `apply(x) = right_side`, preconditioned by the diagonal."""
-    solution, residual = np.zeros_like(right_side), right_side
-    preconditioned = residual / diagonal
-    left = float(np.vdot(residual, preconditioned))
-    enough, direction = TOLERANCE * left, preconditioned
-    for _ in range(CONJUGATE_GRADIENT_STEPS):
-        if left <= enough:
-            break
-        applied = apply(direction)
-        length = left / float(np.vdot(direction, applied))
-        solution = solution + length * direction
-        residual = residual - length * applied
-        preconditioned = residual / diagonal
-        before, left = left, float(np.vdot(residual, preconditioned))
-        direction = preconditioned + (left / before) * direction
-    return solution
