@@ -13,9 +13,9 @@ from lightrec.codes.ranking_quantization import (
     OnRound,
     RankedCodes,
     additive_start,
+    plain_start,
     quantize_in_ranking_metric,
 )
-from lightrec.codes.residual_kmeans import residual_kmeans
 from lightrec.encoder.student import Student, collapse_of
 from lightrec.encoder.student_config import StudentConfig
 from lightrec.errors import ArgumentError, DivergedError
@@ -63,14 +63,8 @@ def quantize(
     Raises:
         ArgumentError: The start is none of these, or the quantiser refuses its input.
     """
-    if start == "rvq":  # unweighted: the paper's baseline
-        return residual_kmeans(
-            teacher.items,
-            config.codes.num_codebooks,
-            config.codes.num_codewords,
-            iterations=config.codes.kmeans_iterations,
-            rng=np.random.default_rng(config.seed),
-        )
+    if start == "rvq":
+        return plain_start(teacher.items, config.codes, config.seed)
     if start == "aq":
         return additive_start(
             teacher.items,

@@ -26,6 +26,7 @@ from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.item_metric import ItemMetric, MetricConfig
 from lightrec.codes.ranking_metric import RankingMetricConfig, ranking_metric
 from lightrec.codes.refit_codebooks import refit_codebooks
+from lightrec.codes.residual_kmeans import residual_kmeans
 from lightrec.interactions.history import History
 
 CELL_POWER = 0.5  # of popularity, where cells are formed: rare items keep cells of their own
@@ -106,6 +107,26 @@ def quantize_in_ranking_metric(
     of_rows = metric.of_items(rows)
     learnt = _continued(items[rows], sampled, of_rows, degrees[rows], config, on_round)
     return RankedCodes(_encoded(items, learnt.codebooks, metric, start.codes, config), metric)
+
+
+def plain_start(items: np.ndarray, config: AdditiveQuantizationConfig, seed: int) -> ItemCodes:
+    """Residual k-means, all items alike: the start `rvq`, which is the paper's baseline.
+
+    Args:
+        items: (N, D) float32.
+        config: Sizes and effort.
+        seed: Of the first centres.
+
+    Raises:
+        ArgumentError: There are fewer items than codewords.
+    """
+    return residual_kmeans(
+        items,
+        config.num_codebooks,
+        config.num_codewords,
+        iterations=config.kmeans_iterations,
+        rng=np.random.default_rng(seed),
+    )
 
 
 def additive_start(

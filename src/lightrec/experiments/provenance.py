@@ -47,8 +47,11 @@ _RANKING_KERNELS = (
     "vector_form",
 )
 """The kernels among them; how fast a catalogue is searched changes no ranking."""
-_TRAIN = ("held_out_pairs.py", "item_columns.py", "learned.py", "train.py")
-_COMPRESS = ("comparison.py", "compress.py", "preferred_form.py", "vectors_to_compress.py")
+_TRAIN = ("held_out_pairs.py", "item_columns.py", "learned.py", "outcome.py", "train.py")
+_COMPRESS = (
+    *("comparison.py", "compress.py", "measured_pairs.py", "preferred_form.py"),
+    "vectors_to_compress.py",
+)
 _BESIDE = {
     "budgets": ("baselines", "experiments/best.py"),
     "fold_in": ("serving", "experiments/best.py"),
