@@ -29,9 +29,9 @@ from lightrec.codes.item_codes import ItemCodes
 from lightrec.encoder.student import Student
 from lightrec.encoder.student_config import StudentConfig
 from lightrec.experiments.provenance import commit, source_digest, sources_of
+from lightrec.factors import Factors
 from lightrec.interactions.history import History
 from lightrec.run_config import load_config
-from lightrec.teachers.factors import Factors
 from lightrec.training.negative_sampling import PairBatches
 
 NAME = "training_step"

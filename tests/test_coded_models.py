@@ -11,12 +11,12 @@ import pytest
 from lightrec import Model, Recommender
 from lightrec.artifact.contents import Users
 from lightrec.baselines.opq import optimized_product_quantization
+from lightrec.factors import Factors
 from lightrec.interactions.history import History
 from lightrec.interactions.id_map import IdMap
 from lightrec.run_config import load_config
 from lightrec.search.post_ranking import inner_products
-from lightrec.stages import FittedStudent, fit_student, quantize
-from lightrec.teachers.factors import Factors
+from lightrec.stages import FittedStudent, fit_student, quantize, student_start
 
 USERS, ITEMS, WIDTH, BOOKS, WORDS = 30, 90, 8, 4, 16
 SIZES = {"num_codebooks": BOOKS, "num_codewords": WORDS, "rounds": 2}
@@ -36,7 +36,6 @@ def pairs() -> History:
 def quantized(start: str) -> FittedStudent:
     config = load_config("default", codes=SIZES, ranking={"cells": 4})
     codes = quantize(pairs(), factors(), config, start)
-    assert codes is not None
     return FittedStudent(codes, factors().users, 0)
 
 
@@ -47,8 +46,7 @@ def opq() -> FittedStudent:
 
 def trained(preset: str, **student: object) -> FittedStudent:
     config = load_config(preset, codes=SIZES, student={"epochs": 2, "pool_size": None, **student})
-    assert config.student is not None
-    start = quantize(pairs(), factors(), config, config.student.start)
+    start = student_start(pairs(), factors(), config)
     return fit_student(pairs(), factors(), start, config, epochs=2)
 
 

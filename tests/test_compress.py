@@ -19,12 +19,13 @@ from lightrec.codes.additive_quantization import (
 )
 from lightrec.codes.coded_users import FORMS, users_in_form
 from lightrec.codes.item_metric import ItemMetric
-from lightrec.codes.ranking_quantization import quantize_for_ranking
+from lightrec.codes.ranking_quantization import quantize_in_ranking_metric
 from lightrec.comparison import Comparison
 from lightrec.compress import CompressConfig, compress
 from lightrec.errors import ArgumentError, InputError
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer
+from lightrec.factors import Factors
 from lightrec.interactions import History, IdMap, Interactions
 from lightrec.measured_pairs import measured_on_test
 from lightrec.preferred_form import preferred_last
@@ -165,24 +166,21 @@ def test_where_there_are_users_codes_go_on_in_the_metric_of_the_ranking(
     settings = with_users("identity")
     model = compress(items, users, interactions=pairs, config=settings)
     degrees = np.bincount(pairs["item_id"].to_numpy(), minlength=ITEMS)
-    rng = np.random.default_rng(settings.seed)
     start = additive_quantization(
         items,
         settings.codes,
         weights=popularity_weights(degrees, settings.codes.popularity_power),
         metric=ItemMetric.user_gram(users, settings.metric.identity),
-        rng=rng,
+        rng=np.random.default_rng(settings.seed),
     )
-    expected = quantize_for_ranking(
+    expected = quantize_in_ranking_metric(
         items,
         users,
-        settings.codes,
-        settings.ranking,
-        start=start,
+        settings,
         seen=model.history,
         degrees=degrees,
-        rng=rng,
-    )
+        rng=np.random.default_rng(settings.seed),
+    ).item_codes
     assert np.array_equal(model.item_codes.codes, expected.codes)
     assert np.array_equal(model.item_codes.codebooks, expected.codebooks)
     assert not np.array_equal(model.item_codes.codes, start.codes)
@@ -239,7 +237,7 @@ def test_users_are_brought_into_the_form_asked_for(in_every_form, items, users, 
     codes, seen = identity.item_codes, identity.history
     for model in (fitted, table):
         assert np.array_equal(model.item_codes.codes, codes.codes)
-        expected = users_in_form(model.users.form, users, items, codes, seen)
+        expected = users_in_form(model.users.form, Factors(users, items), codes, seen)
         assert np.array_equal(model.users.values, expected.values)
         assert np.array_equal(model.item_codes.codebooks, expected.item_codes.codebooks)
         model.save(tmp_path / model.users.form)
@@ -271,7 +269,7 @@ def test_auto_ships_the_form_that_half_of_the_users_prefer_and_measures_the_othe
         assert [row.model for row in table.rows] == ["teacher", "rvq", *["lightrec"] * 3]
         codes = compress(items, users, config=with_users("identity")).item_codes
         forms = {
-            form: users_in_form(form, users, items, codes, None, with_users("auto").users)
+            form: users_in_form(form, Factors(users, items), codes, None, with_users("auto").users)
             for form in FORMS
         }
         expected = preferred_last(
@@ -302,8 +300,7 @@ def test_fitted_users_are_not_measured_on_pairs_that_their_fit_left_out(items, u
         assert table.row("teacher").metrics["recall@20"] == 1.0
         shipped = users_in_form(
             form,
-            users,
-            items,
+            Factors(users, items),
             compress(items, users, interactions=pairs, config=with_users("identity")).item_codes,
             model.history,
         )
@@ -342,7 +339,7 @@ def refuse_to_quantise(monkeypatch) -> None:
         raise AssertionError("quantisation began")
 
     # The package binds `lightrec.compress` to the function, so the module is found by its name.
-    monkeypatch.setattr(sys.modules["lightrec.compress"], "additive_quantization", failing)
+    monkeypatch.setattr(sys.modules["lightrec.compress"], "quantize_in_ranking_metric", failing)
 
 
 def popular_items_error(model: Model, items: np.ndarray) -> float:

@@ -163,6 +163,14 @@ def test_the_digest_tells_configurations_apart_and_nothing_else() -> None:
     assert len(config.digest()) == 64
 
 
+def test_what_follows_the_teacher_is_told_without_it() -> None:
+    config = load_config("default", seed=7)
+    whole = config.model_dump()
+    told = config.without_teacher()
+    assert told == {name: whole[name] for name in ("seed", "codes", "metric", "ranking", "users")}
+    assert config.without_teacher(users=False) == {k: v for k, v in told.items() if k != "users"}
+
+
 def test_a_configuration_cannot_be_changed_behind_its_digest() -> None:
     config = load_config("trained")
     with pytest.raises(ValidationError):

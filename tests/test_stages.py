@@ -12,13 +12,13 @@ from lightrec.codes.ranking_metric import RankingMetricConfig, ranking_metric
 from lightrec.codes.refit_codebooks import refit_codebooks
 from lightrec.codes.residual_kmeans import residual_kmeans
 from lightrec.encoder.student import Student
-from lightrec.errors import DivergedError
+from lightrec.errors import ArgumentError, DivergedError
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer
+from lightrec.factors import Factors
 from lightrec.interactions.history import History
 from lightrec.run_config import RunConfig, load_config
-from lightrec.stages import fit_student, quantize
-from lightrec.teachers.factors import Factors
+from lightrec.stages import fit_student, quantize, student_start
 from lightrec.training.checkpoint import Checkpoint
 from lightrec.training.loop import Surroundings
 from lightrec.training.row_adam import RowAdam
@@ -142,10 +142,15 @@ def test_quantisation_logs_its_rounds(history, teacher, tmp_path) -> None:
 
 def test_a_random_start_is_drawn_with_the_student(history, teacher) -> None:
     settings = config(start="random", selection="straight_through")
-    assert quantize(history, teacher, settings, "random") is None
+    assert student_start(history, teacher, settings) is None
     student = fit_student(history, teacher, None, settings, epochs=0)
     assert student.item_codes.codebooks.shape == (2, 8, WIDTH)
     assert student.epochs == 0
+
+
+def test_what_no_quantiser_is_called_is_refused(history, teacher) -> None:
+    with pytest.raises(ArgumentError, match="not from 'random'"):
+        quantize(history, teacher, config(), "random")
 
 
 def test_a_student_of_no_epochs_is_its_start(history, teacher) -> None:

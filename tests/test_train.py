@@ -232,7 +232,7 @@ def test_users_are_in_the_form_that_their_name_says(in_every_form, pairs) -> Non
     assert (table.values.shape, table.values.dtype) == ((len(pairs.users), 2, 16), np.float16)
     codes = in_every_form["identity"].item_codes
     for form, users in (("fitted", fitted), ("table", table)):
-        expected = users_in_form(form, teacher.users, teacher.items, codes, history, UsersConfig())
+        expected = users_in_form(form, teacher, codes, history, UsersConfig())
         np.testing.assert_array_equal(users.values, expected.values)
 
 
@@ -308,7 +308,7 @@ def test_refitting_repeats_on_all_pairs_what_validation_chose(run, pairs) -> Non
     teacher = fit_teacher(history, chosen, seed=0, epochs=epochs).factors
     codes = stages.quantize(history, teacher, small(), "metric")
     form = table_of(model).row("lightrec").variant
-    users = users_in_form(form, teacher.users, teacher.items, codes, history, UsersConfig())
+    users = users_in_form(form, teacher, codes, history, UsersConfig())
     assert np.array_equal(users.item_codes.codes, model.item_codes.codes)
     assert np.array_equal(users.item_codes.codebooks, model.item_codes.codebooks)
     assert np.array_equal(users.values, model.users.values)

@@ -1,5 +1,11 @@
 """Turns the vectors that a team already has into 4-byte items; no torch, no training.
 
+    given     vectors, ids and pairs, checked and in rows
+    → codes   of the items, quantised in the metric of the ranking where there are users
+    → users   in the form asked for, or in the one that test pairs prefer
+    → table   of the float vectors, plain quantisation and the codes, where there are pairs
+    → model
+
 Anybody's vectors will do: matrix factorisation, two towers, a faiss index. User vectors say which
 errors matter, interactions say which items matter; neither is needed.
 """
@@ -7,46 +13,32 @@ errors matter, interactions say which items matter; neither is needed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 from pydantic import Field
 
-from lightrec._version import __version__
-from lightrec.artifact.contents import Model, Selection, Users
-from lightrec.codes.additive_quantization import (
-    AdditiveQuantizationConfig,
-    additive_quantization,
-    popularity_weights,
-)
+from lightrec.artifact.contents import Model
+from lightrec.codes.additive_quantization import AdditiveQuantizationConfig
 from lightrec.codes.coded_users import FORMS, MADE, CodedUsers, UsersConfig, users_in_forms
-from lightrec.codes.half_precision import half_precision
 from lightrec.codes.item_codes import ItemCodes
-from lightrec.codes.item_metric import ItemMetric, MetricConfig
+from lightrec.codes.item_metric import MetricConfig
 from lightrec.codes.ranking_metric import RankingMetricConfig
-from lightrec.codes.ranking_quantization import metric_for_quantization, quantize_for_ranking
-from lightrec.codes.residual_kmeans import residual_kmeans
-from lightrec.comparison import Comparison, ComparisonRow
+from lightrec.codes.ranking_quantization import plain_start, quantize_in_ranking_metric
+from lightrec.codes.user_fit_task import Effort
+from lightrec.comparison import Comparison
 from lightrec.errors import ArgumentError
-from lightrec.evaluation.ranking_evaluation import evaluate_ranking
-from lightrec.evaluation.scorers import CodeScorer, FloatScorer, Scorer
 from lightrec.evaluation.top_overlap import top_overlap
-from lightrec.interactions import History, IdMap, Interactions
+from lightrec.factors import Factors
+from lightrec.interactions import IdMap, Interactions
 from lightrec.interactions.read_tables import TableSource
 from lightrec.measured_pairs import MeasuredPairs, measured_on_interactions, measured_on_test
+from lightrec.outcome import Compared, assembled, measured_alike
 from lightrec.preferred_form import preferred_last
 from lightrec.settings import Settings
 from lightrec.shared_codes import describe_shared_codes
-from lightrec.teachers.factors import Factors
-from lightrec.vectors_to_compress import (
-    as_interactions,
-    check_disjoint,
-    history_of,
-    id_map_of,
-    item_degrees,
-    prepare,
-)
+from lightrec.vectors_to_compress import Given, id_map_of, prepare
 
 OVERLAP_AT = 100
 OVERLAP_QUERIES = 1_000  # a sample: the standard error of the mean overlap is then below .01
@@ -118,156 +110,99 @@ def compress(
     config = config or CompressConfig()
     if not isinstance(keep_float_items, bool):
         raise ArgumentError(f"keep_float_items must be True or False, not {keep_float_items!r}")
-    ready = prepare(items, users, item_bias)
-    factors, notes = ready.factors, list(ready.notes)
-    item_map = id_map_of(item_ids, len(factors.items), "item")
-    user_map = id_map_of(user_ids, len(factors.users), "user")
-    interactions = None if interactions is None else as_interactions(interactions)
-    history = held_out = None
-    if len(user_map):
-        history = history_of(interactions, user_map, item_map, "interactions", notes)
-        held_out = history_of(test, user_map, item_map, "test", notes)
-    elif interactions is not None or test is not None:
-        notes.append("no user vectors: interactions weigh items, and ranking is not measured")
-    if not len(item_map):
-        raise ArgumentError("there are no items to compress")
-    if history is not None and held_out is not None:
-        check_disjoint(history, held_out)
-    _check_form(config.users.form, factors, held_out)
+    vectors = prepare(items, users, item_bias)
+    item_map = id_map_of(item_ids, len(vectors.factors.items), "item")
+    user_map = id_map_of(user_ids, len(vectors.factors.users), "user")
+    given = Given.of(vectors, user_map, item_map, interactions, test)
+    _check_form(config.users.form, given)
     config.codes.require_codes_that_differ(len(item_map))
-    measured = _measured(history, held_out, config, notes)
-    degrees = item_degrees(interactions, item_map, history)
-    codes, metric = _quantize(factors, history, degrees, config)
-    forms = _forms(factors, codes, history, measured, config, progress=progress)
-    shipped = forms[-1]
-    shared = describe_shared_codes(codes, degrees)
-    notes += [shared] if shared else []
-    queries = factors.users if len(factors.users) else factors.items
-    sample = np.random.default_rng(config.seed).permutation(len(queries))[:OVERLAP_QUERIES]
-    overlap = top_overlap(factors.items, codes, queries[sample], OVERLAP_AT)
-    comparison = None
+    effort = Effort(config.seed, progress=progress)
+    measured, unmeasured = _measured(given, config)
+    ranked = quantize_in_ranking_metric(
+        given.factors.items,
+        given.factors.users,
+        config,
+        seen=given.history,
+        degrees=given.degrees,
+        rng=np.random.default_rng(config.seed),
+    )
+    forms = _forms(given, ranked.item_codes, measured, config.users, effort)
+    sharing = describe_shared_codes(ranked.item_codes, given.degrees)
+    told = {
+        "settings": config.model_dump(mode="json"),
+        "overlap": _overlap(given.factors, ranked.item_codes, config.seed),
+        "notes": [*given.notes, *unmeasured, *filter(None, [sharing])],
+    }
     if measured is not None:
-        comparison = _comparison(factors, codes, forms, measured, config, progress=progress)
-    return Model(
-        config={
-            "lightrec": __version__,
-            "settings": config.model_dump(mode="json"),
-            "overlap": {
-                "at": min(OVERLAP_AT, len(item_map)),
-                "share": overlap,
-                "queries": len(sample),
-                "by": "users" if len(factors.users) else "items",
-            },
-            "notes": notes,
-            **({} if comparison is None else {"comparison": comparison.to_json()}),
-        },
-        item_codes=shipped.item_codes,
-        users=Users(shipped.form, shipped.values, shipped.query_map),
+        comparison = _compared(given.factors, ranked.item_codes, forms, measured, config, effort)
+        told["comparison"] = comparison.to_json()
+    return assembled(
+        forms[-1],
+        given.factors,
+        ranked.metric,
+        told,
         user_ids=user_map,
         item_ids=item_map,
-        item_columns=pl.DataFrame({"popularity": degrees}),
-        history=history,
-        selection=Selection.by_cells(factors.items, metric),
-        float_items=half_precision(factors.items) if keep_float_items else None,
+        item_columns=pl.DataFrame({"popularity": given.degrees}),
+        history=given.history,
+        keep_float_items=keep_float_items,
     )
 
 
-def _quantize(
-    factors: Factors, history: History | None, degrees: np.ndarray, config: CompressConfig
-) -> tuple[ItemCodes, ItemMetric | None]:
-    """Codes in the metric of the ranking, with it; without users to rank, of the vectors alone."""
-    rng = np.random.default_rng(config.seed)
-    start = additive_quantization(
-        factors.items,
-        config.codes,
-        weights=popularity_weights(degrees, config.codes.popularity_power),
-        metric=ItemMetric.configured(config.metric, factors.users, factors.width),
-        rng=rng,
-    )
-    if not len(factors.users) or not config.ranking.rounds:
-        return start, None
-    metric = metric_for_quantization(
-        factors.items, factors.users, config.ranking, seen=history, degrees=degrees, rng=rng
-    )
-    codes = quantize_for_ranking(
-        factors.items,
-        factors.users,
-        config.codes,
-        config.ranking,
-        start=start,
-        metric=metric,
-        seen=history,
-        degrees=degrees,
-        rng=rng,
-    )
-    return codes, metric
-
-
-def _measured(
-    history: History | None, test: History | None, config: CompressConfig, notes: list[str]
-) -> MeasuredPairs | None:
-    """What ranking quality is measured on; None where there is nothing, which `notes` then say."""
-    if test is not None:
-        choosing = config.users.form == "auto"
-        return measured_on_test(history, test, config.seed, choosing=choosing)
-    if history is None:
-        return None
-    measured = measured_on_interactions(history, config.seed)
-    if len(measured.sought):
-        return measured
-    notes.append(
-        "ranking is not measured: there are too few interactions to hold some out; give test pairs"
-    )
-    return None
-
-
-def _forms(
-    factors: Factors,
-    codes: ItemCodes,
-    history: History | None,
-    measured: MeasuredPairs | None,
-    config: CompressConfig,
-    *,
-    progress: bool,
-) -> tuple[CodedUsers, ...]:
-    """The users in the form asked for, or in all forms with the one to be shipped last."""
-    if not len(factors.users):
-        return (CodedUsers("identity", codes, factors.users),)
-    asked = config.users.form
-    forms = users_in_forms(
-        FORMS if asked == "auto" else (asked,),
-        *(factors.users, factors.items, codes, history, config.users),
-        seed=config.seed,
-        progress=progress,
-    )
-    if measured is None or measured.choosing is None:
-        return forms
-    return preferred_last(forms, measured.exclude, measured.choosing, config.users.tolerance)
-
-
-def _check_form(asked: str, factors: Factors, held_out: History | None) -> None:
+def _check_form(asked: str, given: Given) -> None:
     """Refuses a form of users that cannot be made or chosen, before the long work."""
-    if not len(factors.users):
+    if not len(given.factors.users):
         if asked in MADE and asked != "identity":
             raise ArgumentError(
                 f"users.form = {asked!r} is made from user vectors, and there are none; "
                 "give users, or leave the form at 'identity'"
             )
-    elif asked == "auto" and held_out is None:
+    elif asked == "auto" and given.test is None:
         raise ArgumentError(
             "users.form = 'auto' chooses on test pairs, and there are none; give test, or say "
             f"which form: {', '.join(MADE)}"
         )
 
 
-def _comparison(
+def _measured(given: Given, config: CompressConfig) -> tuple[MeasuredPairs | None, tuple[str, ...]]:
+    """What ranking quality is measured on; None where there is nothing, and a note that says so."""
+    if given.test is not None:
+        choosing = config.users.form == "auto"
+        return measured_on_test(given.history, given.test, config.seed, choosing=choosing), ()
+    if given.history is None:
+        return None, ()
+    measured = measured_on_interactions(given.history, config.seed)
+    if len(measured.sought):
+        return measured, ()
+    return None, (
+        "ranking is not measured: there are too few interactions to hold some out; give test pairs",
+    )
+
+
+def _forms(
+    given: Given,
+    codes: ItemCodes,
+    measured: MeasuredPairs | None,
+    config: CompressUsersConfig,
+    effort: Effort,
+) -> tuple[CodedUsers, ...]:
+    """The users in the form asked for, or in all forms with the one to be shipped last."""
+    if not len(given.factors.users):
+        return (CodedUsers("identity", codes, given.factors.users),)
+    asked = FORMS if config.form == "auto" else (config.form,)
+    forms = users_in_forms(asked, given.factors, codes, given.history, config, effort)
+    if measured is None or measured.choosing is None:
+        return forms
+    return preferred_last(forms, measured.exclude, measured.choosing, config.tolerance)
+
+
+def _compared(
     factors: Factors,
     codes: ItemCodes,
     forms: Sequence[CodedUsers],
     measured: MeasuredPairs,
     config: CompressConfig,
-    *,
-    progress: bool,
+    effort: Effort,
 ) -> Comparison:
     """Ranking quality before and after.
 
@@ -276,37 +211,27 @@ def _comparison(
     if measured.user_rows is not None:
         factors = Factors(factors.users[measured.user_rows], factors.items)
     if measured.fitted_anew:
-        forms = users_in_forms(
-            [each.form for each in forms],
-            *(factors.users, factors.items, codes, measured.exclude, config.users),
-            seed=config.seed,
-            progress=progress,
-        )
-    vector = 4.0 * factors.width
-    plain = residual_kmeans(
-        factors.items,
-        config.codes.num_codebooks,
-        config.codes.num_codewords,
-        iterations=config.codes.kmeans_iterations,
-        rng=np.random.default_rng(config.seed),
-    )
-    scorers: list[tuple[str, str, Scorer, float, float]] = [
-        ("teacher", "", FloatScorer(factors.users, factors.items), vector, vector),
-        ("rvq", "", CodeScorer(plain, factors.users), plain.bytes_per_item_all_in, vector),
+        same = [each.form for each in forms]
+        forms = users_in_forms(same, factors, codes, measured.exclude, config.users, effort)
+    plain = plain_start(factors.items, config.codes, config.seed)
+    models = [
+        Compared.teacher(factors),
+        Compared.quantiser("rvq", plain, factors),
+        *(Compared.lightrec(users) for users in forms),
     ]
-    for users in forms:
-        own = users.item_codes
-        scorer = CodeScorer(own, users.values)
-        per_item, per_user = own.bytes_per_item_all_in, users.bytes_per_user
-        scorers.append(("lightrec", users.form, scorer, per_item, per_user))
-    rows = (
-        ComparisonRow(
-            name,
-            evaluate_ranking(scorer, measured.exclude, measured.sought, progress=progress).means,
-            per_item,
-            per_user,
-            variant=form,
-        )
-        for name, form, scorer, per_item, per_user in scorers
+    return measured_alike(
+        measured.title, models, measured.exclude, measured.sought, progress=effort.progress
     )
-    return Comparison(measured.title, tuple(rows))
+
+
+def _overlap(factors: Factors, codes: ItemCodes, seed: int) -> dict[str, Any]:
+    """How much of the float lists the codes keep, for some users or, without any, some items."""
+    by_users = len(factors.users) > 0
+    queries = factors.users if by_users else factors.items
+    sample = np.random.default_rng(seed).permutation(len(queries))[:OVERLAP_QUERIES]
+    return {
+        "at": min(OVERLAP_AT, len(factors.items)),
+        "share": top_overlap(factors.items, codes, queries[sample], OVERLAP_AT),
+        "queries": len(sample),
+        "by": "users" if by_users else "items",
+    }

@@ -6,17 +6,15 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from lightrec._version import __version__
-from lightrec.artifact.contents import Model, Selection, Users
+from lightrec.artifact.contents import Model
 from lightrec.codes.coded_users import CodedUsers, UserForm
-from lightrec.codes.half_precision import half_precision
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.item_metric import ItemMetric
-from lightrec.comparison import Comparison, ComparisonRow
-from lightrec.evaluation.ranking_evaluation import evaluate_ranking
-from lightrec.evaluation.scorers import CodeScorer, FloatScorer, PopularityScorer, Scorer
+from lightrec.comparison import Comparison
+from lightrec.evaluation.scorers import PopularityScorer
 from lightrec.interactions import History, Interactions
 from lightrec.item_columns import item_columns, nested_columns
+from lightrec.outcome import Compared, assembled, measured_alike
 from lightrec.run_config import RunConfig
 from lightrec.stages import FittedStudent, quantize
 from lightrec.teachers.fit import FittedTeacher
@@ -56,29 +54,23 @@ def compare(
 ) -> Comparison:
     """Popularity, teacher, quantisers and LightRec, measured on the held-out pairs."""
     teacher = learned.teacher.factors
-    vector = 4.0 * teacher.width
-    rows: list[ComparisonRow] = []
+    models = [
+        Compared("popularity", PopularityScorer(pairs.item_degrees()), 4.0, None),
+        Compared.teacher(teacher),
+        *(
+            Compared.quantiser(name, _quantised(learned, pairs, config, name), teacher)
+            for name in ("rvq", "aq")
+        ),
+        *(Compared.lightrec(users) for users in learned.forms),
+    ]
+    return measured_alike(title, models, pairs, held_out)
 
-    def add(
-        model: str, scorer: Scorer, per_item: float, per_user: float | None, variant: str = ""
-    ) -> None:
-        means = evaluate_ranking(scorer, pairs, held_out).means
-        rows.append(ComparisonRow(model, means, per_item, per_user, variant=variant))
 
-    add("popularity", PopularityScorer(pairs.item_degrees()), 4.0, None)
-    add("teacher", FloatScorer(teacher.users, teacher.items), vector, vector)
-    for name in ("rvq", "aq"):
-        same = config.student is not None and name == config.student.start
-        codes = learned.start if same else quantize(pairs, teacher, config, name)
-        if codes is not None:
-            scorer = CodeScorer(codes, teacher.users)
-            add(name, scorer, codes.bytes_per_item_all_in, vector)
-    for users in learned.forms:
-        codes = users.item_codes
-        scorer = CodeScorer(codes, users.values)
-        per_item = codes.bytes_per_item_all_in
-        add("lightrec", scorer, per_item, users.bytes_per_user, variant=users.form)
-    return Comparison(title, tuple(rows))
+def _quantised(learned: Learned, pairs: History, config: RunConfig, name: str) -> ItemCodes:
+    """The codes of a quantiser: those that the student began with, where they are the same."""
+    if config.student is not None and config.student.start == name and learned.start is not None:
+        return learned.start
+    return quantize(pairs, learned.teacher.factors, config, name)
 
 
 def assemble(
@@ -89,25 +81,24 @@ def assemble(
     items_table: pl.DataFrame | None,
 ) -> Model:
     """Puts the outcome and the ids together into what a model folder holds."""
-    history = pairs.history()
-    users, teacher = learned.shipped, learned.teacher
-    return Model(
-        config={
-            "lightrec": __version__,
-            "settings": config.model_dump(mode="json"),
-            "data_digest": pairs.digest(),
-            "teacher": teacher.config.model_dump(mode="json"),
-            "teacher_epochs": list(teacher.epochs),
-            "student_epochs": learned.student.epochs if learned.student else None,
-            "comparison": comparison.to_json(),
-            "item_columns_left_out": [] if items_table is None else nested_columns(items_table),
-        },
-        item_codes=users.item_codes,
-        users=Users(users.form, users.values, users.query_map),
+    teacher = learned.teacher
+    told = {
+        "settings": config.model_dump(mode="json"),
+        "data_digest": pairs.digest(),
+        "teacher": teacher.config.model_dump(mode="json"),
+        "teacher_epochs": list(teacher.epochs),
+        "student_epochs": learned.student.epochs if learned.student else None,
+        "comparison": comparison.to_json(),
+        "item_columns_left_out": [] if items_table is None else nested_columns(items_table),
+    }
+    return assembled(
+        learned.shipped,
+        teacher.factors,
+        learned.metric,
+        told,
         user_ids=pairs.users,
         item_ids=pairs.items,
         item_columns=item_columns(pairs, items_table),
-        history=history,
-        selection=Selection.by_cells(teacher.factors.items, learned.metric),
-        float_items=half_precision(teacher.factors.items) if config.keep_float_items else None,
+        history=pairs.history(),
+        keep_float_items=config.keep_float_items,
     )

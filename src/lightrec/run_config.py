@@ -75,6 +75,15 @@ class RunConfig(Settings):
                 )
         return self
 
+    def without_teacher(self, *, users: bool = True) -> dict[str, Any]:
+        """The settings that decide the codes of a given teacher, and the users who meet them.
+
+        Args:
+            users: Whether those of the users' form are among them.
+        """
+        of_codes = {"codes", "metric", "ranking", "seed"}
+        return self.model_dump(include=of_codes | {"users"} if users else of_codes)
+
     def digest(self) -> str:
         """SHA-256 of the canonical JSON form."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True)

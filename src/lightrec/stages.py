@@ -7,36 +7,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lightrec.codes.additive_quantization import additive_quantization, popularity_weights
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.item_metric import ItemMetric
-from lightrec.codes.ranking_quantization import metric_for_quantization, quantize_for_ranking
-from lightrec.codes.residual_kmeans import residual_kmeans
+from lightrec.codes.ranking_quantization import (
+    OnRound,
+    RankedCodes,
+    additive_start,
+    plain_start,
+    quantize_in_ranking_metric,
+)
 from lightrec.encoder.student import Student, collapse_of
 from lightrec.encoder.student_config import StudentConfig
-from lightrec.errors import DivergedError
+from lightrec.errors import ArgumentError, DivergedError
 from lightrec.evaluation.judging import judged_users
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, Scorer
+from lightrec.factors import Factors
 from lightrec.interactions.history import History
 from lightrec.run_config import RunConfig
-from lightrec.teachers.factors import Factors
 from lightrec.training.loop import Surroundings, Validation, fit
 from lightrec.training.negative_sampling import PairBatches
 from lightrec.training.run_log import RunLog
-
-
-@dataclass(frozen=True)
-class RankedCodes:
-    """Codes quantised for the ranking, and how their errors were measured at last.
-
-    Attributes:
-        item_codes: The catalogue.
-        metric: The metric of the ranking; None where the configuration makes no round in it.
-    """
-
-    item_codes: ItemCodes
-    metric: ItemMetric | None
 
 
 @dataclass(frozen=True)
@@ -56,77 +47,57 @@ class FittedStudent:
     map_weights: dict[str, np.ndarray] | None = None
 
 
-def quantize(
-    pairs: History,
-    teacher: Factors,
-    config: RunConfig,
-    start: str,
-    log: RunLog | None = None,
+def student_start(
+    pairs: History, teacher: Factors, config: RunConfig, log: RunLog | None = None
 ) -> ItemCodes | None:
-    """The student before any gradient step: `random` (drawn later: None), `rvq`, `aq`, `metric`."""
-    codes = config.codes
-    if start == "random":
-        return None
-    if start == "rvq":  # unweighted: the paper's baseline
-        return residual_kmeans(
-            teacher.items,
-            codes.num_codebooks,
-            codes.num_codewords,
-            iterations=codes.kmeans_iterations,
-            rng=np.random.default_rng(config.seed),
-        )
+    """The codes that the student of a run begins with; None for `random`: it draws codebooks."""
+    start = (config.student or StudentConfig()).start
+    return None if start == "random" else quantize(pairs, teacher, config, start, log)
+
+
+def quantize(
+    pairs: History, teacher: Factors, config: RunConfig, start: str, log: RunLog | None = None
+) -> ItemCodes:
+    """The student before any gradient step: `rvq`, `aq` or `metric`.
+
+    Raises:
+        ArgumentError: The start is none of these, or the quantiser refuses its input.
+    """
+    if start == "rvq":
+        return plain_start(teacher.items, config.codes, config.seed)
     if start == "aq":
-        return _additive(pairs, teacher, config, np.random.default_rng(config.seed), log)
-    return quantize_by_ranking(pairs, teacher, config, log).item_codes
+        return additive_start(
+            teacher.items,
+            teacher.users,
+            config,
+            degrees=pairs.item_degrees(),
+            rng=np.random.default_rng(config.seed),
+            on_round=_told_to(log),
+        )
+    if start == "metric":
+        return quantize_by_ranking(pairs, teacher, config, log).item_codes
+    raise ArgumentError(f"codes start from 'rvq', 'aq' or 'metric', not from {start!r}")
 
 
 def quantize_by_ranking(
     pairs: History, teacher: Factors, config: RunConfig, log: RunLog | None = None
 ) -> RankedCodes:
     """The start `metric`: additive quantisation, continued in the metric of the ranking."""
-    rng, log = np.random.default_rng(config.seed), log or RunLog()
-    additive = _additive(pairs, teacher, config, rng, log)
-    if not config.ranking.rounds:
-        return RankedCodes(additive, None)
-    degrees = pairs.item_degrees()
-    metric = metric_for_quantization(
-        teacher.items, teacher.users, config.ranking, seen=pairs, degrees=degrees, rng=rng
-    )
-    codes = quantize_for_ranking(
+    return quantize_in_ranking_metric(
         teacher.items,
         teacher.users,
-        config.codes,
-        config.ranking,
-        start=additive,
-        metric=metric,
+        config,
         seen=pairs,
-        degrees=degrees,
-        rng=rng,
-        on_round=lambda number, error: log.event(
-            "round", of="the metric of the ranking", round=number, relative_error=error
-        ),
+        degrees=pairs.item_degrees(),
+        rng=np.random.default_rng(config.seed),
+        on_round=_told_to(log),
     )
-    return RankedCodes(codes, metric)
 
 
-def _additive(
-    pairs: History,
-    teacher: Factors,
-    config: RunConfig,
-    rng: np.random.Generator,
-    log: RunLog | None,
-) -> ItemCodes:
+def _told_to(log: RunLog | None) -> OnRound:
+    """What tells a log of the rounds of quantisation."""
     log = log or RunLog()
-    return additive_quantization(
-        teacher.items,
-        config.codes,
-        weights=popularity_weights(pairs.item_degrees(), config.codes.popularity_power),
-        metric=ItemMetric.configured(config.metric, teacher.users, teacher.width),
-        rng=rng,
-        on_round=lambda number, error: log.event(
-            "round", of="additive quantisation", round=number, relative_error=error
-        ),
-    )
+    return lambda of, number, error: log.event("round", of=of, round=number, relative_error=error)
 
 
 def fit_student(

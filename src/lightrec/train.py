@@ -17,6 +17,7 @@ from pathlib import Path
 from lightrec.artifact.contents import Model
 from lightrec.artifact.verify import check_item_columns
 from lightrec.codes.coded_users import FORMS, CodedUsers, UserForm, users_in_forms
+from lightrec.codes.user_fit_task import Effort
 from lightrec.encoder.student_config import StudentConfig
 from lightrec.errors import ArgumentError
 from lightrec.held_out_pairs import hold_out
@@ -32,7 +33,7 @@ from lightrec.learned import Learned, assemble, compare
 from lightrec.preferred_form import preferred_last
 from lightrec.run_config import RunConfig, load_config
 from lightrec.run_folder import RunFolder
-from lightrec.stages import fit_student, quantize, quantize_by_ranking
+from lightrec.stages import fit_student, quantize_by_ranking, student_start
 from lightrec.teachers.choice import AutoConfig
 from lightrec.teachers.fit import AnyTeacherConfig, BlendConfig, FittedTeacher
 from lightrec.teachers.ials import IalsConfig
@@ -90,6 +91,7 @@ def train(
             `warm_start` does not fit the run.
         DivergedError: A loss is not finite.
         InterruptedRunError: The user asked to stop; checkpoints are in `run_folder`.
+        CheckpointError: Checkpoints in `run_folder` are of another run, or one is at work there.
     """
     config = config or load_config(preset)
     items_table = None if items is None else read_items(items)
@@ -153,9 +155,8 @@ def learn(
     codes = ranked.item_codes
     forms = users_in_forms(
         (earlier.form,) if earlier else forms_of(config),
-        *(teacher.factors.users, teacher.factors.items, codes, pairs, config.users),
-        seed=config.seed,
-        progress=run.progress,
+        *(teacher.factors, codes, pairs, config.users),
+        Effort(config.seed, progress=run.progress),
     )
     if held_out is not None and len(forms) > 1:
         forms = preferred_last(forms, pairs, held_out, config.users.tolerance)
@@ -198,7 +199,7 @@ def _trained(
     """Codes and users by gradient."""
     epochs = repeat.student.epochs if repeat and repeat.student else None
     with run.stage(f"student-{part}", **_length(len(pairs), settings, epochs)) as surroundings:
-        start = quantize(pairs, teacher.factors, config, settings.start, surroundings.log)
+        start = student_start(pairs, teacher.factors, config, surroundings.log)
         student = fit_student(
             pairs,
             teacher.factors,

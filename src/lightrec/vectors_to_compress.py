@@ -10,11 +10,11 @@ import polars as pl
 
 from lightrec.artifact.verify import MAX_MAGNITUDE
 from lightrec.errors import ArgumentError, InputError
+from lightrec.factors import Factors
 from lightrec.interactions import History, IdMap, Interactions
 from lightrec.interactions.read_tables import TableSource
 from lightrec.matching_ids import matching_rows
 from lightrec.shared_pairs import shared_pair_keys
-from lightrec.teachers.factors import Factors
 
 UNIT_LENGTH = 1e-3  # how far from 1 the norms of normalised vectors may be
 
@@ -30,6 +30,69 @@ class Vectors:
 
     factors: Factors
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Given:
+    """What is compressed, and what is known beside it, in the rows of the vectors.
+
+    Attributes:
+        factors: Users (M may be 0) and items, float32.
+        user_ids: M ids.
+        item_ids: N ids, at least one.
+        history: Pairs that the vectors were trained on, M users by N items; None where there are
+            none, or no users.
+        test: Pairs that they were not trained on, likewise.
+        degrees: (N,) int64, the pairs of each item that the vectors were trained on.
+        notes: What was done to vectors and pairs, one sentence each.
+    """
+
+    factors: Factors
+    user_ids: IdMap
+    item_ids: IdMap
+    history: History | None
+    test: History | None
+    degrees: np.ndarray
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        vectors: Vectors,
+        user_ids: IdMap,
+        item_ids: IdMap,
+        interactions: Interactions | TableSource | None,
+        test: Interactions | TableSource | None,
+    ) -> Given:
+        """Brings pairs into the rows of vectors.
+
+        Args:
+            vectors: From `prepare`.
+            user_ids: Ids of the user vectors.
+            item_ids: Ids of the item vectors.
+            interactions: Pairs that the vectors were trained on.
+            test: Pairs that they were not trained on.
+
+        Raises:
+            ArgumentError: There is no item, or a test pair that is an interaction, too.
+            InputError: There are pairs, but none with vectors; or a table cannot be used.
+        """
+        read = None if interactions is None else as_interactions(interactions)
+        history = held_out = None
+        notes = vectors.notes
+        if len(user_ids):
+            history, left_out = history_of(read, user_ids, item_ids, "interactions")
+            held_out, left_out_too = history_of(test, user_ids, item_ids, "test")
+            notes = (*notes, *left_out, *left_out_too)
+        elif read is not None or test is not None:
+            without = "no user vectors: interactions weigh items, and ranking is not measured"
+            notes = (*notes, without)
+        if not len(item_ids):
+            raise ArgumentError("there are no items to compress")
+        if history is not None and held_out is not None:
+            check_disjoint(history, held_out)
+        degrees = item_degrees(read, item_ids, history)
+        return cls(vectors.factors, user_ids, item_ids, history, held_out, degrees, notes)
 
 
 def prepare(items: np.ndarray, users: np.ndarray | None, item_bias: np.ndarray | None) -> Vectors:
@@ -139,22 +202,20 @@ def history_of(
     users: IdMap,
     items: IdMap,
     what: str,
-    notes: list[str],
-) -> History | None:
-    """The pairs in rows of the vectors; pairs without a vector are counted in `notes`.
+) -> tuple[History | None, tuple[str, ...]]:
+    """The pairs in rows of the vectors, and a note that counts pairs without a vector.
 
     Args:
-        pairs: What is read; None gives None.
+        pairs: What is read; None gives None, and no note.
         users: Ids of the user vectors.
         items: Ids of the item vectors.
         what: What the pairs are, for errors and notes.
-        notes: What is to be told is added to it.
 
     Raises:
         InputError: There are pairs, but none with both vectors.
     """
     if pairs is None:
-        return None
+        return None, ()
     read = as_interactions(pairs)
     user_rows = matching_rows(read.users, users)[read.user_rows]
     item_rows = matching_rows(read.items, items)[read.item_rows]
@@ -164,9 +225,10 @@ def history_of(
             f"{what}: no pair has both a user and an item vector; "
             "check that ids and vectors belong together"
         )
-    if not known.all():
-        notes.append(f"{what}: {int((~known).sum()):,} pairs without a vector were left out")
-    return History.from_pairs(user_rows[known], item_rows[known], len(users), len(items))
+    found = History.from_pairs(user_rows[known], item_rows[known], len(users), len(items))
+    if known.all():
+        return found, ()
+    return found, (f"{what}: {int((~known).sum()):,} pairs without a vector were left out",)
 
 
 def check_disjoint(history: History, test: History) -> None:

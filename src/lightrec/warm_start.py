@@ -18,15 +18,14 @@ from lightrec.codes.additive_quantization import encode, popularity_weights, rel
 from lightrec.codes.coded_users import MADE, UserForm
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.item_metric import ItemMetric
-from lightrec.codes.ranking_quantization import metric_for_quantization
+from lightrec.codes.ranking_quantization import RankedCodes, metric_for_quantization
 from lightrec.codes.refit_codebooks import refit_codebooks
 from lightrec.errors import ArgumentError
+from lightrec.factors import Factors
 from lightrec.interactions.history import History
 from lightrec.interactions.id_map import IdMap
 from lightrec.matching_ids import matching_rows
 from lightrec.run_config import RunConfig
-from lightrec.stages import RankedCodes
-from lightrec.teachers.factors import Factors
 from lightrec.teachers.fit import AnyTeacherConfig, FittedTeacher, TeacherConfig
 from lightrec.training.run_log import RunLog
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightrec.codes.item_codes import ItemCodes
+from lightrec.codes.item_codes import ItemCodes, sharing_rows
 from lightrec.errors import ArgumentError
 
 
@@ -163,3 +163,13 @@ def test_an_empty_catalogue_is_possible() -> None:
     assert codes.decode().shape == (0, 3)
     assert codes.scores(np.zeros((2, 2, 4), np.float32)).shape == (2, 0)
     assert codes.health.collisions == 0
+
+
+@pytest.mark.parametrize("num_codebooks", range(1, 10))
+def test_items_share_a_code_where_all_of_its_bytes_agree(num_codebooks: int) -> None:
+    codes = random_codes(300, num_codebooks, 3, 2).codes
+    whole = [row.tobytes() for row in codes]
+    expected = [row for row, code in enumerate(whole) if whole.count(code) > 1]
+    found = sharing_rows(np.asfortranarray(codes))
+    assert found.dtype == np.int64
+    assert found.tolist() == expected

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from lightrec.codes import user_fit_task
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.user_fit import fit_tables, fit_vectors
-from lightrec.codes.user_fit_task import UserFitConfig
+from lightrec.codes.user_fit_task import Effort, UserFitConfig, catalogue_sample
 from lightrec.errors import ArgumentError
+from lightrec.factors import Factors
 from lightrec.interactions.history import History
 
 F = np.float32
@@ -41,7 +42,7 @@ class Problem:
 
     @property
     def teacher(self):
-        return self.users, self.items
+        return Factors(self.users, self.items)
 
     def design(self):
         """(N, B W): a one where an item reads an entry of a flat score table."""
@@ -117,7 +118,9 @@ def test_a_round_of_tables_solves_the_normal_equations(path, books, words, confi
     problem = Problem([books, words], books=books, words=words)
     start = problem.codes.score_tables(problem.users)
     student = problem.codes.scores(start)
-    found = fit_tables(*problem.teacher, problem.codes, problem.seen, config, rounds=1, seed=5)
+    found = fit_tables(
+        problem.teacher, problem.codes, problem.seen, config, rounds=1, effort=Effort(5)
+    )
     for user in range(len(problem.users)):
         rows, weights = problem.candidates(
             user, student[user], config, drawn_catalogue(problem, config)
@@ -133,7 +136,9 @@ def test_a_round_of_vectors_solves_the_normal_equations(path, width, config):
     problem = Problem(width, width=width, books=4, words=16)
     ridge = config.vector_ridge * problem.codes.decode().var(axis=0).sum()
     student = problem.codes.scores(problem.codes.score_tables(problem.users))
-    found = fit_vectors(*problem.teacher, problem.codes, problem.seen, config, rounds=1, seed=5)
+    found = fit_vectors(
+        problem.teacher, problem.codes, problem.seen, config, rounds=1, effort=Effort(5)
+    )
     decoded = problem.codes.decode().astype(np.float64)
     for user, vector in enumerate(problem.users.astype(np.float64)):
         rows, weights = problem.candidates(
@@ -144,11 +149,9 @@ def test_a_round_of_vectors_solves_the_normal_equations(path, width, config):
 
 
 def drawn_catalogue(problem, config, seed=5):
-    task = user_fit_task.FitTask.of(
-        *problem.teacher, problem.codes, problem.seen, config, None, 1, seed, 1
-    )
-    assert task.catalogue.shape == (1, config.catalogue_sample)
-    return task.catalogue[0].tolist()
+    drawn = catalogue_sample(len(problem.items), config, 1, seed)
+    assert drawn.shape == (1, config.catalogue_sample)
+    return drawn[0].tolist()
 
 
 @pytest.mark.parametrize("fit", [fit_tables, fit_vectors])
@@ -157,10 +160,10 @@ def test_later_rounds_pick_candidates_anew(path, fit):
     config = UserFitConfig(
         candidates=8, false_positives=8, catalogue_sample=0, ridge=0.5, vector_ridge=0.5
     )
-    by_rounds = fit(*problem.teacher, problem.codes, problem.seen, config, rounds=3)
+    by_rounds = fit(problem.teacher, problem.codes, problem.seen, config, rounds=3)
     begun = None
     for _ in range(3):
-        begun = fit(*problem.teacher, problem.codes, problem.seen, config, rounds=1, start=begun)
+        begun = fit(problem.teacher, problem.codes, problem.seen, config, rounds=1, start=begun)
     np.testing.assert_allclose(by_rounds, begun, atol=1e-4)
 
 
@@ -168,9 +171,8 @@ def test_a_representable_table_is_recovered(path):
     problem = Problem(1, items=200, books=4, words=8, width=6)
     everything = UserFitConfig(candidates=200, catalogue_sample=0, ridge=1e-3)
     zeros = np.zeros((3, 4, 8), F)
-    found = fit_tables(
-        problem.users, problem.codes.decode(), problem.codes, problem.seen, everything, start=zeros
-    )
+    teacher = Factors(problem.users, problem.codes.decode())
+    found = fit_tables(teacher, problem.codes, problem.seen, everything, start=zeros)
     expected = problem.users @ problem.codes.decode().T
     np.testing.assert_allclose(problem.codes.scores(found), expected, atol=2e-3)
 
@@ -178,7 +180,8 @@ def test_a_representable_table_is_recovered(path):
 def test_a_representable_vector_is_recovered_and_kept(path):
     problem = Problem(1, items=200, books=4, words=8, width=6)
     everything = UserFitConfig(candidates=200, catalogue_sample=0, vector_ridge=1e-3)
-    args = (problem.users, problem.codes.decode(), problem.codes, problem.seen, everything)
+    teacher = Factors(problem.users, problem.codes.decode())
+    args = (teacher, problem.codes, problem.seen, everything)
     found = fit_vectors(*args, start=np.zeros((3, 6), F))
     np.testing.assert_allclose(found, problem.users, atol=2e-3)
     np.testing.assert_allclose(fit_vectors(*args), problem.users, atol=1e-5)
@@ -189,8 +192,10 @@ def test_an_intercept_changes_no_vector(path):
     shifted_users = np.hstack([problem.users, np.ones((3, 1), F)])
     shifted_items = np.hstack([problem.items, np.full((60, 1), 5.0, F)])
     begun = problem.users
-    plain = fit_vectors(*problem.teacher, problem.codes, problem.seen, start=begun)
-    shifted = fit_vectors(shifted_users, shifted_items, problem.codes, problem.seen, start=begun)
+    plain = fit_vectors(problem.teacher, problem.codes, problem.seen, start=begun)
+    shifted = fit_vectors(
+        Factors(shifted_users, shifted_items), problem.codes, problem.seen, start=begun
+    )
     np.testing.assert_allclose(plain, shifted, atol=1e-4)
 
 
@@ -198,30 +203,32 @@ def test_an_intercept_changes_no_vector(path):
 def test_seen_items_never_matter(path, fit):
     problem = Problem(4, users=1, seen=0.3)
     config = UserFitConfig(candidates=15, false_positives=15, catalogue_sample=30)
-    found = fit(*problem.teacher, problem.codes, problem.seen, config, rounds=4)
+    found = fit(problem.teacher, problem.codes, problem.seen, config, rounds=4)
     items = problem.items.copy()
     items[problem.seen.of(0)] = 100.0
     np.testing.assert_array_equal(
-        fit(problem.users, items, problem.codes, problem.seen, config, rounds=4), found
+        fit(Factors(problem.users, items), problem.codes, problem.seen, config, rounds=4), found
     )
-    unseen = fit(problem.users, items, problem.codes, None, config, rounds=4)
+    unseen = fit(Factors(problem.users, items), problem.codes, None, config, rounds=4)
     assert not np.allclose(unseen, found)
 
 
 @pytest.mark.parametrize("fit", [fit_tables, fit_vectors])
 def test_threads_blocks_and_other_users_do_not_matter(path, fit, monkeypatch):
     problem = Problem(6, users=21, items=300, books=4, words=32)
-    args = (*problem.teacher, problem.codes, problem.seen)
+    args = (problem.teacher, problem.codes, problem.seen)
     config = UserFitConfig(candidates=20, false_positives=20, catalogue_sample=50, rounds=3)
-    whole = fit(*args, config, threads=1)
-    np.testing.assert_array_equal(fit(*args, config, threads=5), whole)
+    whole = fit(*args, config, effort=Effort(threads=1))
+    np.testing.assert_array_equal(fit(*args, config, effort=Effort(threads=5)), whole)
     rows = np.array([20, 3, 3, 11])
-    np.testing.assert_array_equal(fit(*args, config, user_rows=rows, threads=2), whole[rows])
+    np.testing.assert_array_equal(
+        fit(*args, config, user_rows=rows, effort=Effort(threads=2)), whole[rows]
+    )
     monkeypatch.setattr(user_fit_task, "BLOCK_BYTES", 4 * 300 * 4)
     np.testing.assert_array_equal(fit(*args, config), whole)
     monkeypatch.setattr(user_fit_task, "BLOCK_BYTES", 1)
     np.testing.assert_array_equal(fit(*args, config), whole)
-    assert not np.array_equal(fit(*args, config, seed=1), whole)
+    assert not np.array_equal(fit(*args, config, effort=Effort(1)), whole)
 
 
 @given(
@@ -241,10 +248,10 @@ def test_kernel_and_numpy_agree(books, words, items, users, sample, vectors, see
     config = UserFitConfig(candidates=12, false_positives=12, catalogue_sample=sample, rounds=1)
     fit = fit_vectors if vectors else fit_tables
     start = problem.users if vectors else problem.codes.score_tables(problem.users)
-    by_kernel = fit(*problem.teacher, problem.codes, problem.seen, config)
+    by_kernel = fit(problem.teacher, problem.codes, problem.seen, config)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(user_fit_task, "KERNELS", None)
-        by_numpy = fit(*problem.teacher, problem.codes, problem.seen, config)
+        by_numpy = fit(problem.teacher, problem.codes, problem.seen, config)
     assert by_kernel.dtype == by_numpy.dtype == F
     # Where rounding lets one stop a step before the other, they differ by what is left to do then.
     for one, other, begun in zip(by_kernel, by_numpy, start, strict=True):
@@ -262,7 +269,7 @@ def test_equal_teacher_scores_go_by_row(path):
     seen = History.from_pairs(np.array([0]), np.array([1]), 1, 6)
     config = UserFitConfig(candidates=3, false_positives=0, catalogue_sample=0, ridge=1.0)
     users, items, start = np.ones((1, 1), F), np.ones((6, 1), F), np.zeros((1, 1, 6), F)
-    found = fit_tables(users, items, one_word_each(6), seen, config, start=start)
+    found = fit_tables(Factors(users, items), one_word_each(6), seen, config, start=start)
     np.testing.assert_array_equal(found[0, 0] > 0.5, [True, False, True, True, False, False])
     assert (found[0, 0, [1, 4, 5]] == 0.0).all()
 
@@ -281,18 +288,20 @@ def test_a_false_positive_is_pushed_down(path):
             ridge=1.0,
             rounds=1,
         )
-        found = fit_tables(np.ones((1, 1), F), teacher, one_word_each(4), None, config, start=start)
+        found = fit_tables(
+            Factors(np.ones((1, 1), F), teacher), one_word_each(4), None, config, start=start
+        )
         np.testing.assert_allclose(found[0, 0], [5.0, 4.0, 0.5, expected], atol=1e-5)
 
 
 @pytest.mark.parametrize("fit", [fit_tables, fit_vectors])
 def test_nothing_to_fit_to_leaves_the_start(path, fit):
     problem = Problem(0, users=2, items=12, seen=1.1)
-    found = fit(*problem.teacher, problem.codes, problem.seen)
+    found = fit(problem.teacher, problem.codes, problem.seen)
     begun = problem.users if fit is fit_vectors else problem.codes.score_tables(problem.users)
     np.testing.assert_array_equal(found, begun)
     nobody = np.empty(0, np.int64)
-    assert fit(*problem.teacher, problem.codes, None, user_rows=nobody).shape[0] == 0
+    assert fit(problem.teacher, problem.codes, None, user_rows=nobody).shape[0] == 0
 
 
 def test_vectors_take_the_width_of_the_codebooks(path):
@@ -301,10 +310,10 @@ def test_vectors_take_the_width_of_the_codebooks(path):
         problem.codes.codes, np.random.default_rng(0).normal(size=(3, 8, 9)).astype(F)
     )
     start = np.zeros((3, 9), F)
-    assert fit_vectors(*problem.teacher, other, problem.seen, start=start).shape == (3, 9)
+    assert fit_vectors(problem.teacher, other, problem.seen, start=start).shape == (3, 9)
     for fit in (fit_tables, fit_vectors):
         with pytest.raises(ArgumentError, match="give start"):
-            fit(*problem.teacher, other, problem.seen)
+            fit(problem.teacher, other, problem.seen)
 
 
 def with_nan(array, row):
@@ -316,28 +325,28 @@ def with_nan(array, row):
 @pytest.mark.parametrize("fit", [fit_tables, fit_vectors])
 def test_what_does_not_fit_is_refused(path, fit):
     problem = Problem(0)
-    users, items, codes, seen = *problem.teacher, problem.codes, problem.seen
-    begun = fit(users, items, codes, seen, rounds=1)
+    users, items, codes, seen = problem.users, problem.items, problem.codes, problem.seen
+    begun = fit(problem.teacher, codes, seen, rounds=1)
 
     def refused(match, users=users, items=items, seen=seen, **options):
         with pytest.raises(ArgumentError, match=match):
-            fit(users, items, codes, seen, **options)
+            fit(Factors(users, items), codes, seen, **options)
 
-    refused("teacher_users row 1 .*not finite", users=with_nan(users, 1))
-    refused("teacher_items row 7 .*not finite", items=with_nan(items, 7))
     refused("start row 2 .*not finite", start=with_nan(begun, 2))
-    refused("teacher_users must be a float32 matrix", users=users.astype(np.float64))
-    refused("same width", users=users[:, 1:].copy())
-    refused("teacher_items has 59 rows", items=items[1:])
+    refused("the teacher has 59 items", items=items[1:])
     refused("seen holds 3 users and 61 items", seen=History.from_pairs([0], [0], 3, 61))
     refused("start must be", start=begun[:, 1:])
     refused("start must be", start=begun.astype(np.float64))
     refused("user_rows reach from 0 to 3", user_rows=np.array([0, 3]))
     refused("user_rows must be", user_rows=np.array([0.0]))
     refused("rounds", rounds=0)
-    refused("threads", threads=-1)
-    refused("seed", seed=-1)
     refused("teacher_scores", users=users * F(1e20), items=items * F(1e15))
+
+
+def test_seed_and_threads_are_not_negative():
+    for effort in ({"seed": -1}, {"threads": -1}):
+        with pytest.raises(ArgumentError, match="must be at least 0"):
+            Effort(**effort)
 
 
 def test_the_compiled_class_checks_what_it_is_given():

@@ -13,9 +13,9 @@ from lightrec.encoder.student import Student, _distillation_weights
 from lightrec.encoder.student_config import StudentConfig
 from lightrec.encoder.user_forms import USER_FORMS
 from lightrec.errors import ConfigError
+from lightrec.factors import Factors
 from lightrec.interactions.history import History
 from lightrec.settings import validated
-from lightrec.teachers.factors import Factors
 from lightrec.training.loop import fit
 from lightrec.training.negative_sampling import Batch, PairBatches
 

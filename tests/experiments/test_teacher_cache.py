@@ -8,8 +8,8 @@ import pytest
 from lightrec.errors import InputError
 from lightrec.experiments import teacher_cache
 from lightrec.experiments.teacher_cache import cached_teacher, description_of, fitted_teacher
+from lightrec.factors import Factors
 from lightrec.teachers.bpr import BprConfig
-from lightrec.teachers.factors import Factors
 from lightrec.teachers.fit import BlendConfig, FittedTeacher
 from lightrec.teachers.ials import IalsConfig
 from lightrec.teachers.sampled_softmax import SampledSoftmaxConfig

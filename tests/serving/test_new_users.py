@@ -16,8 +16,9 @@ from lightrec.codes.additive_quantization import (
 )
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.user_fit import fit_tables, fit_vectors
-from lightrec.codes.user_fit_task import UserFitConfig
+from lightrec.codes.user_fit_task import Effort, UserFitConfig
 from lightrec.errors import ArgumentError, ConfigError
+from lightrec.factors import Factors
 from lightrec.interactions.history import History
 from lightrec.serving import Recommender
 from lightrec.serving.fold_in import CATALOGUE_WEIGHT, RIDGE
@@ -77,7 +78,8 @@ def test_tables_are_those_of_training(dtype: Any) -> None:
     users, items, codes, histories = make_users(), make_items(dtype), make_codes(), make_histories()
     fit = NewUserFit(FloatItems(items), codes, QUICK, seed=7)
     expected = fit_tables(
-        users, items.astype(np.float32), codes, as_history(histories), QUICK, seed=7
+        *(Factors(users, items.astype(np.float32)), codes, as_history(histories), QUICK),
+        effort=Effort(7),
     )
     tables = fit.tables(users, histories)
     assert tables.dtype == np.float32
@@ -92,13 +94,13 @@ def test_vectors_are_those_of_training() -> None:
     start = np.random.default_rng(4).normal(size=(5, OWN_WIDTH)).astype(np.float32)
     fit = NewUserFit(FloatItems(items), own, QUICK, seed=7)
     seen = as_history(histories)
-    expected = fit_vectors(users, items, own, seen, QUICK, start=start, seed=7)
+    expected = fit_vectors(Factors(users, items), own, seen, QUICK, start=start, effort=Effort(7))
     np.testing.assert_allclose(fit.vectors(users, histories, start), expected, rtol=1e-3, atol=1e-3)
     assert not np.allclose(start, expected, rtol=1e-1, atol=1e-1)
     same_space = make_codes()
     np.testing.assert_allclose(
         NewUserFit(FloatItems(items), same_space, QUICK, seed=7).vectors(users, histories),
-        fit_vectors(users, items, same_space, seen, QUICK, seed=7),
+        fit_vectors(Factors(users, items), same_space, seen, QUICK, effort=Effort(7)),
         rtol=1e-3,
         atol=1e-3,
     )
@@ -253,7 +255,9 @@ def test_a_model_of_tables_fits_new_users_to_the_teachers_items(
     assert items is not None
     users = np.stack([folded_in(items, rows) for rows in ROWS])
     config = UserFitConfig(**settings)
-    tables = fit_tables(users, items, model.item_codes, as_history(ROWS, 60), config, seed=3)
+    tables = fit_tables(
+        Factors(users, items), model.item_codes, as_history(ROWS, 60), config, effort=Effort(3)
+    )
     expected = model.item_codes.scores(tables)
     np.testing.assert_allclose(scores_of_histories(model), expected, rtol=1e-3, atol=1e-3)
 
@@ -270,7 +274,9 @@ def test_a_model_of_fitted_users_fits_new_ones_from_their_mapped_vectors(
     rounds = UserFitConfig().rounds_of_vectors
     assert rounds < UserFitConfig().rounds  # stored vectors go through fewer rounds than tables
     vectors = fit_vectors(
-        users, items, model.item_codes, as_history(ROWS, 60), start=start, rounds=rounds
+        *(Factors(users, items), model.item_codes, as_history(ROWS, 60)),
+        start=start,
+        rounds=rounds,
     )
     expected = vectors @ model.item_codes.decode().T
     np.testing.assert_allclose(scores_of_histories(model), expected, rtol=1e-3, atol=1e-3)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from lightrec.errors import ArgumentError
+from lightrec.factors import Factors
 from lightrec.teachers.blend import blend, spread, truncated
-from lightrec.teachers.factors import Factors
 
 USERS, ITEMS = 40, 150
 

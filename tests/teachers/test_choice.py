@@ -12,6 +12,7 @@ import pytest
 from lightrec.errors import ConfigError, DivergedError
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import PopularityScorer
+from lightrec.factors import Factors
 from lightrec.interactions import History, Interactions, validation_split
 from lightrec.interactions.synthetic import synthetic_catalogue
 from lightrec.settings import validated
@@ -28,7 +29,6 @@ from lightrec.teachers.choice import (
     AutoConfig,
     choose_teacher,
 )
-from lightrec.teachers.factors import Factors
 from lightrec.teachers.fit import BlendConfig, FittedTeacher, SingleConfig
 from lightrec.teachers.ials import IalsConfig
 from lightrec.teachers.judge import teacher_judge

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from lightrec.errors import ConfigError
+from lightrec.factors import Factors
 from lightrec.interactions import History
 from lightrec.settings import Settings, validated
 from lightrec.teachers.blend import blend
 from lightrec.teachers.bpr import BprConfig, BprFactorization, train_bpr
-from lightrec.teachers.factors import Factors
 from lightrec.teachers.fit import BlendConfig, TeacherConfig, fit_teacher
 from lightrec.teachers.ials import IalsConfig, train_ials
 from lightrec.teachers.sampled_softmax import (

@@ -16,10 +16,10 @@ from irspack.recommenders.ials import IALSTrainer, LossType, SolverType
 from lightrec.errors import ArgumentError, DivergedError, InputError, InterruptedRunError
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import FloatScorer, PopularityScorer
+from lightrec.factors import Factors
 from lightrec.interactions import History, Interactions, paper_split
 from lightrec.interactions.synthetic import synthetic_catalogue
 from lightrec.teachers import ials
-from lightrec.teachers.factors import Factors
 from lightrec.teachers.ials import (
     IalsConfig,
     first_items,

@@ -7,8 +7,8 @@ from lightrec.errors import ArgumentError
 from lightrec.evaluation import judging
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import FloatScorer
+from lightrec.factors import Factors
 from lightrec.interactions import History
-from lightrec.teachers.factors import Factors
 from lightrec.teachers.judge import teacher_judge
 
 RNG = np.random.default_rng(3)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from lightrec.errors import ConfigError
+from lightrec.factors import Factors
 from lightrec.interactions import History
 from lightrec.teachers import make_teacher as stage
 from lightrec.teachers.choice import AutoConfig
-from lightrec.teachers.factors import Factors
 from lightrec.teachers.fit import BlendConfig, FittedTeacher, fit_teacher
 from lightrec.teachers.ials import IalsConfig
 from lightrec.teachers.judge import teacher_judge

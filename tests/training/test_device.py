@@ -13,8 +13,8 @@ from lightrec.encoder.student import Student
 from lightrec.encoder.student_config import StudentConfig
 from lightrec.encoder.user_forms import USER_FORMS
 from lightrec.errors import ArgumentError
+from lightrec.factors import Factors
 from lightrec.teachers.bpr import BprConfig, BprFactorization
-from lightrec.teachers.factors import Factors
 from lightrec.teachers.sampled_softmax import (
     SampledSoftmax,
     SampledSoftmaxConfig,

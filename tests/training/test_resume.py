@@ -10,8 +10,8 @@ from lightrec.codes.additive_quantization import AdditiveQuantizationConfig, add
 from lightrec.encoder.student import Student
 from lightrec.encoder.student_config import StudentConfig
 from lightrec.errors import CheckpointError
+from lightrec.factors import Factors
 from lightrec.teachers.bpr import BprConfig, BprFactorization
-from lightrec.teachers.factors import Factors
 from lightrec.training.loop import FitResult, Objective, Surroundings, Validation, fit
 from lightrec.training.negative_sampling import PairBatches
 

@@ -13,36 +13,29 @@ The codes are the same in all of them: what is better costs memory on the side o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, TypedDict
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
+from lightrec.codes.alternation import Alternated, UserFits, alternate, users_for_codebooks
 from lightrec.codes.half_precision import half_precision
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.linear_users import linear_map
 from lightrec.codes.mlp_users import mlp_map
-from lightrec.codes.user_codebooks import (
-    codebooks_for_users,
-    level_codebooks,
-    refit_codebooks_to_users,
-    vectors_for_tables,
-)
-from lightrec.codes.user_fit import fit_tables, fit_vectors
-from lightrec.codes.user_fit_task import UserFitConfig
+from lightrec.codes.user_codebooks import level_codebooks
+from lightrec.codes.user_fit_task import Effort, UserFitConfig
 from lightrec.errors import ArgumentError
+from lightrec.factors import Factors
 from lightrec.interactions.history import History
 from lightrec.settings import Settings
 
 UserForm = Literal["identity", "fitted", "table", "free", "linear", "mlp"]
 FORMS: tuple[UserForm, ...] = ("identity", "fitted", "table")
 """Those that are compared where none is asked for."""
-MADE: tuple[UserForm, ...] = ("identity", "linear", "mlp", "fitted", "table")
-CODEBOOK_USERS = 10_000  # whom the codebooks of `fitted` users are made for
-ALTERNATION_ROUNDS = 5  # of the vectors' fit between two fits of the codebooks
 
 
 class UsersConfig(Settings):
@@ -64,14 +57,6 @@ class UsersConfig(Settings):
         """Numbers in a codeword of codebooks made for users in a form."""
         usual = teacher_width if form == "fitted" else (teacher_width + 1) // 2
         return min(self.codeword_width or usual, teacher_width)
-
-
-class _Effort(TypedDict):
-    """Arguments that every fit takes."""
-
-    seed: int
-    threads: int
-    progress: bool
 
 
 @dataclass(frozen=True)
@@ -99,37 +84,23 @@ class CodedUsers:
 
 def users_in_form(
     form: UserForm,
-    users: np.ndarray,
-    items: np.ndarray,
+    teacher: Factors,
     item_codes: ItemCodes,
     seen: History | None,
     config: UsersConfig | None = None,
-    *,
-    seed: int = 0,
-    threads: int = 0,
-    progress: bool = False,
+    effort: Effort | None = None,
 ) -> CodedUsers:
     """Brings a teacher's users into a form; `users_in_forms` says what the arguments are."""
-    return users_in_forms(
-        (form,),
-        *(users, items, item_codes, seen, config),
-        seed=seed,
-        threads=threads,
-        progress=progress,
-    )[0]
+    return users_in_forms((form,), teacher, item_codes, seen, config, effort)[0]
 
 
 def users_in_forms(
     forms: Sequence[UserForm],
-    users: np.ndarray,
-    items: np.ndarray,
+    teacher: Factors,
     item_codes: ItemCodes,
     seen: History | None,
     config: UsersConfig | None = None,
-    *,
-    seed: int = 0,
-    threads: int = 0,
-    progress: bool = False,
+    effort: Effort | None = None,
 ) -> tuple[CodedUsers, ...]:
     """Brings a teacher's users into some forms.
 
@@ -139,14 +110,11 @@ def users_in_forms(
 
     Args:
         forms: Which.
-        users: (M, T) float32, the teacher's.
-        items: (N, T) float32, the teacher's.
+        teacher: Users (M, T) and items (N, T).
         item_codes: Codes of these items, with codebooks in the teacher's space.
         seen: Pairs that recommendation leaves out, and the fit too.
         config: Settings; the defaults when None.
-        seed: Of the samples that the fit draws.
-        threads: 0 for all cores.
-        progress: Shows progress bars when standard error is a terminal.
+        effort: How the fits are carried out; the defaults when None.
 
     Returns:
         The users in each form, in the order asked for.
@@ -157,95 +125,94 @@ def users_in_forms(
     for form in forms:
         if form not in MADE:
             raise ArgumentError(f"users cannot be brought into the form {form!r}; choose of {MADE}")
-    how = _Effort(seed=seed, threads=threads, progress=progress)
-    task = _FormsTask(
-        users, items, item_codes, seen, config or UsersConfig(), how, "table" in forms
-    )
-    return tuple(task.users_in(form) for form in forms)
+    config = config or UsersConfig()
+    fits = UserFits(teacher, item_codes, seen, config.fit, effort or Effort())
+    uncoded = _Uncoded(fits, config, with_tables="table" in forms)
+    return tuple(_MAKERS[form](uncoded) for form in forms)
 
 
 @dataclass(frozen=True)
-class _FormsTask:
-    """Users to be brought into forms.
+class _Uncoded:
+    """Users to be brought into forms, and what several forms need of them.
 
     Attributes:
+        fits: The users, the codes, and how one is fitted to the other.
+        config: Settings.
         with_tables: Whether the score tables of all users are wanted anyway.
     """
 
-    users: np.ndarray
-    items: np.ndarray
-    item_codes: ItemCodes
-    seen: History | None
+    fits: UserFits
     config: UsersConfig
-    how: _Effort
     with_tables: bool
 
-    def users_in(self, form: UserForm) -> CodedUsers:
-        """The users in one form."""
-        users, config = self.users, self.config
-        if form == "identity":
-            return CodedUsers(form, self.item_codes, users)
-        if form == "table":
-            return CodedUsers(form, self.item_codes, half_precision(self.tables))
-        own, rows, vectors = self._own_codebooks(config.width_of(form, self.item_codes.width))
-        if form == "mlp":
-            rng = np.random.default_rng(self.how["seed"])
-            network = mlp_map(users[rows], vectors, own, rng=rng)
-            mapped, query_map = network.of(users), network.layers()
-        else:
-            query_map = {"0.weight": linear_map(users[rows], vectors)}
-            mapped = users @ query_map["0.weight"].T
-        own = level_codebooks(own, mapped[rows], users[rows], self.items)
-        if form == "fitted":
-            mapped = self._fit_vectors(own, mapped, config.fit.rounds_of_vectors)
-        return CodedUsers(form, own, mapped, query_map)
+    @property
+    def users(self) -> np.ndarray:
+        """(M, T) float32, the teacher's."""
+        return self.fits.teacher.users
 
     @cached_property
     def tables(self) -> np.ndarray:
         """(M, B, W) float32, fitted to all users."""
-        return self._fit_tables(None)
+        return self.fits.tables()
 
-    def _own_codebooks(self, width: int) -> tuple[ItemCodes, np.ndarray, np.ndarray]:
-        """The codes with codebooks for vectors fitted to them, made from a sample of the users.
-
-        First those whose score tables come nearest to the users' own tables; then codebooks and
-        vectors are fitted to each other in turn.
-
-        Returns:
-            The codes with codebooks (B, W, D), the rows of the sample, and its vectors (n, D).
-        """
-        codes, fit = self.item_codes.codes, self.config.fit
-        rows = np.arange(len(self.users))
-        if len(rows) > CODEBOOK_USERS:
-            rng = np.random.default_rng(self.how["seed"])
-            rows = np.sort(rng.choice(rows, CODEBOOK_USERS, replace=False))
-        tables = self.tables[rows] if self.with_tables else self._fit_tables(rows)
-        own = ItemCodes(codes, codebooks_for_users(tables, self.item_codes, width))
-        vectors = vectors_for_tables(tables, own)
-        for _ in range(self.config.alternations):
-            vectors = self._fit_vectors(own, vectors, min(ALTERNATION_ROUNDS, fit.rounds), rows)
-            books = refit_codebooks_to_users(
-                *(vectors, self.users, self.items, own, self.seen, fit),
-                user_rows=rows,
-                **self.how,
-            )
-            own = ItemCodes(codes, books)
-        return own, rows, vectors
-
-    def _fit_tables(self, rows: np.ndarray | None) -> np.ndarray:
-        return fit_tables(
-            *(self.users, self.items, self.item_codes, self.seen, self.config.fit),
-            user_rows=rows,
-            **self.how,
+    def alternated(self, form: UserForm) -> Alternated:
+        """Codebooks of the width that the form has, and vectors of the users they were made for."""
+        rows = users_for_codebooks(len(self.users), self.fits.effort.seed)
+        tables = self.tables[rows] if self.with_tables else self.fits.tables(rows)
+        width = self.config.width_of(form, self.fits.item_codes.width)
+        return alternate(
+            self.fits, rows, tables, width=width, alternations=self.config.alternations
         )
 
-    def _fit_vectors(
-        self, own: ItemCodes, start: np.ndarray, rounds: int, rows: np.ndarray | None = None
-    ) -> np.ndarray:
-        return fit_vectors(
-            *(self.users, self.items, own, self.seen, self.config.fit),
-            start=start,
-            user_rows=rows,
-            rounds=rounds,
-            **self.how,
+    def levelled(self, made: Alternated, mapped: np.ndarray) -> ItemCodes:
+        """Codebooks whose scores for mapped users are on the teacher's level."""
+        rows = made.rows
+        return level_codebooks(
+            made.item_codes, mapped[rows], self.users[rows], self.fits.teacher.items
         )
+
+
+def _identity(uncoded: _Uncoded) -> CodedUsers:
+    """The teacher's users as they are."""
+    return CodedUsers("identity", uncoded.fits.item_codes, uncoded.users)
+
+
+def _table(uncoded: _Uncoded) -> CodedUsers:
+    """Score tables of the users' own."""
+    return CodedUsers("table", uncoded.fits.item_codes, half_precision(uncoded.tables))
+
+
+def _linear(uncoded: _Uncoded, form: UserForm = "linear") -> CodedUsers:
+    """A linear map of the teacher's users to codebooks made for them."""
+    made = uncoded.alternated(form)
+    weight = linear_map(uncoded.users[made.rows], made.vectors)
+    mapped = uncoded.users @ weight.T
+    return CodedUsers(form, uncoded.levelled(made, mapped), mapped, {"0.weight": weight})
+
+
+def _mlp(uncoded: _Uncoded) -> CodedUsers:
+    """The same by a small network."""
+    made = uncoded.alternated("mlp")
+    rng = np.random.default_rng(uncoded.fits.effort.seed)
+    network = mlp_map(uncoded.users[made.rows], made.vectors, made.item_codes, rng=rng)
+    mapped = network.of(uncoded.users)
+    return CodedUsers("mlp", uncoded.levelled(made, mapped), mapped, network.layers())
+
+
+def _fitted(uncoded: _Uncoded) -> CodedUsers:
+    """Vectors fitted to such codebooks, from where the linear map brings them."""
+    mapped = _linear(uncoded, "fitted")
+    rounds = uncoded.config.fit.rounds_of_vectors
+    vectors = uncoded.fits.vectors(mapped.item_codes, mapped.values, rounds=rounds)
+    return replace(mapped, values=vectors)
+
+
+_MAKERS: dict[UserForm, Callable[[_Uncoded], CodedUsers]] = {
+    "identity": _identity,
+    "linear": _linear,
+    "mlp": _mlp,
+    "fitted": _fitted,
+    "table": _table,
+}
+MADE = tuple(_MAKERS)
+"""The forms that users can be brought into."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lightrec.codes.conjugate_gradients import conjugate_gradients
 from lightrec.codes.score_table import score_tables
 from lightrec.errors import ArgumentError
 
@@ -166,7 +167,7 @@ class NumpyUserFit:
 
         diagonal = np.float32(ridge) + self._at_entries(entries, chosen.weights)
         right_side = self._at_entries(entries, chosen.weights * residual)
-        return _conjugate_gradients(apply, diagonal, right_side)
+        return _solved(apply, diagonal, right_side)
 
     def _at_entries(self, entries: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Each item's value added up at each of its entries; (B W,) float32."""
@@ -233,28 +234,20 @@ def _vector_step(
         return np.asarray(np.float32(ridge) * direction + pulled)
 
     diagonal = np.float32(ridge) + weights @ centred**2
-    return _conjugate_gradients(apply, diagonal, centred.T @ (weights * residual))
+    return _solved(apply, diagonal, centred.T @ (weights * residual))
 
 
-def _conjugate_gradients(
+def _solved(
     apply: Callable[[np.ndarray], np.ndarray], diagonal: np.ndarray, right_side: np.ndarray
 ) -> np.ndarray:
     """Solves `apply(x) = right_side` from zero, preconditioned by the diagonal; (n,) float32."""
-    solution, residual = np.zeros_like(right_side), right_side
-    preconditioned = residual / diagonal
-    left = _dot(residual, preconditioned)
-    enough, direction = TOLERANCE * left, preconditioned
-    for _ in range(MOST_STEPS):
-        if left <= enough:
-            break
-        applied = apply(direction)
-        length = np.float32(left / _dot(direction, applied))
-        solution = solution + length * direction
-        residual = residual - length * applied
-        preconditioned = residual / diagonal
-        before, left = left, _dot(residual, preconditioned)
-        direction = preconditioned + np.float32(left / before) * direction
-    return solution
+    return conjugate_gradients(
+        apply,
+        right_side,
+        precondition=lambda residual: residual / diagonal,
+        steps=MOST_STEPS,
+        tolerance=TOLERANCE,
+    )
 
 
 def _score(table: np.ndarray, entries: np.ndarray) -> np.ndarray:
@@ -268,10 +261,6 @@ def _score(table: np.ndarray, entries: np.ndarray) -> np.ndarray:
 def _weighted_mean(values: np.ndarray, weights: np.ndarray) -> float:
     total = float(weights.sum(dtype=np.float64))
     return float(np.dot(values.astype(np.float64), weights)) / total if total > 0.0 else 0.0
-
-
-def _dot(x: np.ndarray, y: np.ndarray) -> float:
-    return float(np.dot(x.astype(np.float64), y))
 
 
 def _seen_by(user: int, indptr: np.ndarray | None, rows: np.ndarray | None) -> np.ndarray:

@@ -8,6 +8,9 @@ Of a large catalogue, codebooks are fitted to a sample of the items; then all it
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
 import numpy as np
 
@@ -20,139 +23,182 @@ from lightrec.codes.additive_quantization import (
     training_rows,
 )
 from lightrec.codes.item_codes import ItemCodes
-from lightrec.codes.item_metric import ItemMetric
+from lightrec.codes.item_metric import ItemMetric, MetricConfig
 from lightrec.codes.ranking_metric import RankingMetricConfig, ranking_metric
 from lightrec.codes.refit_codebooks import refit_codebooks
-from lightrec.errors import ArgumentError
+from lightrec.codes.residual_kmeans import residual_kmeans
 from lightrec.interactions.history import History
 
 CELL_POWER = 0.5  # of popularity, where cells are formed: rare items keep cells of their own
 
+OnRound = Callable[[str, int, float], None]
+"""Called after each round with the kind of quantisation, the round's number, from 1, and the
+relative weighted error in the metric of that quantisation."""
 
-def quantize_for_ranking(
+
+class QuantizationConfig(Protocol):
+    """What the configuration of a run says about quantisation."""
+
+    @property
+    def codes(self) -> AdditiveQuantizationConfig:
+        """Sizes and effort."""
+
+    @property
+    def metric(self) -> MetricConfig:
+        """How an item's error is measured at first."""
+
+    @property
+    def ranking(self) -> RankingMetricConfig:
+        """How it is measured at last, and the rounds of that."""
+
+
+@dataclass(frozen=True)
+class RankedCodes:
+    """Codes quantised for the ranking, and how their errors were measured at last.
+
+    Attributes:
+        item_codes: The catalogue.
+        metric: The metric of the ranking; None where no round was made in it.
+    """
+
+    item_codes: ItemCodes
+    metric: ItemMetric | None
+
+
+def quantize_in_ranking_metric(
     items: np.ndarray,
     users: np.ndarray,
-    config: AdditiveQuantizationConfig | None = None,
-    ranking: RankingMetricConfig | None = None,
+    config: QuantizationConfig,
     *,
-    start: ItemCodes | None = None,
-    metric: ItemMetric | None = None,
-    seen: History | None = None,
-    degrees: np.ndarray | None = None,
+    seen: History | None,
+    degrees: np.ndarray,
     rng: np.random.Generator,
-    on_round: Callable[[int, float], None] | None = None,
-) -> ItemCodes:
-    """Fits codes and codebooks so that users' lists survive.
+    on_round: OnRound | None = None,
+) -> RankedCodes:
+    """Fits codes and codebooks so that users' lists survive: the start `metric`.
 
     Args:
         items: (N, D) float32 item vectors.
-        users: (M, D) float32 user vectors, M >= 1.
-        config: Sizes and effort of the start; the defaults when None.
-        ranking: The metric, and the rounds in it; the defaults when None.
-        start: Codes and codebooks of these items to start from; additive quantisation in the
-            users' Gram matrix when None.
-        metric: The metric of these items, from `metric_for_quantization`; made here when None.
+        users: (M, D) float32 user vectors; without any, codes are of the item vectors alone.
+        config: Sizes, effort and metrics.
         seen: (M users, N items) pairs that lists leave out.
-        degrees: (N,) training pairs of each item; items count the same when None.
+        degrees: (N,) training pairs of each item.
         rng: Source of the start and of all samples.
-        on_round: Called after each round in the metric of the ranking with its number, from 1, and
-            the relative weighted error in that metric.
+        on_round: Hears of every round.
 
     Returns:
-        Codes and codebooks.
+        The codes, with the metric of the ranking; without users or rounds in it those of
+        `additive_start`, with none.
 
     Raises:
-        ArgumentError: Shapes do not fit, a vector is not finite, there is no user, or there are
-            fewer items than codewords.
+        ArgumentError: Shapes do not fit, a vector is not finite, or there are fewer items than
+            codewords.
     """
-    config, ranking = config or AdditiveQuantizationConfig(), ranking or RankingMetricConfig()
+    start = additive_start(items, users, config, degrees=degrees, rng=rng, on_round=on_round)
+    ranking = config.ranking
+    if not len(users) or not ranking.rounds:
+        return RankedCodes(start, None)
+    metric = metric_for_quantization(items, users, ranking, seen=seen, degrees=degrees, rng=rng)
     items = np.ascontiguousarray(items, dtype=np.float32)
-    degrees = np.zeros(len(items), np.int64) if degrees is None else degrees
-    _check(items, start, degrees)
-    if ranking.rounds == 0 and start is not None:
-        return start
-    if metric is None:
-        metric = metric_for_quantization(items, users, ranking, seen=seen, degrees=degrees, rng=rng)
-    rows = training_rows(len(items), config, rng)
-    learnt = _fitted(
-        items if rows is None else items[rows],
-        users,
-        metric if rows is None else metric.of_items(rows),
-        config,
-        ranking,
-        start if rows is None or start is None else ItemCodes(start.codes[rows], start.codebooks),
-        degrees if rows is None else degrees[rows],
-        rng,
-        on_round,
-    )
+    rows = training_rows(len(items), config.codes, rng)
     if rows is None:
-        return learnt
-    return encode(
+        return RankedCodes(_continued(items, start, metric, degrees, config, on_round), metric)
+    sampled = ItemCodes(start.codes[rows], start.codebooks)
+    of_rows = metric.of_items(rows)
+    learnt = _continued(items[rows], sampled, of_rows, degrees[rows], config, on_round)
+    return RankedCodes(_encoded(items, learnt.codebooks, metric, start.codes, config), metric)
+
+
+def plain_start(items: np.ndarray, config: AdditiveQuantizationConfig, seed: int) -> ItemCodes:
+    """Residual k-means, all items alike: the start `rvq`, which is the paper's baseline.
+
+    Args:
+        items: (N, D) float32.
+        config: Sizes and effort.
+        seed: Of the first centres.
+
+    Raises:
+        ArgumentError: There are fewer items than codewords.
+    """
+    return residual_kmeans(
         items,
-        learnt.codebooks,
-        metric=metric,
-        beam=ranking.beam,
-        icm_sweeps=config.icm_sweeps,
-        start=None if start is None else start.codes,
+        config.num_codebooks,
+        config.num_codewords,
+        iterations=config.kmeans_iterations,
+        rng=np.random.default_rng(seed),
+    )
+
+
+def additive_start(
+    items: np.ndarray,
+    users: np.ndarray,
+    config: QuantizationConfig,
+    *,
+    degrees: np.ndarray,
+    rng: np.random.Generator,
+    on_round: OnRound | None = None,
+) -> ItemCodes:
+    """Additive quantisation in the metric that is configured to be the first: the start `aq`.
+
+    Arguments and errors are those of `quantize_in_ranking_metric`.
+    """
+    return additive_quantization(
+        items,
+        config.codes,
+        weights=popularity_weights(degrees, config.codes.popularity_power),
+        metric=ItemMetric.configured(config.metric, users, items.shape[1]),
+        rng=rng,
+        on_round=on_round and partial(on_round, "additive quantisation"),
     )
 
 
 def metric_for_quantization(
     items: np.ndarray,
     users: np.ndarray,
-    ranking: RankingMetricConfig | None = None,
+    ranking: RankingMetricConfig,
     *,
-    seen: History | None = None,
-    degrees: np.ndarray | None = None,
+    seen: History | None,
+    degrees: np.ndarray,
     rng: np.random.Generator,
 ) -> ItemMetric:
-    """The metric that `quantize_for_ranking` measures by; arguments and errors as there."""
-    degrees = np.zeros(len(items), np.int64) if degrees is None else degrees
+    """The metric that `quantize_in_ranking_metric` measures by; arguments and errors as there."""
     weights = popularity_weights(degrees, CELL_POWER)
     return ranking_metric(items, users, seen=seen, weights=weights, config=ranking, rng=rng)
 
 
-def _fitted(
+def _continued(
     items: np.ndarray,
-    users: np.ndarray,
+    codes: ItemCodes,
     metric: ItemMetric,
-    config: AdditiveQuantizationConfig,
-    ranking: RankingMetricConfig,
-    start: ItemCodes | None,
     degrees: np.ndarray,
-    rng: np.random.Generator,
-    on_round: Callable[[int, float], None] | None,
+    config: QuantizationConfig,
+    on_round: OnRound | None,
 ) -> ItemCodes:
-    """The start, then rounds of encoding and of refitting codebooks."""
-    codes = start or additive_quantization(
-        items,
-        config,
-        weights=popularity_weights(degrees, config.popularity_power),
-        metric=ItemMetric.user_gram(users),
-        rng=rng,
-    )
-    weights = popularity_weights(degrees, ranking.popularity_power)
-    for number in range(1, ranking.rounds + 1):
-        found = encode(
-            items,
-            codes.codebooks,
-            metric=metric,
-            beam=ranking.beam,
-            icm_sweeps=config.icm_sweeps,
-            start=codes.codes,
-        )
+    """Rounds of encoding and of refitting codebooks."""
+    weights = popularity_weights(degrees, config.ranking.popularity_power)
+    for number in range(1, config.ranking.rounds + 1):
+        found = _encoded(items, codes.codebooks, metric, codes.codes, config)
         codebooks = refit_codebooks(items, found, weights=weights, metric=metric)
         codes = ItemCodes(found.codes, codebooks)
         if on_round is not None:
-            on_round(number, relative_error(items, codes, weights=weights, metric=metric))
+            error = relative_error(items, codes, weights=weights, metric=metric)
+            on_round("the metric of the ranking", number, error)
     return codes
 
 
-def _check(items: np.ndarray, start: ItemCodes | None, degrees: np.ndarray) -> None:
-    if degrees.shape != (len(items),):
-        raise ArgumentError(f"degrees must be ({len(items)},), one an item, not {degrees.shape}")
-    if start is not None and (start.num_items, start.width) != items.shape:
-        raise ArgumentError(
-            f"start holds {start.num_items} items of width {start.width}, "
-            f"but the item vectors are {items.shape}"
-        )
+def _encoded(
+    items: np.ndarray,
+    codebooks: np.ndarray,
+    metric: ItemMetric,
+    present: np.ndarray,
+    config: QuantizationConfig,
+) -> ItemCodes:
+    """Codes no worse than the present ones, in the metric of the ranking."""
+    return encode(
+        items,
+        codebooks,
+        metric=metric,
+        beam=config.ranking.beam,
+        icm_sweeps=config.codes.icm_sweeps,
+        start=present,
+    )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lightrec.codes.conjugate_gradients import conjugate_gradients
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.item_metric import ItemMetric
 from lightrec.errors import ArgumentError
@@ -63,10 +64,13 @@ def refit_codebooks(
         change = np.linalg.solve(normal, _unexplained(vectors, selector, weights, present))
     else:
         batches = _batches(selector, weights, metric)
-        change = _conjugate_gradients(
+        change = conjugate_gradients(
             lambda books: _normal_product(batches, books) + ridge * books,
             _unexplained_in_cells(batches, vectors, present),
-            _by_mean_metric(normal, metric.mean(weights)),
+            precondition=_by_mean_metric(normal, metric.mean(weights)),
+            steps=CONJUGATE_GRADIENT_STEPS,
+            tolerance=CLOSE_ENOUGH,
+            inner=_summed_products,
         )
     return (present + change).astype(np.float32).reshape(item_codes.codebooks.shape)
 
@@ -202,25 +206,5 @@ def _by_mean_metric(normal: np.ndarray, matrix: np.ndarray) -> Callable[[np.ndar
     return lambda residual: np.asarray(linalg.cho_solve(factor, residual) @ inverse)
 
 
-def _conjugate_gradients(
-    apply: Callable[[np.ndarray], np.ndarray],
-    target: np.ndarray,
-    precondition: Callable[[np.ndarray], np.ndarray],
-) -> np.ndarray:
-    """Solves `apply(x) = target` for a symmetric positive definite linear map on matrices."""
-    solution, residual = np.zeros_like(target), target.copy()
-    preconditioned = precondition(residual)
-    direction = preconditioned.copy()
-    size = float((residual * preconditioned).sum())
-    enough = CLOSE_ENOUGH * size
-    for _ in range(CONJUGATE_GRADIENT_STEPS):
-        if size <= enough:
-            break
-        applied = apply(direction)
-        step = size / max(float((direction * applied).sum()), 1e-300)
-        solution += step * direction
-        residual -= step * applied
-        preconditioned = precondition(residual)
-        previous, size = size, float((residual * preconditioned).sum())
-        direction = preconditioned + (size / previous) * direction
-    return solution
+def _summed_products(one: np.ndarray, other: np.ndarray) -> float:
+    return float((one * other).sum())

@@ -1,9 +1,8 @@
-"""Codebooks fitted to the users, for users that are vectors fitted to the codes.
+"""Codebooks made for users, for users that are vectors fitted to the codes.
 
 A score table has B W numbers for a user to fit, a vector only D: the codebooks decide which tables
 vectors can make. Those of the quantiser reproduce the item vectors; these reproduce what the
-users' own tables came out as, or, in alternation with the vectors, the teacher's scores where the
-rankings are decided. The codes stay as they are.
+users' own tables came out as. The codes stay as they are.
 
 A constant added to one book of a user's table changes no ranking, so tables are compared less
 their mean in each book, where a codeword counts as often as items use it.
@@ -11,21 +10,14 @@ their mean in each book, where a codeword counts as often as items use it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from lightrec.codes.item_codes import ItemCodes
-from lightrec.codes.user_fit_task import FitTask, UserBlock, UserFitConfig, require_finite
+from lightrec.codes.user_fit_task import require_finite
 from lightrec.errors import ArgumentError
-from lightrec.interactions.history import History
-from lightrec.progress import track
 
-CONJUGATE_GRADIENT_STEPS = 10
-RIDGE = 0.3  # of the mean diagonal: holds back codewords that the candidates hardly speak of
-TOLERANCE = 1e-6  # of the preconditioned squared residual, relative to the first
-MOST_USERS = 20_000  # whose candidates are held at once, 9 KB each with the default settings
 _USERS_AT_ONCE = 1_024  # whose tables are held at once: 4 MB at 4 x 256
 
 
@@ -119,66 +111,6 @@ def level_codebooks(
     return ItemCodes(item_codes.codes, codebooks)
 
 
-def refit_codebooks_to_users(
-    vectors: np.ndarray,
-    teacher_users: np.ndarray,
-    teacher_items: np.ndarray,
-    item_codes: ItemCodes,
-    seen: History | None,
-    config: UserFitConfig | None = None,
-    *,
-    user_rows: np.ndarray | None = None,
-    seed: int = 0,
-    threads: int = 0,
-    progress: bool = False,
-) -> np.ndarray:
-    """Codebooks that bring the users' scores closest to the teacher's, on each user's candidates.
-
-    Minimises over the codebooks, the codes and the vectors p_u held,
-
-        sum_u sum_j w_j (p_u . y_j + a_u - t_uj)^2 + ridge |change of the codebooks|^2,
-
-    y_j being the decoded item (Eq. 1), a_u a free intercept, and j running over the candidates that
-    `fit_vectors` would pick now. It takes a few steps of conjugate gradients; no matrix is formed.
-
-    Args:
-        vectors: (n, D) float32, the users that the codebooks are fitted to.
-        teacher_users: (M, T) float32, P1 of the paper.
-        teacher_items: (N, T) float32, q of the paper.
-        item_codes: Codes, and codebooks of width D to start from.
-        seen: Pairs that are left out, M users by N items; None for none.
-        config: What the candidates are; the defaults when None. Its rounds are not read.
-        user_rows: (n,) rows of the vectors' users; all when None. At most 20,000 users drawn
-            from them are used.
-        seed: Of the catalogue sample and of that draw.
-        threads: Threads of the kernel, 0 for all available cores.
-        progress: Whether to show a bar.
-
-    Returns:
-        (B, W, D) float32.
-
-    Raises:
-        ArgumentError: A shape, dtype or row does not fit, or a value is not finite.
-    """
-    rows = np.arange(len(teacher_users)) if user_rows is None else user_rows
-    if vectors.shape != (len(rows), item_codes.width) or vectors.dtype != np.float32:
-        raise ArgumentError(
-            f"vectors must be ({len(rows)}, {item_codes.width}) float32, "
-            f"not {vectors.shape} {vectors.dtype}"
-        )
-    require_finite("vectors", vectors)
-    if len(rows) > MOST_USERS:
-        drawn = np.sort(np.random.default_rng(seed).permutation(len(rows))[:MOST_USERS])
-        rows, vectors = rows[drawn], vectors[drawn]
-    task = FitTask.of(
-        teacher_users, teacher_items, item_codes, seen, config, rows, 1, seed, threads
-    )
-    step = _CodebookStep(task, vectors, progress)
-    present = item_codes.codebooks.reshape(-1, item_codes.width)
-    fitted = present + step.solve(present)
-    return np.ascontiguousarray(fitted.reshape(item_codes.codebooks.shape), dtype=np.float32)
-
-
 @dataclass(frozen=True)
 class Usage:
     """How often each codeword is used, and tables weighted by it.
@@ -214,110 +146,6 @@ class Usage:
     def weighted_codebooks(self, item_codes: ItemCodes) -> np.ndarray:
         """Codebooks as columns of tables, weighted likewise: (B W, D)."""
         return self.weighted(item_codes.codebooks.transpose(2, 0, 1)).T
-
-
-@dataclass(frozen=True)
-class _BlockCandidates:
-    """Users of a block, their vectors and their candidates in compressed rows."""
-
-    vectors: np.ndarray
-    indptr: np.ndarray
-    rows: np.ndarray
-    targets: np.ndarray
-    weights: np.ndarray
-
-
-class _CodebookStep:
-    """The least-squares problem of the codebooks: all its products go through score tables."""
-
-    def __init__(self, task: FitTask, vectors: np.ndarray, progress: bool) -> None:
-        self.task, self.fit = task, task.fit()
-        self.shape = task.item_codes.codebooks.shape[:2]
-        blocks = track(task.blocks(), "candidates", total=task.num_blocks, enabled=progress)
-        self.blocks = [
-            part for block in blocks for part in self._candidates(block, vectors[block.place])
-        ]
-
-    def solve(self, present: np.ndarray) -> np.ndarray:
-        """The change of the codebooks, (B W, D) float64."""
-        diagonal = self._diagonal()
-        ridge = RIDGE * float(diagonal.mean())
-
-        def apply(change: np.ndarray) -> np.ndarray:
-            return np.asarray(ridge * change - self._residuals(change, with_targets=False))
-
-        right_side = self._residuals(present, with_targets=True)
-        return _conjugate_gradients(apply, diagonal + max(ridge, 1e-30), right_side)
-
-    def _candidates(self, block: UserBlock, vectors: np.ndarray) -> list[_BlockCandidates]:
-        indptr, rows, targets, weights = self.fit.candidates(
-            **block.settings,
-            catalogue=self.task.catalogue,
-            tables=self.task.item_codes.score_tables(np.ascontiguousarray(vectors)),
-            threads=self.task.threads,
-        )
-        parts = []
-        for begin in range(0, len(vectors), _USERS_AT_ONCE):
-            own = indptr[begin : begin + _USERS_AT_ONCE + 1]
-            place = slice(own[0], own[-1])
-            parts.append(
-                _BlockCandidates(
-                    vectors[begin : begin + _USERS_AT_ONCE],
-                    own - own[0],
-                    rows[place],
-                    targets[place],
-                    weights[place],
-                )
-            )
-        return parts
-
-    def _diagonal(self) -> np.ndarray:
-        """About the diagonal of the system: each codeword's weight times users' mean squares."""
-        codes = self.task.item_codes
-        by_item = np.zeros(codes.num_items)
-        squares = np.zeros(codes.width)
-        for block in self.blocks:
-            by_item += np.bincount(block.rows, block.weights, minlength=codes.num_items)
-            squares += (block.vectors.astype(np.float64) ** 2).sum(axis=0)
-        words = [np.bincount(c, by_item, minlength=codes.num_codewords) for c in codes.codes.T]
-        return np.outer(np.concatenate(words), squares / max(self.task.num_users, 1))
-
-    def _residuals(self, codebooks: np.ndarray, *, with_targets: bool) -> np.ndarray:
-        """Users' residual tables, each times the user's vector, added up: (B W, D) float64."""
-        flat = codebooks.astype(np.float32)
-        total = np.zeros(codebooks.shape)
-        for block in self.blocks:
-            residuals = self.fit.residual_tables(
-                indptr=block.indptr,
-                rows=block.rows,
-                targets=block.targets if with_targets else None,
-                weights=block.weights,
-                tables=(block.vectors @ flat.T).reshape(-1, *self.shape),
-                threads=self.task.threads,
-            )
-            total += residuals.reshape(len(residuals), -1).T @ block.vectors
-        return total
-
-
-def _conjugate_gradients(
-    apply: Callable[[np.ndarray], np.ndarray], diagonal: np.ndarray, right_side: np.ndarray
-) -> np.ndarray:
-    """A few steps from zero towards `apply(x) = right_side`, preconditioned by the diagonal."""
-    solution, residual = np.zeros_like(right_side), right_side
-    preconditioned = residual / diagonal
-    left = float(np.vdot(residual, preconditioned))
-    enough, direction = TOLERANCE * left, preconditioned
-    for _ in range(CONJUGATE_GRADIENT_STEPS):
-        if left <= enough:
-            break
-        applied = apply(direction)
-        length = left / float(np.vdot(direction, applied))
-        solution = solution + length * direction
-        residual = residual - length * applied
-        preconditioned = residual / diagonal
-        before, left = left, float(np.vdot(residual, preconditioned))
-        direction = preconditioned + (left / before) * direction
-    return solution
 
 
 def _require_tables(tables: np.ndarray, item_codes: ItemCodes) -> None:

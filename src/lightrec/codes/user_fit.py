@@ -16,18 +16,17 @@ from __future__ import annotations
 import numpy as np
 
 from lightrec.codes.item_codes import ItemCodes
-from lightrec.codes.user_fit_task import FitTask, UserFitConfig, require_finite
+from lightrec.codes.user_fit_task import Effort, FitTask, UserFitConfig, kernel_for, require_finite
 from lightrec.errors import ArgumentError
+from lightrec.factors import Factors
 from lightrec.interactions.history import History
-from lightrec.progress import track
 
 _LEAST_SPREAD = 1e-3
 _ITEMS_AT_ONCE = 16_384  # decoded together to measure how far they lie apart
 
 
 def fit_tables(
-    teacher_users: np.ndarray,
-    teacher_items: np.ndarray,
+    teacher: Factors,
     item_codes: ItemCodes,
     seen: History | None,
     config: UserFitConfig | None = None,
@@ -35,9 +34,7 @@ def fit_tables(
     start: np.ndarray | None = None,
     user_rows: np.ndarray | None = None,
     rounds: int | None = None,
-    seed: int = 0,
-    threads: int = 0,
-    progress: bool = False,
+    effort: Effort | None = None,
 ) -> np.ndarray:
     """Score tables fitted to the codes: users of the form `table`.
 
@@ -45,23 +42,19 @@ def fit_tables(
     is the sum of the item's B entries (Eq. 2), t_j the teacher's score, j runs over the round's
     candidates, and T is the table that the round before left.
 
-    A user's answer depends on the seed, not on `threads`; nor on the other users, but for the last
-    bits of the teacher's scores, which are one matrix product for many users. With and without the
-    compiled kernels it agrees to float accuracy, not to the bit: sums run in another order.
+    A user's answer depends on the seed, not on the threads; nor on the other users, but for the
+    last bits of the teacher's scores, which are one matrix product for many users. With and without
+    the compiled kernels it agrees to float accuracy, not to the bit: sums run in another order.
 
     Args:
-        teacher_users: (M, T) float32, P1 of the paper.
-        teacher_items: (N, T) float32, q of the paper.
+        teacher: P1 (M, T) and q (N, T) of the paper.
         item_codes: The codes; their codebooks are needed only where `start` is None.
         seen: Pairs that are left out of every fit, M users by N items; None for none.
         config: Settings; the defaults when None.
         start: (n, B, W) float32 tables to start from; those of P1 when None.
         user_rows: (n,) the users to fit; all when None.
         rounds: Instead of `config.rounds`.
-        seed: Of the catalogue sample.
-        threads: Threads of the kernel, 0 for all available cores. (The teacher's scores are a
-            matrix product, whose threads are numpy's.)
-        progress: Whether to show a bar.
+        effort: Seed of the catalogue sample, threads, and whether to show a bar.
 
     Returns:
         (n, B, W) float32.
@@ -70,29 +63,26 @@ def fit_tables(
         ArgumentError: A shape, dtype or row does not fit, or a value is not finite.
     """
     task = FitTask.of(
-        teacher_users, teacher_items, item_codes, seen, config, user_rows, rounds, seed, threads
+        teacher, item_codes, seen, config, user_rows=user_rows, rounds=rounds, effort=effort
     )
     tables = np.empty((task.num_users, *item_codes.codebooks.shape[:2]), np.float32)
     if start is None:
         task.require_codebooks_of_teacher_width()
     else:
         _require_start(start, tables.shape)
-    fit = task.fit()
-    for block in track(task.blocks(), "fitting users", total=task.num_blocks, enabled=progress):
+    fit = kernel_for(item_codes)
+    for block in task.blocks("fitting users"):
         begun = item_codes.score_tables(block.users) if start is None else start[block.place]
         tables[block.place] = fit.fit_tables(
             **block.settings,
-            catalogue=task.catalogue,
             ridge=task.config.ridge,
             start=np.ascontiguousarray(begun),
-            threads=task.threads,
         )
     return tables
 
 
 def fit_vectors(
-    teacher_users: np.ndarray,
-    teacher_items: np.ndarray,
+    teacher: Factors,
     item_codes: ItemCodes,
     seen: History | None,
     config: UserFitConfig | None = None,
@@ -100,9 +90,7 @@ def fit_vectors(
     start: np.ndarray | None = None,
     user_rows: np.ndarray | None = None,
     rounds: int | None = None,
-    seed: int = 0,
-    threads: int = 0,
-    progress: bool = False,
+    effort: Effort | None = None,
 ) -> np.ndarray:
     """Vectors fitted to the codes and codebooks: users of the form `fitted`.
 
@@ -115,17 +103,14 @@ def fit_vectors(
     the step is spread over B entries.
 
     Args:
-        teacher_users: (M, T) float32, P1 of the paper.
-        teacher_items: (N, T) float32, q of the paper.
+        teacher: P1 (M, T) and q (N, T) of the paper.
         item_codes: Codes and codebooks, of any width D.
         seen: Pairs that are left out of every fit, M users by N items; None for none.
         config: Settings; the defaults when None.
         start: (n, D) float32 vectors to start from; P1 when None, for which D must be T.
         user_rows: (n,) the users to fit; all when None.
         rounds: Instead of `config.rounds`.
-        seed: Of the catalogue sample.
-        threads: Threads of the kernel, 0 for all available cores.
-        progress: Whether to show a bar.
+        effort: Seed of the catalogue sample, threads, and whether to show a bar.
 
     Returns:
         (n, D) float32.
@@ -134,24 +119,22 @@ def fit_vectors(
         ArgumentError: A shape, dtype or row does not fit, or a value is not finite.
     """
     task = FitTask.of(
-        teacher_users, teacher_items, item_codes, seen, config, user_rows, rounds, seed, threads
+        teacher, item_codes, seen, config, user_rows=user_rows, rounds=rounds, effort=effort
     )
     vectors = np.empty((task.num_users, item_codes.width), np.float32)
     if start is None:
         task.require_codebooks_of_teacher_width()
     else:
         _require_start(start, vectors.shape)
-    fit = task.fit()
+    fit = kernel_for(item_codes)
     ridge = vector_ridge(task.config, item_codes)
-    for block in track(task.blocks(), "fitting users", total=task.num_blocks, enabled=progress):
+    for block in task.blocks("fitting users"):
         begun = block.users if start is None else start[block.place]
         vectors[block.place] = fit.fit_vectors(
             **block.settings,
-            catalogue=task.catalogue,
             ridge=ridge,
             start=np.ascontiguousarray(begun),
             codebooks=np.ascontiguousarray(item_codes.codebooks),
-            threads=task.threads,
         )
     return vectors
 

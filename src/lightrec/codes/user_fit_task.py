@@ -14,8 +14,10 @@ from lightrec.codes.finite_vectors import first_row_not_finite
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.numpy_user_fit import NumpyUserFit
 from lightrec.errors import ArgumentError
+from lightrec.factors import Factors
 from lightrec.interactions.history import History
 from lightrec.native import KERNELS, available_cores
+from lightrec.progress import track
 from lightrec.settings import Settings
 
 BLOCK_BYTES = 1 << 26  # of teacher scores held at once
@@ -58,6 +60,44 @@ class UserFitConfig(Settings):
         """How many rounds the vectors of `fitted` users go through."""
         return min(self.vector_rounds, self.rounds)
 
+    def candidate_settings(self, num_items: int) -> dict[str, Any]:
+        """How the kernel picks and weighs candidates in a catalogue of so many items."""
+        return {
+            "rank_weights": self.rank_weights(num_items),
+            "false_positives": self.false_positives,
+            "catalogue_weight": self.catalogue_weight / max(self.catalogue_sample, 1),  # of one
+        }
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How a fit is carried out; only the seed has a say in what comes out.
+
+    Attributes:
+        seed: Of the samples that the fit draws.
+        threads: Threads of the kernel, 0 for all available cores. (The teacher's scores are a
+            matrix product, whose threads are numpy's.)
+        progress: Shows progress bars when standard error is a terminal.
+
+    Raises:
+        ArgumentError: Seed or threads are below 0.
+    """
+
+    seed: int = 0
+    threads: int = 0
+    progress: bool = False
+
+    def __post_init__(self) -> None:
+        if self.seed < 0 or self.threads < 0:
+            raise ArgumentError(
+                f"seed ({self.seed}) and threads ({self.threads}) must be at least 0"
+            )
+
+    @property
+    def cores(self) -> int:
+        """Threads as the kernel takes them, at least 1."""
+        return self.threads or available_cores()
+
 
 @dataclass(frozen=True)
 class UserBlock:
@@ -79,76 +119,57 @@ class FitTask:
     """Users to be fitted, checked, and handed out in blocks of bounded memory.
 
     Attributes:
-        teacher_users: (n, T) float32, of the users to fit alone.
-        teacher_items: (N, T) float32.
+        teacher: Whose scores are learned from; of its users, those to fit alone.
         item_codes: The codes.
         seen: Pairs left out, or None.
         rows: (n,) int64, the users' rows in `seen`.
         config: Settings.
-        catalogue: (rounds, sample) int32 rows of the catalogue sample, ascending in each round.
-        threads: At least 1.
+        catalogue: (rounds, sample) int32, from `catalogue_sample`.
+        effort: How the fit is carried out.
     """
 
-    teacher_users: np.ndarray
-    teacher_items: np.ndarray
+    teacher: Factors
     item_codes: ItemCodes
     seen: History | None
     rows: np.ndarray
     config: UserFitConfig
     catalogue: np.ndarray
-    threads: int
+    effort: Effort
 
     @classmethod
     def of(
         cls,
-        teacher_users: np.ndarray,
-        teacher_items: np.ndarray,
+        teacher: Factors,
         item_codes: ItemCodes,
         seen: History | None,
         config: UserFitConfig | None,
+        *,
         user_rows: np.ndarray | None,
-        rounds: int | None,
-        seed: int,
-        threads: int,
+        rounds: int | None = None,
+        effort: Effort | None = None,
     ) -> FitTask:
         """The task, with every argument checked; `fit_tables` says what they are."""
-        config = config or UserFitConfig()
+        config, effort = config or UserFitConfig(), effort or Effort()
         rounds = config.rounds if rounds is None else rounds
-        if rounds < 1 or seed < 0 or threads < 0:
-            raise ArgumentError(
-                f"rounds ({rounds}) must be at least 1, "
-                f"seed ({seed}) and threads ({threads}) at least 0"
-            )
-        _require_teacher(teacher_users, teacher_items, item_codes.num_items)
-        num_users, num_items = len(teacher_users), item_codes.num_items
+        if rounds < 1:
+            raise ArgumentError(f"rounds ({rounds}) must be at least 1")
+        require_codes_of(len(teacher.items), item_codes)
+        num_users, num_items = len(teacher.users), item_codes.num_items
         if seen is not None and (seen.num_users, seen.num_items) != (num_users, num_items):
             raise ArgumentError(
                 f"seen holds {seen.num_users} users and {seen.num_items} items, "
                 f"teacher and codes {num_users} and {num_items}"
             )
         rows = _checked_user_rows(user_rows, num_users)
-        sample = config.catalogue_sample if num_items else 0
-        drawn = np.random.default_rng(seed).integers(0, max(num_items, 1), (rounds, sample))
-        return cls(
-            teacher_users if user_rows is None else teacher_users[rows],
-            teacher_items,
-            item_codes,
-            seen,
-            rows,
-            config,
-            np.sort(drawn, axis=1).astype(np.int32),
-            threads or available_cores(),
-        )
+        if user_rows is not None:
+            teacher = Factors(teacher.users[rows], teacher.items)
+        catalogue = catalogue_sample(num_items, config, rounds, effort.seed)
+        return cls(teacher, item_codes, seen, rows, config, catalogue, effort)
 
     @property
     def num_users(self) -> int:
         """n, the users to fit."""
         return len(self.rows)
-
-    @property
-    def num_blocks(self) -> int:
-        """Number of blocks."""
-        return -(-self.num_users // self.users_per_block)
 
     @property
     def users_per_block(self) -> int:
@@ -157,41 +178,26 @@ class FitTask:
 
     def require_codebooks_of_teacher_width(self) -> None:
         """Without a start, the teacher's vectors have to have a meaning among the codebooks."""
-        if self.item_codes.width != self.teacher_users.shape[1]:
+        if self.item_codes.width != self.teacher.width:
             raise ArgumentError(
-                f"codebooks are {self.item_codes.width} wide and teacher_users "
-                f"{self.teacher_users.shape[1]}: give start, P1 is none for these codebooks"
+                f"codebooks are {self.item_codes.width} wide and the teacher's users "
+                f"{self.teacher.width}: give start, P1 is none for these codebooks"
             )
 
-    def fit(self) -> Any:  # noqa: ANN401 (the compiled class has no type)
-        """The compiled fit, or its numpy twin."""
-        kind = NumpyUserFit if KERNELS is None else KERNELS.UserFit
-        return kind(np.ascontiguousarray(self.item_codes.codes), self.item_codes.num_codewords)
-
-    def blocks(self) -> Iterator[UserBlock]:
-        """The users in order, block by block."""
+    def blocks(self, description: str) -> Iterator[UserBlock]:
+        """The users in order, block by block, under a bar that says what is being done."""
         size = self.users_per_block
-        rank_weights = self.config.rank_weights(self.item_codes.num_items)
-        for begin in range(0, self.num_users, size):
+        shared = self.config.candidate_settings(self.item_codes.num_items)
+        shared |= {"catalogue": self.catalogue, "threads": self.effort.cores}
+        begins = range(0, self.num_users, size)
+        for begin in track(begins, description, enabled=self.effort.progress):
             place = slice(begin, min(begin + size, self.num_users))
-            users = self.teacher_users[place]
+            users = self.teacher.users[place]
             indptr, item_rows = self._seen_by(self.rows[place])
             with np.errstate(over="ignore", invalid="ignore"):  # the fit refuses what overflows
-                scores = users @ self.teacher_items.T
-            settings = {
-                "teacher_scores": scores,
-                "seen_indptr": indptr,
-                "seen_rows": item_rows,
-                "rank_weights": rank_weights,
-                "false_positives": self.config.false_positives,
-                "catalogue_weight": self.weight_of_one,
-            }
-            yield UserBlock(place, users, settings)
-
-    @property
-    def weight_of_one(self) -> float:
-        """The weight of one item of the catalogue sample."""
-        return self.config.catalogue_weight / max(self.config.catalogue_sample, 1)
+                scores = users @ self.teacher.items.T
+            own = {"teacher_scores": scores, "seen_indptr": indptr, "seen_rows": item_rows}
+            yield UserBlock(place, users, shared | own)
 
     def _seen_by(self, rows: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
         if self.seen is None:
@@ -202,19 +208,39 @@ class FitTask:
         return indptr, np.concatenate([np.empty(0, np.int32), *parts])
 
 
-def _require_teacher(users: np.ndarray, items: np.ndarray, num_items: int) -> None:
-    for name, matrix in (("teacher_users", users), ("teacher_items", items)):
-        if matrix.ndim != 2 or matrix.dtype != np.float32:
-            raise ArgumentError(
-                f"{name} must be a float32 matrix, not {matrix.shape} {matrix.dtype}"
-            )
-        require_finite(name, matrix)
-    if users.shape[1] != items.shape[1]:
+def catalogue_sample(num_items: int, config: UserFitConfig, rounds: int, seed: int) -> np.ndarray:
+    """The items of the whole catalogue that every user is fitted to, anew each round.
+
+    Args:
+        num_items: N; nothing is drawn from an empty catalogue.
+        config: How many items.
+        rounds: How often.
+        seed: Of the draw.
+
+    Returns:
+        (rounds, sample) int32 item rows, ascending in each round.
+    """
+    sample = config.catalogue_sample if num_items else 0
+    drawn = np.random.default_rng(seed).integers(0, max(num_items, 1), (rounds, sample))
+    return np.sort(drawn, axis=1).astype(np.int32)
+
+
+def kernel_for(item_codes: ItemCodes) -> Any:  # noqa: ANN401 (the compiled class has no type)
+    """What fits users to these codes: the compiled `UserFit`, or its numpy twin."""
+    kind = NumpyUserFit if KERNELS is None else KERNELS.UserFit
+    return kind(np.ascontiguousarray(item_codes.codes), item_codes.num_codewords)
+
+
+def require_codes_of(num_items: int, item_codes: ItemCodes) -> None:
+    """Refuses codes of another catalogue.
+
+    Raises:
+        ArgumentError: They are not as many as the teacher's items.
+    """
+    if num_items != item_codes.num_items:
         raise ArgumentError(
-            f"teacher_users {users.shape} and teacher_items {items.shape} must have the same width"
+            f"the teacher has {num_items} items, there are codes of {item_codes.num_items}"
         )
-    if len(items) != num_items:
-        raise ArgumentError(f"teacher_items has {len(items)} rows, there are codes of {num_items}")
 
 
 def _checked_user_rows(user_rows: np.ndarray | None, num_users: int) -> np.ndarray:
@@ -227,7 +253,7 @@ def _checked_user_rows(user_rows: np.ndarray | None, num_users: int) -> np.ndarr
     if len(user_rows) and not 0 <= int(user_rows.min()) <= int(user_rows.max()) < num_users:
         raise ArgumentError(
             f"user_rows reach from {user_rows.min()} to {user_rows.max()}, "
-            f"teacher_users has {num_users} rows"
+            f"the teacher has {num_users} users"
         )
     return user_rows.astype(np.int64)
 

@@ -21,7 +21,7 @@ from lightrec.encoder.selection import Hard, IdentityStraightThrough, Selection,
 from lightrec.encoder.similarity import SIMILARITIES
 from lightrec.encoder.student_config import StudentConfig
 from lightrec.encoder.user_forms import USER_FORMS
-from lightrec.teachers.factors import Factors
+from lightrec.factors import Factors
 from lightrec.training.loop import Objective
 from lightrec.training.losses import bpr_loss, l2_penalty, softmax_loss
 from lightrec.training.negative_sampling import Batch

@@ -22,16 +22,17 @@ import numpy as np
 from lightrec.codes.coded_users import CodedUsers, UserForm, users_in_form
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.refit_codebooks import refit_codebooks
+from lightrec.codes.user_fit_task import Effort
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer
 from lightrec.experiments.parts import SOURCE_SPLIT, Part, teacher_of, test_part, validation_part
 from lightrec.experiments.provenance import sources_of
 from lightrec.experiments.rows import coded_sizes, float_sizes, ranking_row
 from lightrec.experiments.runner import Row, Runner, command_for
 from lightrec.experiments.teacher_cache import CachedTeacher, description_of, fitted_teacher
+from lightrec.factors import Factors
 from lightrec.run_config import RunConfig, load_config
 from lightrec.stages import quantize
 from lightrec.teachers.bpr import BprConfig
-from lightrec.teachers.factors import Factors
 from lightrec.teachers.fit import FittedTeacher
 from lightrec.training.loop import Surroundings
 
@@ -185,7 +186,7 @@ class _Split:
                 **sizes,
             )
 
-        settings = self.config.model_dump(include={"codes", "metric", "ranking", "users", "seed"})
+        settings = self.config.without_teacher()
         stage = self._stage(model, self.chosen) | {"variant": form, "config": settings}
         self.runner.test_row(stage, self.part.digest, measure)
 
@@ -203,13 +204,11 @@ class _Split:
         factors = self.teacher().fitted.factors
         return users_in_form(
             form,
-            factors.users,
-            factors.items,
+            factors,
             self.codes(model),
             self.part.pairs,
             self.config.users,
-            seed=self.config.seed,
-            progress=self.surroundings.progress,
+            Effort(self.config.seed, progress=self.surroundings.progress),
         )
 
     def _codes(self, model: str) -> ItemCodes:
@@ -217,9 +216,7 @@ class _Split:
         if model == "random_codes":
             return random_codes(factors.items, self.config)
         start = "metric" if model == "lightrec" else model.removeprefix("start_")
-        codes = quantize(self.part.pairs, factors, self.config, start)
-        assert codes is not None  # only random codebooks are drawn later
-        return codes
+        return quantize(self.part.pairs, factors, self.config, start)
 
 
 def random_codes(items: np.ndarray, config: RunConfig) -> ItemCodes:

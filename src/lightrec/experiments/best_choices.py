@@ -13,16 +13,17 @@ from typing import Any
 
 from lightrec.codes.coded_users import FORMS, UserForm, users_in_form
 from lightrec.codes.item_codes import ItemCodes
+from lightrec.codes.user_fit_task import Effort
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer
 from lightrec.experiments.best import chosen_teacher
 from lightrec.experiments.parts import Part, teacher_of, validation_part
 from lightrec.experiments.provenance import sources_of
-from lightrec.experiments.runner import Row, Runner, command_for
+from lightrec.experiments.runner import Row, Runner, command_for, digest_of
+from lightrec.factors import Factors
 from lightrec.run_config import RunConfig, load_config
 from lightrec.settings import merged, validated
 from lightrec.stages import quantize
-from lightrec.teachers.factors import Factors
 from lightrec.teachers.fit import FittedTeacher
 from lightrec.training.loop import Surroundings
 
@@ -122,13 +123,7 @@ class _Choices:
         row |= {f"{name}_validation_teacher": value for name, value in means.items()}
         for form in (*FORMS, "linear") if slow else QUICK_FORMS:
             users = users_in_form(
-                form,
-                factors.users,
-                factors.items,
-                codes,
-                self.part.pairs,
-                config.users,
-                seed=config.seed,
+                form, factors, codes, self.part.pairs, config.users, Effort(config.seed)
             )
             means = self._means(CodeScorer(users.item_codes, users.values))
             row |= {f"{name}_validation_{form}": value for name, value in means.items()}
@@ -139,9 +134,7 @@ class _Choices:
         return {name: means[name] for name in ("recall@100", "ndcg@100", "ndcg")}
 
     def _codes(self, config: RunConfig) -> ItemCodes:
-        key = config.model_dump_json(include={"codes", "metric", "ranking", "seed"})
+        key = digest_of(config.without_teacher(users=False))
         if key not in self.made:
-            made = quantize(self.part.pairs, self.factors(), config, "metric")
-            assert made is not None  # only random codebooks are drawn later
-            self.made[key] = made
+            self.made[key] = quantize(self.part.pairs, self.factors(), config, "metric")
         return self.made[key]

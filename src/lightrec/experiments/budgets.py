@@ -17,15 +17,16 @@ from lightrec.baselines.opq import optimized_product_quantization
 from lightrec.baselines.scalar_quantization import StoredVectors, as_float16, as_int8
 from lightrec.codes.coded_users import FORMS, CodedUsers, UserForm, users_in_form
 from lightrec.codes.item_codes import ItemCodes
+from lightrec.codes.user_fit_task import Effort
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer
 from lightrec.experiments.best import chosen_teacher
 from lightrec.experiments.parts import Part, teacher_of, test_part, validation_part
 from lightrec.experiments.provenance import sources_of
 from lightrec.experiments.rows import NO_CODES, coded_sizes, float_sizes, ranking_row
 from lightrec.experiments.runner import Row, Runner, command_for
+from lightrec.factors import Factors
 from lightrec.run_config import RunConfig, load_config
 from lightrec.stages import quantize
-from lightrec.teachers.factors import Factors
 from lightrec.teachers.fit import FittedTeacher
 from lightrec.training.loop import Surroundings
 
@@ -141,7 +142,7 @@ class _Budgets:
             "variant": form,
             "bytes": num_bytes,
             "teacher": [self.chosen.config.model_dump(), self.chosen.epochs],
-            "config": sized.model_dump(include={"codes", "metric", "ranking", "users", "seed"}),
+            "config": sized.without_teacher(),
         }
         self.runner.test_row(stage, self.part.digest, measure)
         self.runner.write()
@@ -154,13 +155,11 @@ class _Budgets:
         factors: Factors = self.factors()
         return users_in_form(
             form,
-            factors.users,
-            factors.items,
+            factors,
             self.codes(model, num_bytes),
             self.part.pairs,
             self.config.users,
-            seed=self.config.seed,
-            progress=self.surroundings.progress,
+            Effort(self.config.seed, progress=self.surroundings.progress),
         )
 
     def _codes(self, model: str, num_bytes: int) -> ItemCodes:
@@ -173,6 +172,4 @@ class _Budgets:
                 seed=sized.seed,
             )
         start = "metric" if model == "lightrec" else model
-        codes = quantize(self.part.pairs, factors, sized, start)
-        assert codes is not None  # only random codebooks are drawn later
-        return codes
+        return quantize(self.part.pairs, factors, sized, start)

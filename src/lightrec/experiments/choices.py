@@ -20,7 +20,7 @@ from lightrec.experiments.provenance import sources_of
 from lightrec.experiments.runner import Row, Runner, command_for
 from lightrec.run_config import RunConfig, load_config
 from lightrec.settings import Settings
-from lightrec.stages import fit_student, quantize
+from lightrec.stages import fit_student, student_start
 from lightrec.training.loop import Surroundings
 
 NAME = "choices"
@@ -105,8 +105,7 @@ def run(
 def _measure(part: Part, variant: str, config: RunConfig, surroundings: Surroundings) -> Row:
     """Validation metrics of the teacher, the start and the best epoch of the student."""
     factors = teacher_of(part, config, None, surroundings).fitted.factors
-    settings = config.student or StudentConfig()
-    start = quantize(part.pairs, factors, config, settings.start)
+    start = student_start(part.pairs, factors, config)
     student = fit_student(
         part.pairs, factors, start, config, held_out=part.sought, surroundings=surroundings
     )

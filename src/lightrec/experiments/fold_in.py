@@ -17,19 +17,20 @@ import numpy as np
 
 from lightrec.codes.coded_users import UserForm, users_in_form
 from lightrec.codes.item_codes import ItemCodes
+from lightrec.codes.user_fit_task import Effort
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer, Scorer
 from lightrec.experiments.best import chosen_teacher
 from lightrec.experiments.parts import Part, teacher_of, test_part, validation_part
 from lightrec.experiments.provenance import sources_of
 from lightrec.experiments.rows import coded_sizes, float_sizes, ranking_row
 from lightrec.experiments.runner import Row, Runner, command_for, digest_of
+from lightrec.factors import Factors
 from lightrec.interactions import History
 from lightrec.run_config import RunConfig, load_config
 from lightrec.serving.fold_in import FoldIn
 from lightrec.serving.item_vectors import DecodedItems, FloatItems
 from lightrec.serving.new_users import NewUserFit
 from lightrec.stages import quantize
-from lightrec.teachers.factors import Factors
 from lightrec.teachers.fit import FittedTeacher
 from lightrec.training.loop import Surroundings
 
@@ -131,7 +132,7 @@ def _measure(
             "model": model,
             "variant": variant,
             "teacher": [chosen.config.model_dump(), chosen.epochs],
-            "config": config.model_dump(include={"codes", "metric", "ranking", "users", "seed"}),
+            "config": config.without_teacher(),
         }
         runner.test_row(stage, held.part.digest, measure)
 
@@ -162,12 +163,11 @@ class _Model:
         factors: Factors = self.factors()
         users = users_in_form(
             form,
-            factors.users,
-            factors.items,
+            factors,
             self.codes(),
             self.part.pairs,
             self.config.users,
-            seed=self.config.seed,
+            Effort(self.config.seed),
         )
         sizes = coded_sizes(users.item_codes, users.bytes_per_user)
         return CodeScorer(users.item_codes, users.values[rows]), sizes
@@ -189,6 +189,4 @@ class _Model:
         return CodeScorer(codes, tables), coded_sizes(codes, float(tables[:1].nbytes))
 
     def _codes(self) -> ItemCodes:
-        codes = quantize(self.part.pairs, self.factors(), self.config, "metric")
-        assert codes is not None  # only random codebooks are drawn later
-        return codes
+        return quantize(self.part.pairs, self.factors(), self.config, "metric")

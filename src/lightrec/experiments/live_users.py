@@ -18,7 +18,8 @@ import numpy as np
 
 from lightrec.codes.coded_users import CodedUsers, UserForm, users_in_form
 from lightrec.codes.item_codes import ItemCodes
-from lightrec.codes.user_codebooks import refit_codebooks_to_users
+from lightrec.codes.refit_to_users import refit_codebooks_to_users
+from lightrec.codes.user_fit_task import Effort
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer, Scorer
 from lightrec.experiments.best import chosen_teacher
@@ -26,10 +27,10 @@ from lightrec.experiments.fold_in import HeldUsers, parted_by_users
 from lightrec.experiments.parts import Part, teacher_of, validation_part
 from lightrec.experiments.provenance import sources_of
 from lightrec.experiments.runner import Row, Runner, command_for
+from lightrec.factors import Factors
 from lightrec.run_config import RunConfig, load_config
 from lightrec.serving.user_map import map_vectors
 from lightrec.stages import quantize
-from lightrec.teachers.factors import Factors
 from lightrec.training.loop import Surroundings
 
 NAME = "live_users"
@@ -85,9 +86,7 @@ def run(
                 "split": 0,
                 "variant": variant,
                 "teacher": [chosen.config.model_dump(), chosen.epochs],
-                "config": config.model_dump(
-                    include={"codes", "metric", "ranking", "users", "seed"}
-                ),
+                "config": config.without_teacher(),
                 "folds": FOLDS,
             }
             measure = partial(_measured, variant, folds)
@@ -149,9 +148,12 @@ class _Fold:
         for _ in range(REFITS if variant != "identity" else 0):
             known = self.known()
             books = refit_codebooks_to_users(
-                *(known.users, known.users, known.items, codes, self.others.pairs),
+                known.users,
+                known,
+                codes,
+                self.others.pairs,
                 self.config.users.fit,
-                seed=self.config.seed,
+                effort=Effort(self.config.seed),
             )
             codes = ItemCodes(codes.codes, books)
         return CodeScorer(codes, vectors), codes.width
@@ -160,12 +162,11 @@ class _Fold:
         known = self.known()
         return users_in_form(
             form,
-            known.users,
-            known.items,
+            known,
             self.codes(),
             self.others.pairs,
             self.config.users.model_copy(update={"codeword_width": width}),
-            seed=self.config.seed,
+            Effort(self.config.seed),
         )
 
     def _known(self) -> Factors:
@@ -175,6 +176,4 @@ class _Fold:
         return Factors(users[rest], items)
 
     def _codes(self) -> ItemCodes:
-        codes = quantize(self.others.pairs, self.known(), self.config, "metric")
-        assert codes is not None  # only random codebooks are drawn later
-        return codes
+        return quantize(self.others.pairs, self.known(), self.config, "metric")

@@ -25,10 +25,10 @@ from lightrec.experiments.parts import Part, teacher_of, test_part, validation_p
 from lightrec.experiments.provenance import sources_of
 from lightrec.experiments.runner import Row, Runner, command_for
 from lightrec.experiments.teacher_cache import CachedTeacher
+from lightrec.factors import Factors
 from lightrec.run_config import RunConfig, load_config
-from lightrec.stages import fit_student, quantize
+from lightrec.stages import fit_student, student_start
 from lightrec.teachers.bpr import BprConfig
-from lightrec.teachers.factors import Factors
 from lightrec.teachers.fit import FittedTeacher
 from lightrec.training.loop import Surroundings
 
@@ -110,7 +110,7 @@ def _choose(
 
         def choose_student(settings: RunConfig = settings) -> Row:
             teacher = teacher_of(part, config, None, surroundings).fitted.factors
-            start = quantize(part.pairs, teacher, settings, _student(settings).start)
+            start = student_start(part.pairs, teacher, settings)
             student = fit_student(
                 part.pairs,
                 teacher,
@@ -177,7 +177,7 @@ def _measure(
 
         def start(settings: RunConfig = settings, name: str = start_name) -> Row:
             factors = teacher()
-            codes = quantize(part.pairs, factors, settings, _student(settings).start)
+            codes = student_start(part.pairs, factors, settings)
             if codes is None:
                 codes = Student(factors, None, _student(settings), seed=settings.seed).item_codes()
             return _coded_row(part, name, settings, codes, factors.users, 0)
@@ -187,7 +187,7 @@ def _measure(
             fitted = fit_student(
                 part.pairs,
                 factors,
-                quantize(part.pairs, factors, settings, _student(settings).start),
+                student_start(part.pairs, factors, settings),
                 settings,
                 epochs=chosen[name],
                 surroundings=surroundings,

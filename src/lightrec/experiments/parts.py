@@ -21,7 +21,14 @@ from lightrec.teachers.fit import FittedTeacher
 from lightrec.teachers.make_teacher import make_teacher
 from lightrec.training.loop import Surroundings
 
-TEACHER_SOURCES = ("evaluation", "interactions", "native/row_adam.*", "teachers", "training")
+TEACHER_SOURCES = (
+    "evaluation",
+    "factors.py",
+    "interactions",
+    "native/row_adam.*",
+    "teachers",
+    "training",
+)
 """What a teacher's vectors depend on: a change anywhere else keeps the cached ones."""
 SOURCE_SPLIT = "_source_split"
 """Ending of a data set's name that stands for the split which its own file carries."""

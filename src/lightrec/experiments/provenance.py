@@ -22,6 +22,7 @@ _RANKING = (
     "evaluation",
     "experiments/parts.py",
     "experiments/rows.py",
+    "factors.py",
     "interactions",
     "native.py",
     "presets",
@@ -33,8 +34,11 @@ _RANKING = (
 )
 _RANKING_KERNELS = ("encode", "row_adam", "score_table", "scores", "user_fit")
 """The kernels that those call; what these include counts with them (`kernel_closure`)."""
-_TRAIN = ("held_out_pairs.py", "item_columns.py", "learned.py", "train.py")
-_COMPRESS = ("comparison.py", "compress.py", "preferred_form.py", "vectors_to_compress.py")
+_TRAIN = ("held_out_pairs.py", "item_columns.py", "learned.py", "outcome.py", "train.py")
+_COMPRESS = (
+    *("comparison.py", "compress.py", "measured_pairs.py", "preferred_form.py"),
+    "vectors_to_compress.py",
+)
 _BESIDE = {
     "budgets": ("baselines", "experiments/best.py"),
     "fold_in": ("serving", "experiments/best.py"),

@@ -9,7 +9,7 @@ from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import Scorer
 from lightrec.experiments.parts import Part
 from lightrec.experiments.runner import Row
-from lightrec.teachers.factors import Factors
+from lightrec.factors import Factors
 
 NO_CODES: Row = {"num_codebooks": 0, "num_codewords": 0, "collisions": 0}
 

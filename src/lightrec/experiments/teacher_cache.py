@@ -16,7 +16,7 @@ from safetensors.numpy import load, save
 from lightrec.durable_files import write_file
 from lightrec.errors import InputError
 from lightrec.experiments.provenance import project_root
-from lightrec.teachers.factors import Factors
+from lightrec.factors import Factors
 from lightrec.teachers.fit import AnyTeacherConfig, FittedTeacher, TeacherConfig
 
 

@@ -26,13 +26,13 @@ from lightrec.evaluation.scorers import CodeScorer, FloatScorer
 from lightrec.experiments.parts import Part, test_part
 from lightrec.experiments.provenance import sources_of
 from lightrec.experiments.runner import Runner, command_for
+from lightrec.factors import Factors
 from lightrec.interactions.public_datasets import DATA_VARIABLE
 from lightrec.progress import track
 from lightrec.run_config import load_config
 from lightrec.stages import quantize
 from lightrec.teachers.bpr import BprConfig
 from lightrec.teachers.description import describe_teacher
-from lightrec.teachers.factors import Factors
 from lightrec.teachers.fit import fit_teacher
 
 NAME = "timings"
@@ -139,10 +139,9 @@ def _time_stages(part: Part, record: Callable[[str, str, float], None]) -> Facto
     start = time.perf_counter()
     codes = quantize(part.pairs, factors, config, "aq")
     record(part.data, "additive quantisation", time.perf_counter() - start)
-    if codes is not None:
-        scorer = CodeScorer(codes, factors.users)
-        seconds = _seconds(lambda: evaluate_ranking(scorer, part.pairs, part.sought))
-        record(part.data, "ranking all users by codes", seconds)
+    scorer = CodeScorer(codes, factors.users)
+    seconds = _seconds(lambda: evaluate_ranking(scorer, part.pairs, part.sought))
+    record(part.data, "ranking all users by codes", seconds)
     return factors
 
 

@@ -28,10 +28,10 @@ from lightrec.experiments.parts import Part, teacher_of, test_part, validation_p
 from lightrec.experiments.provenance import sources_of
 from lightrec.experiments.rows import coded_sizes, ranking_row
 from lightrec.experiments.runner import Row, Runner, command_for
+from lightrec.factors import Factors
 from lightrec.run_config import RunConfig, load_config
 from lightrec.settings import merged, validated
 from lightrec.stages import FittedStudent, fit_student, quantize
-from lightrec.teachers.factors import Factors
 from lightrec.training.loop import Surroundings
 
 NAME = "training_study"
@@ -346,6 +346,8 @@ class _Study:
 
     def _start(self, validating: bool, start: str) -> ItemCodes | None:
         part = self.chosen_on if validating else self.tested_on
+        if start == "random":  # drawn with the student
+            return None
         return quantize(part.pairs, self.teacher(validating), self.regime.config, start)
 
 

@@ -19,16 +19,17 @@ import numpy as np
 import polars as pl
 
 from lightrec.artifact.contents import Model, Selection, Users
+from lightrec.codes.ranking_quantization import RankedCodes
 from lightrec.evaluation.scorers import CodeScorer
 from lightrec.experiments.best import chosen_teacher
 from lightrec.experiments.parts import Part, teacher_of, test_part, validation_part
 from lightrec.experiments.provenance import sources_of
 from lightrec.experiments.rows import coded_sizes, ranking_row
 from lightrec.experiments.runner import Row, Runner, command_for, digest_of
+from lightrec.factors import Factors
 from lightrec.interactions import History, IdMap, Interactions
 from lightrec.run_config import RunConfig, load_config
-from lightrec.stages import RankedCodes, quantize_by_ranking
-from lightrec.teachers.factors import Factors
+from lightrec.stages import quantize_by_ranking
 from lightrec.teachers.fit import FittedTeacher
 from lightrec.training.loop import Surroundings
 from lightrec.updates import difference, update
@@ -119,7 +120,7 @@ class _Life:
                 "variant": variant,
                 "sought": sought,
                 "teacher": [self.chosen.config.model_dump(), self.chosen.epochs],
-                "config": self.config.model_dump(include={"codes", "metric", "ranking", "seed"}),
+                "config": self.config.without_teacher(users=False),
             }
             self.runner.test_row(stage, self.before.digest, measure)
             self.runner.write()

@@ -15,7 +15,14 @@ import numpy as np
 
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.user_fit import vector_ridge
-from lightrec.codes.user_fit_task import BLOCK_BYTES, FitTask, UserFitConfig
+from lightrec.codes.user_fit_task import (
+    BLOCK_BYTES,
+    Effort,
+    UserFitConfig,
+    catalogue_sample,
+    kernel_for,
+    require_codes_of,
+)
 from lightrec.errors import ArgumentError, ConfigError
 from lightrec.serving.item_vectors import FloatItems
 from lightrec.settings import validated
@@ -48,21 +55,18 @@ class NewUserFit:
         seed: int = 0,
         threads: int = 0,
     ) -> None:
+        config, effort = config or UserFitConfig(), Effort(seed, threads)
+        require_codes_of(items.num_items, item_codes)
         self._items, self._item_codes = items, item_codes
-        # No teacher yet: the task checks the settings and draws the sample, as for stored users.
-        zero = np.zeros((1, 1), np.float32)
-        zeros = np.broadcast_to(zero, (items.num_items, 1))
-        task = FitTask.of(zero, zeros, item_codes, None, config, None, None, seed, threads)
-        self._kernel = task.fit()
-        self._table_ridge = task.config.ridge
-        self._vector_ridge = vector_ridge(task.config, item_codes)
-        self._vector_catalogue = task.catalogue[: task.config.rounds_of_vectors]
+        self._kernel = kernel_for(item_codes)
+        self._table_ridge = config.ridge
+        self._vector_ridge = vector_ridge(config, item_codes)
+        catalogue = catalogue_sample(items.num_items, config, config.rounds, effort.seed)
+        self._vector_catalogue = catalogue[: config.rounds_of_vectors]
         self._settings = {
-            "catalogue": task.catalogue,
-            "rank_weights": task.config.rank_weights(items.num_items),
-            "false_positives": task.config.false_positives,
-            "catalogue_weight": task.weight_of_one,
-            "threads": task.threads,
+            **config.candidate_settings(items.num_items),
+            "catalogue": catalogue,
+            "threads": effort.cores,
         }
 
     def tables(self, users: np.ndarray, histories: Sequence[np.ndarray]) -> np.ndarray:

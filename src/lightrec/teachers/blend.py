@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lightrec.errors import ArgumentError
-from lightrec.teachers.factors import Factors
+from lightrec.factors import Factors
 
 TOP = 100
 SAMPLED_USERS = 512

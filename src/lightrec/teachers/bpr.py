@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import nn
 
+from lightrec.factors import Factors
 from lightrec.interactions.history import History
-from lightrec.teachers.factors import Factors
 from lightrec.training.loop import FitResult, LoopConfig, Objective, Surroundings, Validation, fit
 from lightrec.training.losses import bpr_loss, l2_penalty
 from lightrec.training.negative_sampling import Batch, PairBatches

@@ -28,12 +28,12 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from lightrec.errors import DivergedError, InterruptedRunError
+from lightrec.factors import Factors
 from lightrec.interactions.history import History
 from lightrec.settings import Settings
 from lightrec.teachers.blend import blend
 from lightrec.teachers.choice_plan import ChoicePlan
 from lightrec.teachers.description import describe_teacher
-from lightrec.teachers.factors import Factors
 from lightrec.teachers.fit import (
     BlendConfig,
     FittedTeacher,

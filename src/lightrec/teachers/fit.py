@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from lightrec.evaluation.judging import value_of
+from lightrec.factors import Factors
 from lightrec.interactions.history import History
 from lightrec.settings import Settings
 from lightrec.teachers.blend import blend
 from lightrec.teachers.bpr import BprConfig, BprFactorization, train_bpr
-from lightrec.teachers.factors import Factors
 from lightrec.teachers.ials import IalsConfig, train_ials
 from lightrec.teachers.sampled_softmax import (
     SampledSoftmax,

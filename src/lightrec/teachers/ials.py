@@ -26,10 +26,10 @@ from pydantic import Field
 
 from lightrec.errors import ArgumentError, DivergedError, InputError, InterruptedRunError
 from lightrec.evaluation.judging import value_of
+from lightrec.factors import Factors
 from lightrec.interactions.history import History
 from lightrec.progress import track
 from lightrec.settings import Settings
-from lightrec.teachers.factors import Factors
 from lightrec.training.interruptions import interruptions
 from lightrec.training.run_log import RunLog
 

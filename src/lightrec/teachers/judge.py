@@ -5,8 +5,8 @@ from __future__ import annotations
 from lightrec.evaluation.judging import judged_users
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import FloatScorer
+from lightrec.factors import Factors
 from lightrec.interactions.history import History
-from lightrec.teachers.factors import Factors
 from lightrec.teachers.fit import Judge
 
 

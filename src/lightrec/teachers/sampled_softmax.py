@@ -22,8 +22,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import nn
 
+from lightrec.factors import Factors
 from lightrec.interactions.history import History
-from lightrec.teachers.factors import Factors
 from lightrec.teachers.sampled_softmax_loss import directions, mixed, sampled_softmax_loss
 from lightrec.training.loop import FitResult, LoopConfig, Objective, Surroundings, Validation, fit
 from lightrec.training.row_adam import RowAdam

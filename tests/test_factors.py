@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lightrec.errors import ArgumentError
-from lightrec.teachers.factors import Factors
+from lightrec.factors import Factors
 
 USERS, ITEMS = np.ones((2, 3), np.float32), np.ones((4, 3), np.float32)
 
