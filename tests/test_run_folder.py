@@ -241,9 +241,9 @@ def test_an_interrupted_run_says_where_it_can_go_on(pairs, tmp_path, monkeypatch
 
 
 def test_two_runs_at_a_time_in_one_folder_are_refused(pairs, tmp_path) -> None:
-    with RunFolder(tmp_path, small()).alone():
-        with pytest.raises(CheckpointError, match="another training is at work"):
-            train(pairs, config=small(), run_folder=tmp_path)
+    busy = pytest.raises(CheckpointError, match="another training is at work")
+    with RunFolder(tmp_path, small()).alone(), busy:
+        train(pairs, config=small(), run_folder=tmp_path)
     with RunFolder(tmp_path, small()).alone():
         pass  # as soon as the first is done
 

@@ -33,6 +33,7 @@ from lightrec.run_config import RunConfig, load_config
 from lightrec.serving.recommender import Recommender
 from lightrec.teachers.fit import TeacherConfig, fit_teacher
 from lightrec.train import train
+from lightrec.updates import update
 
 torch.set_num_threads(1)
 
@@ -488,6 +489,26 @@ def test_other_starts_and_selections_train_too(pairs, student: dict, tmp_path) -
     assert model.users.form == student.get("user_form", "free")
 
 
+@pytest.mark.parametrize("recurrence", ["subtract", "w_subtract_w"])
+def test_a_model_encodes_new_items_as_its_encoder_was_trained_to(
+    pairs, recurrence, tmp_path
+) -> None:
+    student = TRAINED["student"] | {
+        **{"start": "random", "selection": "straight_through", "similarity": "bilinear"},
+        **{"recurrence": recurrence, "user_form": "identity", "epochs": 2},
+    }
+    model = train(pairs, config=with_student(student=student, keep_float_items=True))
+    model.save(tmp_path / "model")
+    model = Model.load(tmp_path / "model")
+    chosen = model.selection.trained
+    assert (chosen.similarity, chosen.recurrence) == ("bilinear", recurrence)
+    items = model.float_items.astype(np.float32)  # halved, so that a near tie may fall otherwise
+    again = chosen.encode(items, model.item_codes.codebooks)
+    assert (again.codes == model.item_codes.codes).all(axis=1).mean() > 0.95
+    more = update(model, item_ids=["new"], item_vectors=items[3:4]).model
+    assert np.array_equal(more.item_codes.codes[-1], again.codes[3])
+
+
 def test_no_gradient_step_may_be_the_best_choice(pairs) -> None:
     student = TRAINED["student"] | {"learning_rate": 1.0, "schedule": "constant"}
     config = with_student(student=student)
@@ -519,7 +540,7 @@ def test_where_most_of_the_latest_users_are_new_a_uniform_share_is_held_out() ->
 
 @pytest.mark.parametrize("last_days", [(0, 200), (5, 200), (0, 1000)])
 def test_where_many_pairs_have_the_same_time_a_uniform_share_is_held_out(last_days) -> None:
-    """Exports by day: the cut falls before, or just inside, a day that holds more than the share."""
+    """Exports by day: the cut falls before, or inside, a day that holds more than the share."""
     later, on_one_day = last_days
     times = np.concatenate(
         [np.arange(1000 - on_one_day - later), [2000] * on_one_day, 3000 + np.arange(later)]

@@ -10,6 +10,7 @@ from lightrec.artifact.contents import Model
 from lightrec.codes.coded_users import CodedUsers, UserForm
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.item_metric import ItemMetric
+from lightrec.codes.trained_selection import TrainedSelection
 from lightrec.comparison import Comparison
 from lightrec.evaluation.scorers import PopularityScorer
 from lightrec.interactions import History, Interactions
@@ -29,14 +30,14 @@ class Learned:
         start: The codes before any gradient step; None where they were drawn.
         student: Codes and users trained by gradient; None where the configuration has no student.
         forms: The users in every form that was asked for, the one to be shipped last.
-        metric: How the codes' errors were measured; None where a gradient trained them.
+        chosen_by: What chose the codes: a trained encoder, or the metric of their errors.
     """
 
     teacher: FittedTeacher
     start: ItemCodes | None
     student: FittedStudent | None
     forms: tuple[CodedUsers, ...]
-    metric: ItemMetric | None = None
+    chosen_by: TrainedSelection | ItemMetric | None = None
 
     @property
     def form(self) -> UserForm:
@@ -94,7 +95,7 @@ def assemble(
     return assembled(
         learned.shipped,
         teacher.factors,
-        learned.metric,
+        learned.chosen_by,
         told,
         user_ids=pairs.users,
         item_ids=pairs.items,

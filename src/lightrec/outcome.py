@@ -14,6 +14,7 @@ from lightrec.codes.coded_users import CodedUsers
 from lightrec.codes.half_precision import half_precision
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.item_metric import ItemMetric
+from lightrec.codes.trained_selection import TrainedSelection
 from lightrec.comparison import Comparison, ComparisonRow
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer, Scorer
@@ -87,7 +88,7 @@ def measured_alike(
 def assembled(
     shipped: CodedUsers,
     factors: Factors,
-    metric: ItemMetric | None,
+    chosen_by: TrainedSelection | ItemMetric | None,
     told: Mapping[str, Any],
     *,
     user_ids: IdMap,
@@ -101,8 +102,8 @@ def assembled(
     Args:
         shipped: Codes and users.
         factors: The float vectors that they were made from.
-        metric: How the codes' errors were measured; None where there was one metric for all items,
-            or a gradient trained them.
+        chosen_by: What chose the codes: a trained encoder, or the metric in which their errors were
+            measured; None where that was one metric for all items.
         told: What `config.json` tells of the run.
         user_ids: Ids of the users, in row order.
         item_ids: Ids of the items, likewise.
@@ -118,6 +119,8 @@ def assembled(
         item_ids=item_ids,
         item_columns=item_columns,
         history=history,
-        selection=Selection.by_cells(factors.items, metric),
+        selection=Selection.as_trained(chosen_by)
+        if isinstance(chosen_by, TrainedSelection)
+        else Selection.by_cells(factors.items, chosen_by),
         float_items=half_precision(factors.items) if keep_float_items else None,
     )

@@ -66,13 +66,13 @@ class RunConfig(Settings):
     @model_validator(mode="after")
     def _float_items_need_users_in_their_space(self) -> RunConfig:
         student = self.student
-        if self.keep_float_items and student is not None and student.codeword_width is not None:
-            if student.user_form == "free":
-                raise PydanticCustomError(
-                    "float_items",
-                    "keep_float_items needs users in the teacher's space: with codeword_width, "
-                    "user_form = 'linear' or 'mlp'",
-                )
+        elsewhere = student is not None and student.codeword_width and student.user_form == "free"
+        if self.keep_float_items and elsewhere:
+            raise PydanticCustomError(
+                "float_items",
+                "keep_float_items needs users in the teacher's space: with codeword_width, "
+                "user_form = 'linear' or 'mlp'",
+            )
         return self
 
     def without_teacher(self, *, users: bool = True) -> dict[str, Any]:

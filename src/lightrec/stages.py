@@ -16,6 +16,7 @@ from lightrec.codes.ranking_quantization import (
     plain_start,
     quantize_in_ranking_metric,
 )
+from lightrec.codes.trained_selection import TrainedSelection
 from lightrec.encoder.student import Student, collapse_of
 from lightrec.encoder.student_config import StudentConfig
 from lightrec.errors import ArgumentError, DivergedError
@@ -39,12 +40,14 @@ class FittedStudent:
         users: (M, D) float32, P2.
         epochs: Passes over the pairs; 0 when no gradient step beat the start.
         map_weights: Layers of the map from P1 to P2, for `linear` and `mlp` users.
+        chosen_by: What chooses codes for new items as it did for these.
     """
 
     item_codes: ItemCodes
     users: np.ndarray
     epochs: int
     map_weights: dict[str, np.ndarray] | None = None
+    chosen_by: TrainedSelection | ItemMetric | None = None
 
 
 def student_start(
@@ -154,7 +157,13 @@ def fit_student(
     collapsed = collapse_of(codes)
     if collapsed is not None:  # the start was so, and no epoch was better
         raise DivergedError(f"student: {collapsed} no epoch was better than the start")
-    return FittedStudent(codes, student.user_vectors(), result.epochs, student.users.map_weights())
+    return FittedStudent(
+        codes,
+        student.user_vectors(),
+        result.epochs,
+        student.users.map_weights(),
+        student.encoding.chosen_by(),
+    )
 
 
 def _log_health(log: RunLog, codes: ItemCodes, revived: int) -> None:

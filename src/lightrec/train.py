@@ -210,7 +210,7 @@ def _trained(
             surroundings=surroundings,
         )
     users = CodedUsers(settings.user_form, student.item_codes, student.users, student.map_weights)
-    return Learned(teacher, start, student, (users,))
+    return Learned(teacher, start, student, (users,), student.chosen_by)
 
 
 def forms_of(config: RunConfig) -> tuple[UserForm, ...]:

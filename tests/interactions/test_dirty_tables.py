@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import lzma
 import io
+import lzma
 from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path

@@ -57,7 +57,9 @@ def explain(
     if by_item is not None:
         show()
         known = _titled(by_item, loaded).head(_SHOWN)
-        most = f"first {len(known)} of {len(by_item)}" if len(known) < len(by_item) else len(by_item)
+        most = (
+            f"first {len(known)} of {len(by_item)}" if len(known) < len(by_item) else len(by_item)
+        )
         show_table(known.columns, known.rows(), title=f"by item of the history ({most}):")
 
 

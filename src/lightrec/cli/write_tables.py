@@ -43,7 +43,9 @@ def write_table(frame: pl.DataFrame, path: Path, *, separator: str | None = None
 
     check_table_path(path)
     if (path.parent / MANIFEST).exists():
-        raise ArgumentError(f"--out {path}: {path.parent} is a model, which nothing else is kept in")
+        raise ArgumentError(
+            f"--out {path}: {path.parent} is a model, which nothing else is kept in"
+        )
     buffer = io.BytesIO()
     if _kind(path) in _PARQUET:
         frame.write_parquet(buffer)

@@ -42,7 +42,8 @@ class _Part:
 
 
 def _euclidean(states: Array, codebook: Array, _: Weights) -> Array:
-    return 2 * (states @ codebook.T) - np.square(codebook).sum(axis=1)
+    lengths: Array = np.square(codebook).sum(axis=1)
+    return 2 * (states @ codebook.T) - lengths
 
 
 def _dot(states: Array, codebook: Array, _: Weights) -> Array:

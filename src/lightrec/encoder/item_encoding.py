@@ -12,7 +12,9 @@ from torch import nn
 from lightrec.codes.additive_quantization import encode
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.item_metric import ItemMetric
+from lightrec.codes.trained_selection import TrainedSelection
 from lightrec.encoder.composite_encoder import CompositeEncoder
+from lightrec.encoder.exported_selection import exported_selection
 from lightrec.training.negative_sampling import generator_of
 
 REVIVAL = 1 << 31  # in the place of a step, so that revivals draw from a stream of their own
@@ -51,6 +53,10 @@ class ItemEncoding(nn.Module):
     def item_codes(self, rows: torch.Tensor | None = None) -> ItemCodes:
         """The codes of some rows, or the whole catalogue, as they stand."""
         raise NotImplementedError("an encoding exports codes")
+
+    def chosen_by(self) -> TrainedSelection | ItemMetric:
+        """What chooses codes as they are chosen here, for new items, without torch."""
+        raise NotImplementedError("an encoding tells how codes are chosen")
 
 
 class RecurrentEncoding(ItemEncoding):
@@ -99,6 +105,10 @@ class RecurrentEncoding(ItemEncoding):
         """Encodes some rows, or the whole catalogue."""
         items = self._items.detach()
         return self.encoder.item_codes(items if rows is None else items[rows])
+
+    def chosen_by(self) -> TrainedSelection:
+        """The encoder, as it stands."""
+        return exported_selection(self.encoder)
 
     @property
     def _items(self) -> torch.Tensor:
@@ -167,3 +177,7 @@ class JointEncoding(ItemEncoding):
         held = self.get_buffer("codes")
         codes = (held if rows is None else held[rows]).to("cpu", copy=True).numpy()
         return ItemCodes(codes, self.encoder.export())
+
+    def chosen_by(self) -> ItemMetric:
+        """The metric in which all codebooks of an item are chosen together."""
+        return self._metric

@@ -175,7 +175,8 @@ def _timestamps(interactions: Interactions, what: str) -> Timestamps:
     if interactions.timestamps is None:
         raise InputError(
             f"{what} needs timestamps, and the table has none; name the column with "
-            "--timestamp-column NAME or ColumnNames(timestamp=NAME), or use the paper's split (--by paper)"
+            "--timestamp-column NAME or ColumnNames(timestamp=NAME), or use the paper's split "
+            "(--by paper)"
         )
     return interactions.timestamps
 

@@ -43,7 +43,9 @@ def id_list(value: object, argument: str) -> IdList:
     if isinstance(value, pl.Series):
         return value
     if isinstance(value, pl.DataFrame):
-        raise ArgumentError(f"{argument} must be a list of ids, not a table; give one of its columns")
+        raise ArgumentError(
+            f"{argument} must be a list of ids, not a table; give one of its columns"
+        )
     if isinstance(value, Iterable) and not isinstance(value, bytes):
         return list(value)
     raise ArgumentError(f"{argument} must be an id or a list of ids, not {value!r}")

@@ -146,7 +146,10 @@ class Recommendations:
     def _of_items(self, wanted: bool | Sequence[str], taken: Sequence[str]) -> pl.DataFrame:
         """The model's columns of the items, renamed where a name is taken."""
         known = self.catalogue.columns
-        names = known if wanted is True else [wanted] if isinstance(wanted, str) else list(wanted)
+        if isinstance(wanted, bool):
+            names = known if wanted else []
+        else:
+            names = [wanted] if isinstance(wanted, str) else list(wanted)
         unknown = [name for name in names if name not in known]
         if unknown:
             raise ArgumentError(
