@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import signal
 from pathlib import Path
 
@@ -310,4 +311,10 @@ def test_each_teacher_of_a_choice_has_bars_of_its_own(pairs, monkeypatch) -> Non
         monkeypatch.setattr(f"{module}.track", recording)
     config = without_student({"kind": "auto", "widths": [4]})
     train(pairs, config=config, refit=False, progress=True)
-    assert set(shown) == {("sampled-softmax teacher", True), ("iALS teacher", True)}
+    described = [re.fullmatch(r"candidate (\d+) of at most (\d+), (.+)", each) for each, _ in shown]
+    candidates = [int(each[1]) for each in described if each]
+    assert candidates == sorted(candidates)
+    assert candidates[0] == 1
+    assert max(candidates) <= int(described[0][2])
+    assert {each[3] for each in described if each} == {"sampled-softmax teacher", "iALS teacher"}
+    assert all(enabled for _, enabled in shown)

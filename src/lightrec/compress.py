@@ -25,7 +25,11 @@ from lightrec.codes.coded_users import FORMS, MADE, CodedUsers, UsersConfig, use
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.item_metric import MetricConfig
 from lightrec.codes.ranking_metric import RankingMetricConfig
-from lightrec.codes.ranking_quantization import plain_start, quantize_in_ranking_metric
+from lightrec.codes.ranking_quantization import (
+    RankedCodes,
+    plain_start,
+    quantize_in_ranking_metric,
+)
 from lightrec.codes.user_fit_task import Effort
 from lightrec.comparison import Comparison
 from lightrec.errors import ArgumentError
@@ -36,6 +40,7 @@ from lightrec.interactions.read_tables import TableSource
 from lightrec.measured_pairs import MeasuredPairs, measured_on_interactions, measured_on_test
 from lightrec.outcome import Compared, assembled, measured_alike
 from lightrec.preferred_form import preferred_last
+from lightrec.progress import steps_done
 from lightrec.settings import Settings
 from lightrec.shared_codes import describe_shared_codes
 from lightrec.vectors_to_compress import Given, id_map_of, prepare
@@ -118,14 +123,7 @@ def compress(
     config.codes.require_codes_that_differ(len(item_map))
     effort = Effort(config.seed, progress=progress)
     measured, unmeasured = _measured(given, config)
-    ranked = quantize_in_ranking_metric(
-        given.factors.items,
-        given.factors.users,
-        config,
-        seen=given.history,
-        degrees=given.degrees,
-        rng=np.random.default_rng(config.seed),
-    )
+    ranked = _quantized(given, config, progress)
     forms = _forms(given, ranked.item_codes, measured, config.users, effort)
     sharing = describe_shared_codes(ranked.item_codes, given.degrees)
     told = {
@@ -147,6 +145,20 @@ def compress(
         history=given.history,
         keep_float_items=keep_float_items,
     )
+
+
+def _quantized(given: Given, config: CompressConfig, progress: bool) -> RankedCodes:
+    rounds = config.codes.rounds + (config.ranking.rounds if len(given.factors.users) else 0)
+    with steps_done("quantising: rounds", rounds, enabled=progress) as done:
+        return quantize_in_ranking_metric(
+            given.factors.items,
+            given.factors.users,
+            config,
+            seen=given.history,
+            degrees=given.degrees,
+            rng=np.random.default_rng(config.seed),
+            on_round=(lambda *_: done()) if progress else None,
+        )
 
 
 def _check_form(asked: str, given: Given) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sized
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 Step = TypeVar("Step")
 
@@ -23,6 +27,33 @@ def track(
     if not enabled or not sys.stderr.isatty():
         yield from steps
         return
+    if total is None and isinstance(steps, Sized):
+        total = len(steps)
+    with _bar() as bar:
+        yield from bar.track(steps, total=total, description=description)
+
+
+@contextmanager
+def steps_done(description: str, total: int, *, enabled: bool) -> Iterator[Callable[[], None]]:
+    """A bar like that of `track`, for steps that somebody else makes.
+
+    Args:
+        description: What is being done, in a word or two.
+        total: Number of steps.
+        enabled: False for no bar at all.
+
+    Yields:
+        What to call whenever a step is done.
+    """
+    if not enabled or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    with _bar() as bar:
+        task = bar.add_task(description, total=total)
+        yield lambda: bar.advance(task)
+
+
+def _bar() -> Progress:
     from rich.console import Console  # rich costs 40 ms to import and serving never needs it
     from rich.progress import (
         BarColumn,
@@ -32,13 +63,10 @@ def track(
         TimeRemainingColumn,
     )
 
-    if total is None and isinstance(steps, Sized):
-        total = len(steps)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield from bar.track(steps, total=total, description=description)
+    return Progress(*columns, console=Console(stderr=True), transient=True)

@@ -283,12 +283,13 @@ class _Choice:
 
     def fit(self, candidate: SingleConfig) -> FittedTeacher:
         """Trains a candidate."""
+        doing = f"candidate {len(self.values)} of at most {self.plan.most_candidates}, "
         return fit_teacher(
             self.pairs,
             candidate,
             seed=self.seed,
             judge=self.judge,
-            surroundings=self.surroundings,
+            surroundings=replace(self.surroundings, doing=doing),
         )
 
     def count_tried(self) -> int:

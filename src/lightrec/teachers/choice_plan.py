@@ -58,11 +58,16 @@ class ChoicePlan:
             possible += in_any_case
         return training, sum(validation_minutes(self._pairs, each) for each in possible)
 
+    @property
+    def most_candidates(self) -> int:
+        """How many are trained at most."""
+        return len(self._probes) + len(self._finalists)
+
     def describe(self) -> str:
         """What lies ahead, for people who will wait for it."""
         training, validation = (math.ceil(10 * each) / 10 for each in self.most_minutes())
         return (
-            f"among at most {len(self._probes) + len(self._finalists)} candidates: at most "
+            f"among at most {self.most_candidates} candidates: at most "
             f"{training:.1f} minutes of training on two cores (teacher.budget_minutes = "
             f"{self._budget:g}) and {validation:.1f} of validation"
         )

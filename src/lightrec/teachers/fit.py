@@ -101,7 +101,9 @@ def fit_teacher(
     if isinstance(config, BlendConfig):
         each = epochs or (None,) * len(config.parts)
         parts = [
-            _fit_single(pairs, part, seed, judge, most, _of_part(surroundings, number))
+            _fit_single(
+                pairs, part, seed, judge, most, _of_part(surroundings, number, len(config.parts))
+            )
             for number, (part, most) in enumerate(zip(config.parts, each, strict=True), start=1)
         ]
         factors = blend([part.factors for part in parts], config.weights, config.width)
@@ -110,8 +112,9 @@ def fit_teacher(
     return _fit_single(pairs, config, seed, judge, epochs[0] if epochs else None, surroundings)
 
 
-def _of_part(surroundings: Surroundings, number: int) -> Surroundings:
+def _of_part(surroundings: Surroundings, number: int, parts: int) -> Surroundings:
     """The surroundings with a checkpoint folder of the part's own."""
+    surroundings = replace(surroundings, doing=f"{number} of {parts}, ")
     folder = surroundings.checkpoint
     if folder is None:
         return surroundings
@@ -136,6 +139,7 @@ def _fit_single(
             stop_after=epochs,
             log=surroundings.log,
             progress=surroundings.progress,
+            doing=surroundings.doing,
         )
         return FittedTeacher(factors, config, (sweeps,), judge(factors) if judge else {})
     validation = None if judge is None else Validation(lambda: judge(model.factors()), value_of)

@@ -72,6 +72,7 @@ def train_ials(
     stop_after: int | None = None,
     log: RunLog | None = None,
     progress: bool = False,
+    doing: str = "",
 ) -> tuple[Factors, int]:
     """Trains an iALS teacher.
 
@@ -86,6 +87,7 @@ def train_ials(
         log: Hears of every sweep (`epoch`; its `loss` is the objective per training pair) and of
             every validation.
         progress: Shows a progress bar when standard error is a terminal.
+        doing: What it begins with, where the run is one of several.
 
     Returns:
         The vectors, zero for users and items without a training pair, and the sweeps they took.
@@ -103,7 +105,7 @@ def train_ials(
     best = _Best()
     with interruptions() as interrupted:
         last = stop_after or config.sweeps
-        for sweep in track(range(1, last + 1), NAME, enabled=progress):
+        for sweep in track(range(1, last + 1), f"{doing}{NAME}", enabled=progress):
             factors = _sweep(history, by_item, items, config, sweep)
             items = factors.items
             loss = objective(history, factors, config) / len(history)

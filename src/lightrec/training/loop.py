@@ -115,6 +115,7 @@ class Surroundings:
         device: Where the objective is trained, as torch names it. A run is repeated to the bit on
             the CPU only.
         progress: Shows a progress bar when standard error is a terminal.
+        doing: What its bars begin with, where a run is one of several.
     """
 
     log: RunLog = field(default_factory=RunLog)
@@ -123,6 +124,7 @@ class Surroundings:
     checkpoint_seconds: float = 60.0
     device: str = "cpu"
     progress: bool = False
+    doing: str = ""
 
 
 @dataclass(frozen=True)
@@ -233,7 +235,7 @@ class _Run:
         if self.step == 0:
             self.objective.start_epoch(self.epoch)
             self.sums = {}
-        description = f"{self.name}: epoch {self.epoch + 1}"
+        description = f"{self.surroundings.doing}{self.name}: epoch {self.epoch + 1}"
         shown = self.surroundings.progress
         for step in track(range(self.step, steps), description, enabled=shown):
             self._set_learning_rate(self.epoch * steps + step, self.config.epochs * steps)
