@@ -102,7 +102,7 @@ def read_ids(path: Path, what: str = "item") -> IdMap:
 
 def _check_is_file(path: Path) -> None:
     if not path.is_file():
-        fault = "is no regular file" if path.exists() else "does not exist"
+        fault = "is no file, but a folder or a pipe" if path.exists() else "does not exist"
         raise InputError(f"{path} {fault}; check the path")
 
 
@@ -233,11 +233,13 @@ def _finite_float32(array: npt.NDArray[Any], path: Path) -> npt.NDArray[np.float
         raise InputError(
             f"{path} has shape {array.shape}; vectors are rows: it must be (rows, width)"
         )
-    values = np.empty(array.shape, np.float32)
+    as_they_are = array.dtype == np.float32 and array.flags.c_contiguous
+    values = array if as_they_are else np.empty(array.shape, np.float32)
     for start in range(0, len(array), _BLOCK_ROWS):
         block = slice(start, start + _BLOCK_ROWS)
-        with np.errstate(over="ignore"):  # found below, with its row
-            values[block] = array[block]
+        if not as_they_are:
+            with np.errstate(over="ignore"):  # found below, with its row
+                values[block] = array[block]
         finite = np.isfinite(values[block])
         if not finite.all():
             row, column = np.argwhere(~finite)[0]
@@ -246,7 +248,7 @@ def _finite_float32(array: npt.NDArray[Any], path: Path) -> npt.NDArray[np.float
                 f"{path}, row {start + row + 1}, dimension {column + 1}: {found} is not a finite "
                 "float32 number; correct or remove the row"
             )
-    return values
+    return np.asarray(values)
 
 
 def _listed(names: list[str]) -> str:

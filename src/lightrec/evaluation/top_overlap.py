@@ -6,7 +6,8 @@ import numpy as np
 
 from lightrec.codes.item_codes import ItemCodes
 
-QUERIES_PER_BLOCK = 32
+BLOCK_BYTES = 64 << 20
+"""Of the scores of the queries that are looked at together, of which there is one at least."""
 
 
 def top_overlap(items: np.ndarray, codes: ItemCodes, queries: np.ndarray, k: int) -> float:
@@ -22,9 +23,10 @@ def top_overlap(items: np.ndarray, codes: ItemCodes, queries: np.ndarray, k: int
         Between 0 and 1.
     """
     k = min(k, len(items))
+    size = max(1, BLOCK_BYTES // (4 * len(items)))
     shares = []
-    for start in range(0, len(queries), QUERIES_PER_BLOCK):
-        block = queries[start : start + QUERIES_PER_BLOCK]
+    for start in range(0, len(queries), size):
+        block = queries[start : start + size]
         exact = _top(block @ items.T, k)
         coded = _top(codes.scores(codes.score_tables(block)), k)
         pairs = zip(exact, coded, strict=True)
@@ -34,4 +36,5 @@ def top_overlap(items: np.ndarray, codes: ItemCodes, queries: np.ndarray, k: int
 
 def _top(scores: np.ndarray, k: int) -> np.ndarray:
     """(Q, k) columns of the k highest scores, in no order."""
-    return np.argpartition(-scores, k - 1, axis=1)[:, :k]
+    first = scores.shape[1] - k
+    return np.argpartition(scores, first, axis=1)[:, first:]
