@@ -114,7 +114,9 @@ def test_new_users_are_ranked_beside_the_same_users_trained(data) -> None:
     content = read_json(fold_in.run(["citeulike-t"], root=data))
     rows = {(row["model"], row["variant"]): row for row in content["rows"]}
     trained = {("trained", form) for form in ("float", *fold_in.TRAINED)}
-    assert rows.keys() == trained | {("folded_in", variant) for variant in fold_in.FOLDED}
+    folded = {("folded_in", variant) for variant in fold_in.FOLDED}
+    known = {("known_items", variant) for variant in fold_in.KNOWN_ITEMS}
+    assert rows.keys() == trained | folded | known
     assert len({row["users"] for row in content["rows"]}) == 1
     known, new = rows["trained", "float"], rows["folded_in", "float"]
     assert 0.3 * known["recall@100"] < new["recall@100"]

@@ -121,16 +121,27 @@ def _bytes_per_user(rows: Sequence[Row], sizes: Sequence[float]) -> list[str]:
 
 
 def fold_in_table(content: Mapping[str, Any]) -> str:
-    """Users who were held out whole, beside the same users trained with all others."""
+    """Users who were held out whole; in brackets the share of what trained ones get likewise."""
     lines = [
         "| data | users | met how | Recall@100 | NDCG@100 | NDCG |",
         "|---|---|---|---|---|---|",
     ]
-    for row in sorted(content["rows"], key=lambda row: (row["data"], row["model"] != "trained")):
-        lines.append(
-            f"| {row['data']} | {row['model'].replace('_', ' ')} | {row['variant']} | "
-            f"{row['recall@100']:.4f} | {row['ndcg@100']:.4f} | {row['ndcg']:.4f} |"
+    order = ("trained", "known_items", "folded_in")
+    for row in sorted(content["rows"], key=lambda row: (row["data"], order.index(row["model"]))):
+        own = {"codes only": "identity"}.get(row["variant"], row["variant"].split(": ")[-1])
+        (trained,) = (
+            each
+            for each in content["rows"]
+            if (each["data"], each["model"], each["variant"]) == (row["data"], "trained", own)
         )
+        cells = []
+        for name in ("recall@100", "ndcg@100", "ndcg"):
+            share = (
+                "" if row is trained else f" ({row[name] / trained[name]:.1%})".replace("%", " %")
+            )
+            cells.append(f"{row[name]:.4f}{share}")
+        users = row["model"].replace("_", " ")
+        lines.append(f"| {row['data']} | {users} | {row['variant']} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -2,8 +2,9 @@
 
 A tenth of the users is held out whole. `trained` is what they get when they are trained with all
 others; `folded_in` is what a model that never saw them makes of their history, with or without
-float items in the model folder, by form of users. All rows rank the same test pairs of the same
-users.
+float items in the model folder, by form of users. `known_items` is what the first model makes of
+the same histories: its items have learned from these users, so that it tells what is lost by the
+fold-in, and what by the items. All rows rank the same test pairs of the same users.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ DATA = ("citeulike-t", "gowalla")
 SHARE = 0.1  # of the users are held out
 TRAINED: tuple[UserForm, ...] = ("identity", "table")
 FOLDED = ("float", "codes only", "float items: identity", "float items: table")
+KNOWN_ITEMS = ("float", "float items: table")
 
 
 def run(
@@ -146,6 +148,8 @@ def _measure(
         row("trained", form, partial(whole.trained, form, held.rows))
     for variant in FOLDED:
         row("folded_in", variant, partial(without.folded, variant, histories))
+    for variant in KNOWN_ITEMS:
+        row("known_items", variant, partial(whole.folded, variant, histories))
 
 
 class _Model:
