@@ -329,7 +329,21 @@ def unsound_models() -> dict[str, Model]:
         "selection misnamed": _selected(similarity="a b", recurrence="none"),
         "selection crowded": _selected(**trained, weights={f"w{row}": square for row in range(65)}),
         "weights misnamed": _selected(**trained, weights={"a/b": square}),
-        "weights NaN": _selected(**trained, weights={"w": nan}),
+        "weights NaN": _selected(
+            similarity="plain_bilinear", recurrence="none", weights={"weight": np.stack([nan, nan])}
+        ),
+        "weights beyond those of the parts": _selected(**trained, weights={"weight": square}),
+        "weights narrow": _selected(
+            similarity="plain_bilinear",
+            recurrence="none",
+            weights={"weight": np.ones((2, 2, 1), f32)},
+        ),
+        "similarity unheard of": _selected(similarity="cosine", recurrence="none"),
+        "encoder of another width": _selected(
+            similarity="plain_bilinear",
+            recurrence="none",
+            weights={"weight": np.ones((2, 3, 2), f32)},
+        ),
         "weights of four dimensions": _selected(
             **trained, weights={"w": np.zeros((1, 1, 1, 1), f32)}
         ),

@@ -98,6 +98,7 @@ def test_columns_of_the_items_follow_where_they_are_wanted() -> None:
     assert table["item_item_rank"].to_list() == [9, 7, 8]
     assert table["item_rank"].to_list() == [3, 1, 2]
     assert answer.to_dicts(item_columns=["title"])[0]["title"] == "C"
+    assert answer.to_polars(item_columns=[]).equals(answer.to_polars())
     assert answer.to_polars(item_columns="title").columns[4:] == ["title"]
     with pytest.raises(ArgumentError, match="no column 'genre' of the items; there are title"):
         answer.to_polars(item_columns=["genre"])

@@ -135,9 +135,8 @@ class Recommendations:
             fallbacks = pl.Series("fallback", self.fallbacks, dtype=pl.String)
             columns.append(fallbacks.gather(owners))
         table = pl.DataFrame(columns)
-        if item_columns is False:
-            return table
-        return table.hstack(self._of_items(item_columns, table.columns))
+        columns_of_items = self._of_items(item_columns, table.columns)
+        return table.hstack(columns_of_items) if columns_of_items.width else table
 
     def to_dicts(self, *, item_columns: bool | Sequence[str] = False) -> list[dict[str, Any]]:
         """The rows of `to_polars` as dictionaries."""
@@ -150,6 +149,8 @@ class Recommendations:
             names = known if wanted else []
         else:
             names = [wanted] if isinstance(wanted, str) else list(wanted)
+        if not names:
+            return pl.DataFrame()
         unknown = [name for name in names if name not in known]
         if unknown:
             raise ArgumentError(
