@@ -41,6 +41,28 @@ def test_a_disk_that_cannot_be_asked_is_told_when_saving(tmp_path, monkeypatch):
             tiny_model().save(tmp_path / "parent" / "model")
 
 
+def test_a_manifest_that_cannot_be_read_is_told(tmp_path, monkeypatch):
+    tiny_model().save(tmp_path / "model")
+
+    def fail(*_args):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("lightrec.artifact.save.read_json", fail)
+    with pytest.raises(ArtifactError, match=r"MANIFEST\.json cannot be read: Input/output error"):
+        tiny_model().save(tmp_path / "model")
+
+
+def test_what_a_trial_left_beside_a_missing_parent_is_cleared_once_the_parent_is_there(
+    tmp_path, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(folders, "remove", lambda path: None)  # as where the disk refuses
+        check_target(tmp_path / "parent" / "model")
+    assert [path.name[:12] for path in tmp_path.iterdir()] == [".parent.new-"]
+    tiny_model().save(tmp_path / "parent" / "model")
+    assert [path.name for path in tmp_path.iterdir()] == ["parent"]
+
+
 def test_a_switch_that_could_not_be_synced_is_told_as_it_is(tmp_path, monkeypatch):
     target = tmp_path / "model"
     tiny_model(0).save(target)

@@ -136,6 +136,11 @@ def _check_is_model(path: FilePath, folder: Path, is_folder: Mapping[str, bool])
         ours = is_manifest(read_json(folder / MANIFEST, MAX_MANIFEST_BYTES))
     except InputError:
         ours = False
+    except OSError as error:
+        raise ArtifactError(
+            f"{os.fspath(path)} cannot take a model, since its {MANIFEST} cannot be read: "
+            f"{error.strerror}; name a new folder"
+        ) from error
     if not ours:
         raise ArtifactError(
             f"{os.fspath(path)} is a folder whose {MANIFEST} is damaged, or not LightRec's, so it "

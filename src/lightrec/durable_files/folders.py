@@ -100,7 +100,9 @@ def check_can_be_made(path: FilePath) -> None:
         target = Path(os.path.realpath(path))
         while not os.path.exists(target.parent):
             target = target.parent
-        sweep(target)  # a kill may have left such a folder
+        sweep(target)  # a kill may have left such a folder, or one beside a parent that was missing
+        if target.parent != target.parent.parent:
+            sweep(target.parent)
         trial = hidden_sibling(target)
         try:
             os.mkdir(trial)
