@@ -157,7 +157,7 @@ def _quantized(given: Given, config: CompressConfig, progress: bool) -> RankedCo
             seen=given.history,
             degrees=given.degrees,
             rng=np.random.default_rng(config.seed),
-            on_round=(lambda *_: done()) if progress else None,
+            on_round=done and (lambda *_: done()),  # telling a round costs a pass over the items
         )
 
 

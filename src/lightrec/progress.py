@@ -34,7 +34,9 @@ def track(
 
 
 @contextmanager
-def steps_done(description: str, total: int, *, enabled: bool) -> Iterator[Callable[[], None]]:
+def steps_done(
+    description: str, total: int, *, enabled: bool
+) -> Iterator[Callable[[], None] | None]:
     """A bar like that of `track`, for steps that somebody else makes.
 
     Args:
@@ -43,10 +45,10 @@ def steps_done(description: str, total: int, *, enabled: bool) -> Iterator[Calla
         enabled: False for no bar at all.
 
     Yields:
-        What to call whenever a step is done.
+        What to call whenever a step is done; None where nothing is shown.
     """
     if not enabled or not sys.stderr.isatty():
-        yield lambda: None
+        yield None
         return
     with _bar() as bar:
         task = bar.add_task(description, total=total)

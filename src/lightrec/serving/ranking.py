@@ -195,7 +195,7 @@ class Ranking:
 def _joined(
     model: Model, queries: Queries, found: Sequence[TopK], nothing_known: np.ndarray
 ) -> Recommendations:
-    rows = np.concatenate([np.empty(0, np.int64), *(top.rows for top in found)]).astype(np.int64)
+    rows = np.concatenate([np.empty(0, np.int64), *(top.rows for top in found)])
     fallbacks: list[Fallback | None] = ["popularity" if n else None for n in nothing_known.tolist()]
     return Recommendations(
         query_column=queries.column,
