@@ -158,11 +158,16 @@ def test_an_updated_user_is_the_user_that_a_query_by_history_is(make_model, tabl
     model = make_model(form)
     liked = [f"i{item}" for item in range(0, 30, 3)]
     made = update(model, table([("somebody", item) for item in liked])).model
-    stored = Recommender(made).recommend(users="somebody", k=50)
-    asked = Recommender(model).recommend(histories=liked, k=50)
-    assert stored.item_ids.to_list() == asked.item_ids.to_list()
-    # float16 tables are rounded where they are stored
-    np.testing.assert_allclose(stored.item_scores, asked.item_scores, rtol=5e-3, atol=1e-3)
+    stored = Recommender(made).recommend(users="somebody", k=model.num_items)
+    asked = Recommender(model).recommend(histories=liked, k=model.num_items)
+    scores = dict(zip(stored.item_ids.to_list(), stored.item_scores, strict=True))
+    assert len(scores) == model.num_items - len(liked)
+    # float16 tables are rounded where they are stored, so near neighbours may change places
+    np.testing.assert_allclose(
+        [scores[item] for item in asked.item_ids.to_list()], asked.item_scores, rtol=5e-3, atol=1e-3
+    )
+    if form == "identity":
+        assert stored.item_ids.to_list() == asked.item_ids.to_list()
 
 
 @pytest.mark.parametrize(("form", "floats"), [("identity", False), ("table", True), ("linear", 0)])
