@@ -1,4 +1,4 @@
-"""The table of the training study: what each ingredient adds or costs."""
+"""Tables of training through the codes: what each ingredient adds, and what a step takes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from typing import Any
 Row = Mapping[str, Any]
 REGIMES = {
     "paper": "from random codebooks, BPR teacher of 32 numbers",
-    "best": "from the codes of the default preset",
+    "best": "from the codes of the default preset and the teacher's users",
+    "fitted": "from the codes of the default preset, with fitted codebooks and users",
 }
 
 
 def training_study_table(content: Mapping[str, Any]) -> str:
     """A table for each data set and regime; differences are to the variant in the last column.
 
-    Where a variant was trained from several seeds, the mean stands before the standard deviation.
+    Where a variant was trained from several seeds, the mean stands before the standard deviation;
+    differences are of the seeds that both have.
     """
     parts = []
     for data in dict.fromkeys(row["data"] for row in content["rows"]):
@@ -51,6 +53,22 @@ def training_study_table(content: Mapping[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
+def training_step_table(content: Mapping[str, Any]) -> str:
+    """The median step of each student, and where a profiler says that its time goes."""
+    host = content["machine"]
+    lines = [
+        "| student | milliseconds a step | products | passes over scores | other torch | the rest |",
+        "|---" * 6 + "|",
+    ]
+    for row in content["rows"]:
+        parts = ("products", "matrix_passes", "other_torch", "rest")
+        cells = [row["student"], f"{1000 * row['seconds']:.1f}"]
+        cells += [f"{100 * row[f'{part}_share']:.0f} %" for part in parts]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", f"{host['cpu']}, {host['instruction_set']}, one core."]
+    return "\n".join(lines)
+
+
 def _place(named: tuple[str, Sequence[Row]]) -> tuple[bool, str, bool, str]:
     """The regime's own variant first, then by ingredient; what others are held against first."""
     name, (first, *_) = named
@@ -65,4 +83,9 @@ def _with_change(rows: Sequence[Row], control: Sequence[Row] | None, name: str) 
         told += f" ± {stdev(values):.4f}"
     if control is None:
         return told
-    return f"{told} ({100 * (mean(values) / mean(row[name] for row in control) - 1):+.1f} %)"
+    others = {row["seed"]: row[name] for row in control}
+    pairs = [(row[name], others[row["seed"]]) for row in rows if row["seed"] in others]
+    if not pairs:
+        return told
+    ours, theirs = (mean(side) for side in zip(*pairs, strict=True))
+    return f"{told} ({100 * (ours / theirs - 1):+.1f} %)"

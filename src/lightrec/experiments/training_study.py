@@ -3,8 +3,10 @@
 A variant changes its ingredient alone, as far as that can be: its row names the variant that it
 differs from by just that (`against`), which is the regime's own unless it needs company.
 
-Two regimes: `paper` starts from random codebooks and a BPR teacher of 32 numbers, with the preset
-`paper`; `best` from the codes and the teacher of the default preset, which takes no gradient step.
+Three regimes: `paper` starts from random codebooks and a BPR teacher of 32 numbers, with the preset
+`paper`; `best` from the codes and the teacher of the default preset, which takes no gradient step;
+`fitted` from the same codes, with the codebooks and the users that are fitted to them.
+
 Learning rate and epochs are chosen for each variant on the validation pairs of split 0; then the
 variant is trained on all training pairs, from several seeds, and measured on test. The teacher and
 what is made from it have one seed: the spread is that of random codebooks, batches and negatives.
@@ -13,12 +15,14 @@ what is made from it have one seed: the spread is that of random codebooks, batc
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from lightrec.codes.coded_users import users_in_form
 from lightrec.codes.item_codes import ItemCodes
+from lightrec.codes.user_fit_task import Effort
 from lightrec.errors import DivergedError
 from lightrec.evaluation.judging import value_of
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
@@ -36,7 +40,7 @@ from lightrec.training.loop import Surroundings
 
 NAME = "training_study"
 DATA = ("citeulike-t", "gowalla")
-LEARNING_RATES = tuple(1e-3 * 2.0**power for power in range(-6, 4))
+LEARNING_RATES = tuple(1e-3 * 2.0**power for power in range(-6, 6))
 FIRST_RATE = LEARNING_RATES.index(1e-3)
 """Where the climb over the rates begins."""
 ANY_RATE = 2.5e-4
@@ -168,6 +172,8 @@ BEST = {
     ),
 }
 """Variants of the best regime."""
+FITTED = {name: BEST[name] for name in ("codes stay", "no step", "BPR", "codebooks only")}
+"""Variants from fitted users: codes stay, because others would ask for users of their own."""
 
 FEWER: dict[str, dict[str, tuple[str, ...]]] = {
     "gowalla": {
@@ -189,19 +195,23 @@ class Regime:
         name: In the rows.
         config: Teacher, codes and student before any change.
         variants: By name, the regime's own first.
+        fitted: Whether users and codebooks are fitted to the codes before any step.
     """
 
     name: str
     config: RunConfig
     variants: Mapping[str, Variant]
+    fitted: bool = False
 
 
 def regimes() -> tuple[Regime, ...]:
-    """Both of them."""
-    best = load_config("default").model_dump() | {"student": dict(BEST_STUDENT)}
+    """All of them."""
+    settings = load_config("default").model_dump() | {"student": dict(BEST_STUDENT)}
+    best = validated(RunConfig, settings, "the study's best regime")
     return (
         Regime("paper", load_config("paper"), PAPER),
-        Regime("best", validated(RunConfig, best, "the study's best regime"), BEST),
+        Regime("best", best, BEST),
+        Regime("fitted", best, FITTED, fitted=True),
     )
 
 
@@ -252,7 +262,7 @@ class _Study:
         self.chosen_on, self.tested_on = chosen_on, tested_on
         self.surroundings = surroundings
         self.teacher = cache(self._teacher)
-        self.start = cache(self._start)
+        self.beginning = cache(self._beginning)
 
     def measure(self, variant: str, seed: int) -> None:
         """Chooses learning rate and epochs on validation (seed 0), then measures on test."""
@@ -329,8 +339,7 @@ class _Study:
         assert config.student is not None
         return fit_student(
             part.pairs,
-            self.teacher(validating),
-            self.start(validating, config.student.start),
+            *self.beginning(validating, config.student.start),
             config,
             held_out=part.sought if epochs is None else None,
             epochs=epochs,
@@ -344,11 +353,18 @@ class _Study:
         part = chosen_on if validating else self.tested_on
         return teacher_of(part, config, chosen, self.surroundings).fitted.factors
 
-    def _start(self, validating: bool, start: str) -> ItemCodes | None:
+    def _beginning(self, validating: bool, start: str) -> tuple[Factors, ItemCodes | None]:
+        """The vectors and the codes that a student begins with; no codes where it draws them."""
         part = self.chosen_on if validating else self.tested_on
-        if start == "random":  # drawn with the student
-            return None
-        return quantize(part.pairs, self.teacher(validating), self.regime.config, start)
+        teacher, config = self.teacher(validating), self.regime.config
+        if start == "random":
+            return teacher, None
+        codes = quantize(part.pairs, teacher, config, start)
+        if not self.regime.fitted:
+            return teacher, codes
+        effort = Effort(config.seed, progress=self.surroundings.progress)
+        users = users_in_form("fitted", teacher, codes, part.pairs, config.users, effort)
+        return replace(teacher, users=users.values), users.item_codes
 
 
 def best_of_climb(rates: Sequence[float], validated_at: Callable[[float], Row]) -> Row:
