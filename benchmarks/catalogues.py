@@ -2,14 +2,15 @@
 
 Learned factors are of this project's iALS and BPR teachers with 32 numbers, on public data. A
 larger catalogue resamples them: an item becomes (x_i + 0.35 (x_j - x_l)) exp(0.05 n), with j and l
-from the same cell of the first codebook, and is encoded anew. Everything is kept in
+from the same cell of the first codebook, and is encoded anew. The hundred million are ten copies of
+the codes of ten million, most with the last codeword of a neighbour. Everything is kept in
 `benchmarks/cache`, because learning takes far longer than measuring.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +28,13 @@ CACHE = Path(__file__).resolve().parent / "cache"
 WIDTH = 32
 IALS_SWEEPS, BPR_EPOCHS = 12, 20
 QUANTIZATION = AdditiveQuantizationConfig(rounds=4, beam=8)
+PACKED = QUANTIZATION.model_copy(update={"num_codebooks": 8, "num_codewords": 16})
 NUM_QUERIES = 200
 SAMPLE = 250_000
 """Items that codebooks are trained on, this project's and those of others."""
 ITEMS_OF = {
+    "10k": 10_000,
+    "20k": 20_000,
     "1m": 1_000_000,
     "10m": 10_000_000,
     "1m_isotropic": 1_000_000,
@@ -47,7 +51,7 @@ class Catalogue:
     """Items in both forms, and who asks for them.
 
     Attributes:
-        name: `gowalla`, `epinions`, `1m`, `10m`, `100m`, `139k_isotropic` or `1m_isotropic`.
+        name: `gowalla`, `epinions`, `epinions_8x16`, `100m`, or one of `ITEMS_OF`.
         factors: `bpr`, `ials` or `isotropic`.
         items: (N, 32) float32, memory-mapped; None where there are codes only.
         item_codes: The same items in 4 bytes.
@@ -105,6 +109,11 @@ def _made(name: str, factors: str) -> Catalogue:
     if name in ("gowalla", "epinions"):
         items, queries = _learned(name, factors, rng)
         return Catalogue(name, factors, items, _quantized(items, rng), queries)
+    if name == "epinions_8x16":
+        same = catalogue("epinions", factors)
+        assert same.items is not None
+        codes = additive_quantization(np.ascontiguousarray(same.items), PACKED, rng=rng)
+        return replace(same, name=name, item_codes=codes)
     if name == "100m":
         return _copied(catalogue("10m", factors), rng)
     items = resampled(catalogue("epinions", factors), ITEMS_OF[name], rng)

@@ -1,4 +1,4 @@
-"""Interrupts saves at every system call, at random, by errors and a full disk; counts losses.
+"""Interrupts saves at every file or descriptor call, at random, by errors and by a full disk.
 
     python -m benchmarks.kill                 # half an hour; strace, and root for the full disk
     python -m benchmarks.kill --kills 100 --faults kill_random disk_full

@@ -40,7 +40,9 @@ def measured_once(
             if not fresh:
                 logger.warning("%s: measured by an older source (--stale measures it)", contest)
             return rows
-    told = {"source_digest": digest, "commit": commit(), "cpu": machine()["cpu"]}
+    host = machine()
+    cpu = f"{host['cpu']}, {host['instruction_set']}"
+    told = {"source_digest": digest, "commit": commit(), "cpu": cpu}
     rows = [row | told for row in measure()]
     file.parent.mkdir(parents=True, exist_ok=True)
     write_file(file, json.dumps(rows, indent=1).encode())
@@ -51,6 +53,15 @@ def kept(name: str, contest: str) -> list[Row]:
     """The rows of a contest that was measured before; none if it was not."""
     file = FOLDER / "cells" / name / f"{contest}.json"
     rows: list[Row] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+    return rows
+
+
+def recorded(name: str) -> list[Row]:
+    """The rows of the result file as it stands; none if there is no such file."""
+    file = FOLDER / f"{name}.json"
+    if not file.exists():
+        return []
+    rows: list[Row] = json.loads(file.read_text(encoding="utf-8"))["rows"]
     return rows
 
 

@@ -3,8 +3,9 @@
     python -m benchmarks.search                       # every catalogue: an hour, 12 GB of disk
     python -m benchmarks.search --catalogue epinions  # one of them
 
-One thread on one core; the machine must be idle. Rows go to `benchmarks/results/search.json`.
-Finished catalogues are kept: an interrupted run goes on where it stopped.
+One thread on one core; the machine must be idle. Rows go to `benchmarks/results/search.json`, where
+rows of other catalogues stay, and of instructions that this processor does not have. Finished
+catalogues are kept: an interrupted run goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from benchmarks import opponents
 from benchmarks.catalogues import Catalogue, catalogue, files_of
 from benchmarks.opponents import Opponent
 from benchmarks.resident import resident_bytes
-from benchmarks.results import Row, kept, measured_once, write_results
+from benchmarks.results import Row, measured_once, recorded, write_results
 from benchmarks.timing import copy_bandwidth, one_core, read_bandwidth
 from lightrec.cli.turns import QueryTimes, Way, take_turns
 from lightrec.native import KERNELS
@@ -31,15 +32,19 @@ from lightrec.search.scan import BoundScan
 
 NAME = "search"
 CONTESTS = (
+    ("10k", "ials"),
+    ("20k", "ials"),
     ("gowalla", "ials"),
     ("epinions", "ials"),
     ("epinions", "bpr"),
+    ("epinions_8x16", "ials"),
     ("139k_isotropic", "isotropic"),
     ("1m", "ials"),
     ("1m", "bpr"),
     ("1m_isotropic", "isotropic"),
     ("10m", "ials"),
     ("10m", "bpr"),
+    ("100m", "ials"),
     ("100m", "bpr"),
 )
 KS = (10, 100, 500)
@@ -47,7 +52,7 @@ K = 100  # of what is not measured at every k
 GRAPHS_UP_TO = 200_000  # items; building a graph or trees over more takes too long here
 LARGE = 500_000  # items; from here on much is left out: it would take hours
 BATCHES = (8, 64, 1024)
-LARGE_BATCHES = (64,)
+LARGE_BATCHES = (64, 1024)
 POST_RANKING = 500
 FEW, VERY_FEW = 100, 4  # queries compared with the reference: large, and above fifty million
 LEAST_BANDWIDTH = 0.85  # of what a loop that only reads reaches, at the same size
@@ -75,13 +80,31 @@ def main() -> None:
     for name, factors in chosen:
         catalogue(name, factors)  # learned first, so that nothing else runs while others are timed
     opponents.check_environment()
-    rows = {one: kept(NAME, "-".join(one)) for one in CONTESTS if one not in chosen}
     for one in chosen:
-        rows[one] = measured_once(
+        rows = measured_once(
             NAME, "-".join(one), lambda one=one: list(contest(catalogue(*one))), stale=asked.stale
         )
-        every = with_speedups([row for each in CONTESTS for row in rows.get(each, [])])
+        every = together(recorded(NAME), with_speedups(rows))
         write_results(NAME, "python -m benchmarks.search", every)
+
+
+def together(older: list[Row], measured: list[Row]) -> list[Row]:
+    """Rows of a contest in the place of older ones, contests in their order.
+
+    Of the same contest older rows stay where the processor lacks their instructions.
+    """
+    run = {row["isa"] for row in measured}
+
+    def stays(row: Row) -> bool:
+        same = _contest(row) == _contest(measured[0])
+        return not same or (row["engine"].startswith("lightrec") and row["isa"] not in run)
+
+    rows = measured + [row for row in older if stays(row)]
+    return sorted(rows, key=lambda row: CONTESTS.index(_contest(row)))
+
+
+def _contest(row: Row) -> tuple[str, str]:
+    return row["catalogue"], row["factors"]
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
@@ -136,7 +159,9 @@ def _opponents(given: Catalogue) -> Iterator[Opponent]:
     assert KERNELS is not None
     size, best = given.item_codes.num_items, KERNELS.instruction_set()
     builders: list[Callable[[Catalogue], Iterator[Opponent]]] = []
-    if given.items is not None:
+    if given.items is None:
+        builders += [opponents.faiss_pq]
+    else:
         builders += [opponents.numpy_float, opponents.fused_float]
         builders += [opponents.faiss_flat, opponents.faiss_pq, opponents.faiss_fastscan]
         builders += [opponents.faiss_ivfpq, opponents.inverted_file] if size < LARGE else []
@@ -156,7 +181,8 @@ def _opponents(given: Catalogue) -> Iterator[Opponent]:
 def _entries(judge: _Judge, engines: list[Opponent], k: int) -> Iterator[Entry]:
     given = judge.given
     for opponent in engines:
-        if judge.large and k != K and opponent.engine.startswith("faiss"):
+        others = opponent.by == "own" or given.items is None
+        if judge.large and k != K and others and opponent.engine.startswith("faiss"):
             continue
         yield judge.entry(opponent, k, {})
         if k == K and opponent.of_batch is not None and given.items is not None:
@@ -173,12 +199,13 @@ def _batches(judge: _Judge, opponent: Opponent, k: int) -> Iterator[Entry]:
     for batch in LARGE_BATCHES if judge.large else BATCHES:
         if opponent.engine == "numpy_float" and 4 * batch * given.item_codes.num_items > 1 << 30:
             continue
-        many = np.resize(given.queries, (max(batch, len(given.queries)), given.queries.shape[1]))
+        num_batches = -(-len(given.queries) // batch)  # so that no query is left out
+        many = np.resize(given.queries, (num_batches * batch, given.queries.shape[1]))
 
         def answer(number: int, many: np.ndarray = many, batch: int = batch) -> object:
             return of_batch(many[number * batch : (number + 1) * batch], k)
 
-        way = Way(answer, len(many) // batch)
+        way = Way(answer, num_batches)
         yield Entry(opponent, {"batch": batch}, way, batch)
 
 
@@ -268,7 +295,7 @@ class _Judge:
             row["copy_share"] = reached / copy_bandwidth(given.items.nbytes)
         if entry.batch > 1:
             return row | {"compared": 0}
-        row["p95_us"] = times.p95
+        row |= {"p95_us": times.p95, "worst_us": times.worst}
         if opponent.by == "codes":
             row["differences"] = self._differences(entry, k)
         if given.items is not None and entry.filters is None:

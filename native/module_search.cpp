@@ -7,6 +7,7 @@
 
 #include "cosine_scan.hpp"
 #include "float_scan.hpp"
+#include "mask_writer.hpp"
 #include "post_ranking.hpp"
 #include "score_table.hpp"
 #include "search_bindings.hpp"
@@ -45,6 +46,17 @@ ItemVectors checked_vectors(const AnyVectors& vectors, const Scales& scales, std
                     : type.bits == 32 ? ItemVectors::Type::kFloat32
                                       : ItemVectors::Type::kFloat16;
   return {vectors.data(), vectors.shape(0), vectors.shape(1), kind, scales ? scales->data() : nullptr};
+}
+
+using MaskWords = nb::ndarray<std::uint64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+std::size_t set_rows_of_mask(const MaskWords& words, const Input<std::int32_t, 1>& rows, bool permitted) {
+  const Rows given{rows.data(), rows.data() + rows.size()};
+  const auto num_rows = static_cast<std::int64_t>(64 * words.size());
+  require(std::all_of(given.begin, given.end, [&](std::int64_t row) { return row >= 0 && row < num_rows; }),
+          "rows lie outside the mask");
+  const nb::gil_scoped_release released;
+  return set_rows(words.data(), given, permitted);
 }
 
 nb::tuple post_rank_rows(const Input<std::int64_t, 1>& rows, const Input<float, 1>& query,
@@ -219,6 +231,7 @@ void bind_search(nb::module_& module) {
            nb::arg("exclude").noconvert() = nb::none(), nb::arg("allow").noconvert() = nb::none(),
            nb::arg("mask").noconvert() = nb::none(), "mask_count"_a = 0);
 
+  module.def("set_rows", &set_rows_of_mask, nb::arg("words").noconvert(), nb::arg("rows").noconvert(), "permitted"_a);
   module.def("search", &search, "builder"_a, "scan"_a, nb::arg("query").noconvert(), "k"_a,
              nb::arg("exclude").noconvert() = nb::none(), nb::arg("allow").noconvert() = nb::none(),
              "candidates"_a = 0, nb::arg("vectors").noconvert() = nb::none(), nb::arg("mask").noconvert() = nb::none(),

@@ -8,15 +8,21 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lightrec import Model, Recommender
-from lightrec.artifact.contents import Users
+from lightrec import Recommender
+from lightrec.artifact.contents import Model
 from lightrec.baselines.opq import optimized_product_quantization
+from lightrec.codes.coded_users import CodedUsers
+from lightrec.codes.item_codes import ItemCodes
+from lightrec.codes.trained_selection import TrainedSelection
+from lightrec.errors import ArgumentError
 from lightrec.factors import Factors
 from lightrec.interactions.history import History
 from lightrec.interactions.id_map import IdMap
+from lightrec.outcome import assembled
 from lightrec.run_config import load_config
 from lightrec.search.post_ranking import inner_products
-from lightrec.stages import FittedStudent, fit_student, quantize, student_start
+from lightrec.stages import FittedStudent, fit_student, quantize, quantize_by_ranking, student_start
+from lightrec.updates.new_items import ItemEncoder
 
 USERS, ITEMS, WIDTH, BOOKS, WORDS = 30, 90, 8, 4, 16
 SIZES = {"num_codebooks": BOOKS, "num_codewords": WORDS, "rounds": 2}
@@ -35,8 +41,10 @@ def pairs() -> History:
 
 def quantized(start: str) -> FittedStudent:
     config = load_config("default", codes=SIZES, ranking={"cells": 4})
-    codes = quantize(pairs(), factors(), config, start)
-    return FittedStudent(codes, factors().users, 0)
+    if start == "metric":
+        ranked = quantize_by_ranking(pairs(), factors(), config)
+        return FittedStudent(ranked.item_codes, factors().users, 0, chosen_by=ranked.metric)
+    return FittedStudent(quantize(pairs(), factors(), config, start), factors().users, 0)
 
 
 def opq() -> FittedStudent:
@@ -79,14 +87,16 @@ def made(request) -> tuple[FittedStudent, str]:
 @pytest.fixture(scope="module")
 def model(made) -> Model:
     student, form = made
-    return Model(
-        config={},
-        item_codes=student.item_codes,
-        users=Users(form, student.users, student.map_weights),
+    return assembled(
+        CodedUsers(form, student.item_codes, student.users, student.map_weights),
+        factors(),
+        student.chosen_by,
+        {},
         user_ids=IdMap.from_values([f"u{row}" for row in range(USERS)], "user"),
         item_ids=IdMap.from_values([f"i{row}" for row in range(ITEMS)], "item"),
         item_columns=pl.DataFrame({"popularity": pairs().item_degrees().astype(np.int64)}),
         history=pairs(),
+        keep_float_items=False,
     )
 
 
@@ -101,6 +111,25 @@ def test_codes_are_bytes_below_the_number_of_codewords(made) -> None:
     assert codes.codebooks.shape == (BOOKS, WORDS, WIDTH)
     assert np.isfinite(codes.codebooks).all()
     assert len(np.unique(codes.codes, axis=0)) > 5
+
+
+def test_a_vector_of_the_catalogue_is_encoded_as_its_item_was(made, model: Model) -> None:
+    student, form = made
+    if form == "mlp" and not isinstance(student.chosen_by, TrainedSelection):
+        with pytest.raises(ArgumentError, match="several layers"):
+            ItemEncoder(model).of_vectors(factors().items)
+        return
+    found = ItemEncoder(model).of_vectors(factors().items).codes
+    assert found.shape == (ITEMS, BOOKS) and found.dtype == np.uint8
+    if isinstance(student.chosen_by, TrainedSelection):
+        assert np.array_equal(found, student.item_codes.codes)
+    elif student.map_weights is None:  # a search may find others, of no larger error
+        books, users = student.item_codes.codebooks, factors().users
+        errors = [
+            np.abs(users @ (ItemCodes(codes, books).decode() - factors().items).T).mean()
+            for codes in (found, student.item_codes.codes)
+        ]
+        assert errors[0] < 1.1 * errors[1]
 
 
 def test_a_score_table_says_what_decoded_vectors_do(made) -> None:

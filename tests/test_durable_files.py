@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import time
+import weakref
 
 import pytest
 from hypothesis import given
@@ -26,6 +27,7 @@ from lightrec.durable_files import (
     resolve_folder,
     sha256_of,
     to_json,
+    write_blocks,
     write_file,
     write_new_file,
 )
@@ -143,6 +145,53 @@ class TestWriteFile:
         tmp_path.chmod(0o500)
         with pytest.raises(LightRecError, match="Permission denied"):
             write_file(tmp_path / "file", b"content")
+
+    def test_blocks_are_made_while_the_file_is_written(self, tmp_path):
+        path, seen = tmp_path / "file", []
+
+        def blocks():
+            for number in range(3):
+                seen.append([each.stat().st_size for each in tmp_path.glob(".file.new-*")])
+                yield b"block" if number % 2 else memoryview(bytes(8)).cast("d")
+
+        path.write_bytes(b"old")
+        digest = write_blocks(path, blocks())
+        assert seen == [[0], [8], [13]]
+        assert path.read_bytes() == bytes(8) + b"block" + bytes(8)
+        assert digest.num_bytes == 21
+        assert digest.sha256 == sha256_of(path)
+        assert _names(tmp_path) == ["file"]
+
+    @pytest.mark.parametrize("error", [LightRecError("no more"), KeyboardInterrupt(), OSError(5)])
+    def test_blocks_that_break_off_keep_the_old_content(self, tmp_path, error):
+        path = tmp_path / "file"
+        path.write_bytes(b"old")
+
+        def blocks():
+            yield b"new"
+            raise error
+
+        with pytest.raises(LightRecError if isinstance(error, OSError) else type(error)):
+            write_blocks(path, blocks())
+        assert path.read_bytes() == b"old"
+        assert _names(tmp_path) == ["file"]
+
+    def test_blocks_are_let_go_of(self, tmp_path):
+        class Block(bytearray):
+            pass
+
+        made = []
+
+        def blocks():
+            for _ in range(3):
+                assert not any(each() for each in made)
+                block = Block(b"content")
+                made.append(weakref.ref(block))
+                yield block
+                del block
+
+        write_blocks(tmp_path / "file", blocks())
+        assert len(made) == 3
 
     def test_new_files_do_not_replace(self, tmp_path):
         write_new_file(tmp_path / "file", b"one")

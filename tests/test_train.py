@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -465,10 +466,12 @@ def test_an_items_table_may_hold_as_text_the_ids_that_interactions_hold_as_integ
     pairs = Interactions.from_table(pl.DataFrame({"user_id": [1, 2, 2], "item_id": [7, 7, 9]}))
     items = pl.DataFrame({"item_id": ["9", "7"], "title": ["nine", "seven"]})
     check_catalogue(pairs, items)
-    columns = item_columns(pairs, items)
+    popularity = pairs.history().item_degrees()
+    columns = item_columns(pairs.items, popularity, items)
     assert columns["title"].to_list() == ["seven", "nine"]
     assert columns["popularity"].to_list() == [2, 1]
-    assert item_columns(pairs, items[:1])["title"].to_list() == [None, "nine"]
+    few = item_columns(pairs.items, popularity, items[:1])
+    assert few["title"].to_list() == [None, "nine"]
     for stranger in ("x1", "07", "9" * 30):
         more = pl.concat([items, pl.DataFrame({"item_id": [stranger], "title": [""]})])
         with pytest.raises(InputError, match="1 items of the items table"):
@@ -553,6 +556,27 @@ def test_where_many_pairs_have_the_same_time_a_uniform_share_is_held_out(last_da
     with pytest.raises(InputError, match=r"validation\.by") if not later else nullcontext():
         by_time = hold_out(split, small(validation={"by": "time", "share": 0.1}))
         assert len(by_time.test) == later
+
+
+def test_items_that_share_a_code_are_noted(run, pairs) -> None:
+    one_byte = train(pairs, config=small(codes=CODES | {"num_codebooks": 1}), refit=False)
+    for model in (run[0], one_byte):
+        _, counts = np.unique(model.item_codes.codes, axis=0, return_counts=True)
+        sharing = counts[counts > 1].sum()
+        told = [note.split(",")[0] for note in model.config["notes"]]
+        assert told == ([f"{sharing} items share their code with another"] if sharing else [])
+    assert one_byte.config["notes"]  # 80 items have 16 codes
+
+
+def test_what_became_of_the_rows_of_a_table_is_in_the_log(data, pairs, caplog) -> None:
+    table = data.interactions.with_columns(play_count=pl.lit(3))
+    with caplog.at_level(logging.INFO, logger="lightrec"):
+        train(table, config=small(), refit=False)
+    told = [record for record in caplog.records if "rows read" in record.getMessage()]
+    assert [record.levelno for record in told] == [logging.INFO]
+    assert f"{len(table):,} rows read, {len(pairs):,} pairs used" in told[0].getMessage()
+    warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert ["'play_count' is not used" in record.getMessage() for record in warnings] == [True]
 
 
 def test_without_refit_the_model_keeps_only_what_it_was_trained_on(pairs) -> None:

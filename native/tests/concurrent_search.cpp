@@ -20,6 +20,7 @@
 #include "bound_scan.hpp"
 #include "cosine_scan.hpp"
 #include "instruction_sets.hpp"
+#include "mask_writer.hpp"
 #include "portable_scan.hpp"
 #include "post_ranking.hpp"
 #include "scan.hpp"
@@ -220,12 +221,11 @@ void search_while_a_mask_changes(const Shape& shape, std::size_t k, Differences&
   const std::vector<std::uint8_t> codes = random_codes(shape, random);
   const std::vector<float> tables = random_tables(shape, random);
   const std::vector<NamedScan> scans = every_scan(codes.data(), shape, random_labels(random));
-  std::vector<std::uint64_t> words((shape.num_items + 63) / 64, 0), switched(words.size(), 0);
-  for (std::size_t row = 0; row < shape.num_items; ++row) {
-    const std::uint64_t bit = std::uint64_t{1} << (row % 64);
-    if (row % 2 == 0) words[row / 64] |= bit;
-    if (row % 6 == 0) switched[row / 64] |= bit;
-  }
+  std::vector<std::uint64_t> words((shape.num_items + 63) / 64, 0);
+  std::vector<std::int32_t> even, switched;
+  for (std::size_t row = 0; row < shape.num_items; row += 2) even.push_back(static_cast<std::int32_t>(row));
+  for (std::size_t row = 0; row < shape.num_items; row += 6) switched.push_back(static_cast<std::int32_t>(row));
+  set_rows(words.data(), borrow(even), true);
   RowFilter filter;
   filter.mask = {words.data(), (shape.num_items + 1) / 2};
   std::atomic<std::size_t> searching{kThreads};
@@ -245,8 +245,9 @@ void search_while_a_mask_changes(const Shape& shape, std::size_t k, Differences&
       --searching;
     });
   }
-  while (searching > 0) {
-    for (std::size_t i = 0; i < words.size(); ++i) __atomic_fetch_xor(&words[i], switched[i], __ATOMIC_RELAXED);
+  for (bool permitted = false; searching > 0; permitted = !permitted) {
+    const std::size_t changed = set_rows(words.data(), borrow(switched), permitted);
+    differences.expect(changed == switched.size(), "how many rows of a mask have changed");
     std::this_thread::yield();
   }
   for (std::thread& reader : readers) reader.join();

@@ -1,6 +1,6 @@
 """Turns the vectors that a team already has into 4-byte items; no torch, no training.
 
-    given     vectors, ids and pairs, checked and in rows
+    given     vectors, ids, pairs and items table, checked and in rows
     → codes   of the items, quantised in the metric of the ranking where there are users
     → users   in the form asked for, or in the one that test pairs prefer
     → table   of the float vectors, plain quantisation and the codes, where there are pairs
@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-import polars as pl
 from pydantic import Field
 
 from lightrec.artifact.contents import Model
+from lightrec.artifact.verify import check_item_columns
 from lightrec.codes.additive_quantization import AdditiveQuantizationConfig
 from lightrec.codes.coded_users import FORMS, MADE, CodedUsers, UsersConfig, users_in_forms
 from lightrec.codes.item_codes import ItemCodes
@@ -35,8 +35,9 @@ from lightrec.comparison import Comparison
 from lightrec.errors import ArgumentError
 from lightrec.evaluation.top_overlap import top_overlap
 from lightrec.factors import Factors
-from lightrec.interactions import IdMap, Interactions
+from lightrec.interactions import IdMap, Interactions, read_items
 from lightrec.interactions.read_tables import TableSource
+from lightrec.item_columns import nested_columns
 from lightrec.measured_pairs import MeasuredPairs, measured_on_interactions, measured_on_test
 from lightrec.outcome import Compared, assembled, measured_alike
 from lightrec.preferred_form import preferred_last
@@ -81,6 +82,7 @@ def compress(
     user_ids: Sequence[str] | Sequence[int] | IdMap | None = None,
     interactions: Interactions | TableSource | None = None,
     test: Interactions | TableSource | None = None,
+    item_table: TableSource | None = None,
     config: CompressConfig | None = None,
     keep_float_items: bool = False,
     progress: bool = False,
@@ -95,9 +97,13 @@ def compress(
         item_ids: Their ids, in row order; row numbers when None.
         user_ids: Likewise for users.
         interactions: Pairs that the vectors were trained on: popular items then count more, and
-            `recommend` leaves out what a user has seen.
+            `recommend` leaves out what a user has seen. What became of the rows of a table is told
+            by the log (`lightrec`), and as warnings that ratings, weights and counts are not used.
         test: Pairs that they were not trained on, to measure ranking quality on. Without them it is
             measured on a tenth of the interactions, and says so.
+        item_table: What is known of the items, a row an item, with any columns to keep (title,
+            category, ...). `notes` counts rows whose items have no vector, and items without a row,
+            whose columns are empty.
         config: Sizes and effort.
         keep_float_items: Keeps the item vectors for post-ranking, as float16 where they fit.
         progress: Shows progress bars when standard error is a terminal.
@@ -111,14 +117,17 @@ def compress(
         ArgumentError: Shapes, ids or sizes do not fit, a value is not finite, or there are fewer
             items than codewords.
         InputError: A table cannot be used.
+        ArtifactError: A column of the items table cannot be kept in a model.
     """
     config = config or CompressConfig()
     if not isinstance(keep_float_items, bool):
         raise ArgumentError(f"keep_float_items must be True or False, not {keep_float_items!r}")
+    items_table = None if item_table is None else read_items(item_table)
     vectors = prepare(items, users, item_bias)
     item_map = id_map_of(item_ids, len(vectors.factors.items), "item")
     user_map = id_map_of(user_ids, len(vectors.factors.users), "user")
-    given = Given.of(vectors, user_map, item_map, interactions, test)
+    given = Given.of(vectors, user_map, item_map, interactions, test, items_table)
+    check_item_columns(given.item_columns, len(item_map))
     _check_form(config.users.form, given)
     config.codes.require_codes_that_differ(len(item_map))
     effort = Effort(config.seed, progress=progress)
@@ -130,6 +139,7 @@ def compress(
         "settings": config.model_dump(mode="json"),
         "overlap": _overlap(given.factors, ranked.item_codes, config.seed),
         "notes": [*given.notes, *unmeasured, *filter(None, [sharing])],
+        "item_columns_left_out": [] if items_table is None else nested_columns(items_table),
     }
     if measured is not None:
         comparison = _compared(given.factors, ranked.item_codes, forms, measured, config, effort)
@@ -141,7 +151,7 @@ def compress(
         told,
         user_ids=user_map,
         item_ids=item_map,
-        item_columns=pl.DataFrame({"popularity": given.degrees}),
+        item_columns=given.item_columns,
         history=given.history,
         keep_float_items=keep_float_items,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 from lightrec.artifact.verify import can_keep
@@ -10,19 +11,22 @@ from lightrec.interactions import IdMap, Interactions
 from lightrec.matching_ids import matching_rows
 
 
-def item_columns(pairs: Interactions, items_table: pl.DataFrame | None) -> pl.DataFrame:
-    """Popularity and the columns of the items table, in row order.
+def item_columns(
+    items: IdMap, popularity: np.ndarray, items_table: pl.DataFrame | None
+) -> pl.DataFrame:
+    """Popularity and the columns of the items table, in row order; empty where it has no row.
 
     Columns of structures have no place in a model folder; `nested_columns` names them.
 
     Args:
-        pairs: The interactions, whose items are the catalogue.
+        items: Ids of the N items of the catalogue.
+        popularity: (N,) int64 pairs of each item.
         items_table: Has a column `item_id`; None for no further columns.
 
     Raises:
         InputError: The table has a column `popularity`.
     """
-    columns = pl.DataFrame({"popularity": pairs.history().item_degrees()})
+    columns = pl.DataFrame({"popularity": popularity})
     if items_table is None:
         return columns
     if "popularity" in items_table.columns:
@@ -30,7 +34,7 @@ def item_columns(pairs: Interactions, items_table: pl.DataFrame | None) -> pl.Da
             "the items table has a column 'popularity', which is the model's own; rename it"
         )
     # A text file's ids are text; the same ids in a Parquet file may be numbers.
-    rows = pl.Series(matching_rows(pairs.items, IdMap(items_table["item_id"])))
+    rows = pl.Series(matching_rows(items, IdMap(items_table["item_id"])))
     kept = items_table.drop("item_id", *nested_columns(items_table))
     kept = kept.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
     return columns.hstack(kept.select(pl.all().gather(rows.set(rows < 0, None))))

@@ -17,6 +17,7 @@ from lightrec.interactions import History, Interactions
 from lightrec.item_columns import item_columns, nested_columns
 from lightrec.outcome import Compared, assembled, measured_alike
 from lightrec.run_config import RunConfig
+from lightrec.shared_codes import describe_shared_codes
 from lightrec.stages import FittedStudent, quantize
 from lightrec.teachers.fit import FittedTeacher
 
@@ -82,7 +83,9 @@ def assemble(
     items_table: pl.DataFrame | None,
 ) -> Model:
     """Puts the outcome and the ids together into what a model folder holds."""
-    teacher = learned.teacher
+    teacher, history = learned.teacher, pairs.history()
+    popularity = history.item_degrees()
+    sharing = describe_shared_codes(learned.shipped.item_codes, popularity)
     told = {
         "settings": config.model_dump(mode="json"),
         "data_digest": pairs.digest(),
@@ -91,6 +94,7 @@ def assemble(
         "student_epochs": learned.student.epochs if learned.student else None,
         "comparison": comparison.to_json(),
         "item_columns_left_out": [] if items_table is None else nested_columns(items_table),
+        "notes": [sharing] if sharing else [],
     }
     return assembled(
         learned.shipped,
@@ -99,7 +103,7 @@ def assemble(
         told,
         user_ids=pairs.users,
         item_ids=pairs.items,
-        item_columns=item_columns(pairs, items_table),
-        history=pairs.history(),
+        item_columns=item_columns(pairs.items, popularity, items_table),
+        history=history,
         keep_float_items=config.keep_float_items,
     )

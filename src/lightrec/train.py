@@ -20,6 +20,7 @@ from lightrec.codes.coded_users import FORMS, CodedUsers, UserForm, users_in_for
 from lightrec.codes.user_fit_task import Effort
 from lightrec.encoder.student_config import StudentConfig
 from lightrec.errors import ArgumentError
+from lightrec.given_pairs import given_pairs
 from lightrec.held_out_pairs import hold_out
 from lightrec.interactions import (
     ColumnNames,
@@ -62,7 +63,8 @@ def train(
 
     Args:
         interactions: A file (CSV, TSV, `.inter`, Parquet), a pandas, polars or Arrow table, or
-            `Interactions`.
+            `Interactions`. What became of the rows of a table is told by the log (`lightrec`), and
+            as warnings that ratings, weights and counts are not used; `Interactions` have a report.
         preset: `default`, `paper`, `trained` or `kde`; ignored when `config` is given.
         config: The whole configuration.
         items: Items table: the catalogue, with any columns to keep (title, category, ...).
@@ -82,7 +84,8 @@ def train(
         progress: Shows progress bars when standard error is a terminal.
 
     Returns:
-        The model; `model.config["comparison"]` holds the table measured on the held-out pairs.
+        The model; `model.config` holds `comparison` (the table measured on the held-out pairs)
+        and `notes` (which tell of items that share a code).
 
     Raises:
         InputError: A table cannot be used, or no pair can be held out.
@@ -95,15 +98,12 @@ def train(
     """
     config = config or load_config(preset)
     items_table = None if items is None else read_items(items)
-    pairs = (
-        interactions
-        if isinstance(interactions, Interactions)
-        else Interactions.from_table(interactions, columns, items=items_table)
-    )
+    pairs = given_pairs(interactions, columns, items=items_table)
     _check_sizes(pairs, config)
     if items_table is not None and isinstance(interactions, Interactions):
         check_catalogue(pairs, items_table)
-    check_item_columns(item_columns(pairs, items_table), len(pairs.items))
+    popularity = pairs.history().item_degrees()
+    check_item_columns(item_columns(pairs.items, popularity, items_table), len(pairs.items))
     warm = None
     if warm_start is not None:
         warm = WarmStart.of(warm_start, pairs.items, config, stability)

@@ -11,8 +11,10 @@ import polars as pl
 from lightrec.artifact.verify import MAX_MAGNITUDE
 from lightrec.errors import ArgumentError, InputError
 from lightrec.factors import Factors
+from lightrec.given_pairs import given_pairs
 from lightrec.interactions import History, IdMap, Interactions
 from lightrec.interactions.read_tables import TableSource
+from lightrec.item_columns import item_columns
 from lightrec.matching_ids import matching_rows
 from lightrec.shared_pairs import shared_pair_keys
 
@@ -44,7 +46,8 @@ class Given:
             none, or no users.
         test: Pairs that they were not trained on, likewise.
         degrees: (N,) int64, the pairs of each item that the vectors were trained on.
-        notes: What was done to vectors and pairs, one sentence each.
+        item_columns: Those numbers as `popularity`, and the columns of the items table; N rows.
+        notes: What was done to vectors, pairs and items table, one sentence each.
     """
 
     factors: Factors
@@ -53,6 +56,7 @@ class Given:
     history: History | None
     test: History | None
     degrees: np.ndarray
+    item_columns: pl.DataFrame
     notes: tuple[str, ...]
 
     @classmethod
@@ -63,8 +67,9 @@ class Given:
         item_ids: IdMap,
         interactions: Interactions | TableSource | None,
         test: Interactions | TableSource | None,
+        items_table: pl.DataFrame | None,
     ) -> Given:
-        """Brings pairs into the rows of vectors.
+        """Brings pairs and an items table into the rows of vectors.
 
         Args:
             vectors: From `prepare`.
@@ -72,12 +77,14 @@ class Given:
             item_ids: Ids of the item vectors.
             interactions: Pairs that the vectors were trained on.
             test: Pairs that they were not trained on.
+            items_table: What is known of the items, as `read_items` gives it.
 
         Raises:
             ArgumentError: There is no item, or a test pair that is an interaction, too.
-            InputError: There are pairs, but none with vectors; or a table cannot be used.
+            InputError: There are pairs, or rows of the items table, but none with vectors; or a
+                table cannot be used.
         """
-        read = None if interactions is None else as_interactions(interactions)
+        read = None if interactions is None else given_pairs(interactions)
         history = held_out = None
         notes = vectors.notes
         if len(user_ids):
@@ -91,8 +98,10 @@ class Given:
             raise ArgumentError("there are no items to compress")
         if history is not None and held_out is not None:
             check_disjoint(history, held_out)
-        degrees = item_degrees(read, item_ids, history)
-        return cls(vectors.factors, user_ids, item_ids, history, held_out, degrees, notes)
+        degrees, strays = item_degrees(read, item_ids, history)
+        columns = item_columns(item_ids, degrees, items_table)
+        notes = (*notes, *strays, *unmatched_rows(item_ids, items_table))
+        return cls(vectors.factors, user_ids, item_ids, history, held_out, degrees, columns, notes)
 
 
 def prepare(items: np.ndarray, users: np.ndarray | None, item_bias: np.ndarray | None) -> Vectors:
@@ -174,27 +183,59 @@ def id_map_of(ids: Sequence[str] | Sequence[int] | IdMap | None, count: int, wha
     return id_map
 
 
-def as_interactions(pairs: Interactions | TableSource) -> Interactions:
-    """Pairs from a table, or as they are."""
-    return pairs if isinstance(pairs, Interactions) else Interactions.from_table(pairs)
-
-
 def item_degrees(
     interactions: Interactions | None, items: IdMap, history: History | None
-) -> np.ndarray:
-    """(N,) int64 pairs of each item; users do not matter here.
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """(N,) int64 pairs of each item, and a note that counts pairs without one.
+
+    Args:
+        interactions: The pairs; their users do not matter here.
+        items: Ids of the item vectors.
+        history: The pairs in rows of the vectors, where there are users; those without a vector
+            were noted when it was made.
 
     Raises:
         InputError: There are pairs, but none of these items.
     """
     if history is not None:
-        return history.item_degrees()
+        return history.item_degrees(), ()
     if interactions is None:
-        return np.zeros(len(items), np.int64)
+        return np.zeros(len(items), np.int64), ()
     rows = matching_rows(interactions.items, items)[interactions.item_rows]
     if len(rows) and not (rows >= 0).any():
         raise InputError("interactions: no pair has an item vector; check the item ids")
-    return np.bincount(rows[rows >= 0], minlength=len(items)).astype(np.int64)
+    degrees = np.bincount(rows[rows >= 0], minlength=len(items)).astype(np.int64)
+    strays = int((rows < 0).sum())
+    note = f"interactions: {strays:,} pairs without an item vector were left out"
+    return degrees, (note,) if strays else ()
+
+
+def unmatched_rows(items: IdMap, items_table: pl.DataFrame | None) -> tuple[str, ...]:
+    """Counts, in a sentence each, a table's rows without a vector and the vectors without a row.
+
+    Args:
+        items: Ids of the item vectors.
+        items_table: Has a column `item_id`; None for no table, and no note.
+
+    Raises:
+        InputError: No row has a vector.
+    """
+    if items_table is None:
+        return ()
+    ids = items_table["item_id"]
+    strangers = int((matching_rows(IdMap(ids), items) < 0).sum())
+    if strangers == len(ids):
+        raise InputError(
+            f"none of the {len(ids):,} items of the items table has a vector: its first id is "
+            f"{ids[0]!r}, that of the vectors {items.ids([0])[0]!r}; check that both hold the same "
+            "kind of item ids"
+        )
+    bare = len(items) - (len(ids) - strangers)
+    counted = (
+        (strangers, "rows of the items table were left out: their items have no vector"),
+        (bare, "items have no row in the items table: their columns are empty"),
+    )
+    return tuple(f"{count:,} {meaning}" for count, meaning in counted if count)
 
 
 def history_of(
@@ -216,7 +257,7 @@ def history_of(
     """
     if pairs is None:
         return None, ()
-    read = as_interactions(pairs)
+    read = given_pairs(pairs)
     user_rows = matching_rows(read.users, users)[read.user_rows]
     item_rows = matching_rows(read.items, items)[read.item_rows]
     known = (user_rows >= 0) & (item_rows >= 0)

@@ -197,7 +197,7 @@ def test_every_number_of_bytes_that_codes_may_have_is_allowed():
 
 def test_forms_that_are_fitted_need_users(refused, vectors, config):
     words = ("compress", "--items", vectors / "items.npy", "--config", config)
-    for form in ("fitted", "table"):
+    for form in ("fitted", "table", "linear", "mlp"):
         message = refused(2, *words, "--out", vectors / "m", "--user-form", form)
         assert "give users" in message
 

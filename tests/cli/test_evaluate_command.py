@@ -62,6 +62,27 @@ def test_unknown_users_and_items_are_counted(cli, model, model_folder, write, un
     assert found["pairs"] + found["unknown_user_pairs"] + found["unknown_item_pairs"] == 43
 
 
+@pytest.fixture
+def counted(model, write, unseen):
+    """Those pairs with a column of counts, the first one twice."""
+    first, *rows = csv(model, unseen).splitlines()
+    lines = [f"{first},play_count", *(f"{row},3" for row in [*rows, rows[0]])]
+    return write("counted.csv", "\n".join(lines) + "\n")
+
+
+def test_what_became_of_every_row_is_told_in_either_form(cli, model_folder, counted):
+    outcome = cli("evaluate", model_folder, counted)
+    assert f"{counted}: 41 rows read, 40 pairs used" in outcome.out
+    assert outcome.out.count("'play_count' is not used: every row counts once") == 1
+    outcome = cli("evaluate", model_folder, counted, "--json")
+    report = json.loads(outcome.out)["reports"]["test"]
+    assert (report["rows_in"], report["rows_used"], report["merged_duplicates"]) == (41, 40, 1)
+    assert report["source"] == str(counted)
+    (note,) = report["notes"]
+    assert "'play_count' is not used: every row counts once" in note
+    assert outcome.err == ""
+
+
 def test_training_pairs_are_refused_and_named(refused, model, model_folder, write, unseen):
     trained = (model.history.user_rows()[:5], model.history.item_rows[:5])
     both = np.concatenate([unseen, trained], axis=1)
@@ -79,7 +100,12 @@ def test_without_history_the_training_pairs_are_asked_for(
     train = write("train.csv", csv(model, (model.history.user_rows(), model.history.item_rows)))
     bare = cli("evaluate", bare_model_folder, test, "--train", train, "--json")
     full = cli("evaluate", model_folder, test, "--json")
-    assert json.loads(bare.out) == json.loads(full.out)
+    bare, full = json.loads(bare.out), json.loads(full.out)
+    reports = bare.pop("reports"), full.pop("reports")
+    assert bare == full
+    assert [list(each) for each in reports] == [["train", "test"], ["test"]]
+    assert reports[0]["test"] == reports[1]["test"]
+    assert reports[0]["train"]["rows_used"] == len(model.history)
     assert "trained on" in refused(3, "evaluate", bare_model_folder, train, "--train", train)
 
 

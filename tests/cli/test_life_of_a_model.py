@@ -121,7 +121,24 @@ def test_an_update_elsewhere_leaves_the_old_one_alone(cli, folder, today, tmp_pa
     found = json.loads(outcome.out)
     assert (found["items_added"], found["users_added"], found["codes_changed"]) == (1, 1, 0)
     assert found["metrics"] is None
+    assert found["reports"] == {}
     assert "lists: of 20 users' top 10," in cli("diff", folder, out).out
+
+
+def test_what_became_of_every_row_of_new_interactions_is_told_once(cli, folder, write, tmp_path):
+    rows = "user_id,item_id,quantity\nu1,1001,2\nu1,1001,1\nu2,1004,5\n"
+    words = ("update", folder, "--interactions", write("today.csv", rows), "--out", tmp_path / "n")
+    outcome = cli(*words)
+    assert outcome.out.count("3 rows read, 2 pairs used") == 1
+    assert outcome.out.count("'quantity' is not used: every row counts once") == 1
+    assert outcome.err == ""
+    outcome = cli(*words, "--json")
+    report = json.loads(outcome.out)["reports"]["interactions"]
+    assert (report["rows_in"], report["rows_used"], report["merged_duplicates"]) == (3, 2, 1)
+    assert "'quantity' is not used" in report["notes"][0]
+    assert outcome.err == ""
+    outcome = cli("update", folder, "--remove", "1003", "--out", tmp_path / "n", "--json")
+    assert json.loads(outcome.out)["reports"] == {}
 
 
 def test_items_come_with_vectors_and_titles_and_go(cli, folder, write, tmp_path):
@@ -251,10 +268,14 @@ def test_both_models_are_measured_on_pairs_that_both_know(cli, model, folder, tm
     test = write("test.csv", "\n".join(["user_id,item_id", *rows, "u1,1010", "who,1000"]) + "\n")
     assert cli("update", folder, "--remove", "1010", "--out", tmp_path / "new").code == 0
     outcome = cli("diff", folder, tmp_path / "new", "--test", test, "--json")
-    metrics = json.loads(outcome.out)["metrics"]
+    told = json.loads(outcome.out)
+    metrics = told["metrics"]
     assert (metrics["pairs"], metrics["users"]) == (4, 1)
+    assert (told["reports"]["test"]["rows_in"], told["reports"]["test"]["rows_used"]) == (6, 6)
     assert metrics["old"]["recall@100"] == metrics["new"]["recall@100"] == 1
-    assert "4 pairs of 1 users" in cli("diff", folder, tmp_path / "new", "--test", test).out
+    shown = cli("diff", folder, tmp_path / "new", "--test", test).out
+    assert "4 pairs of 1 users" in shown
+    assert shown.startswith(f"{test}: 6 rows read, 6 pairs used")
 
 
 def test_verify_tells_what_it_checked(cli, model, folder):

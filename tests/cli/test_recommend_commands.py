@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import weakref
 from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
 
+from lightrec.cli.queries import read_query
+from lightrec.interactions import IdMap
 from lightrec.serving import Recommender
+from lightrec.serving.ranking import Ranking
 
 
 def answers(outcome):
@@ -128,6 +132,177 @@ def test_many_users_go_to_a_file(cli, write, model_folder, tmp_path, ending):
     described = ["title", "category"]
     assert table.columns == ["user_id", "item_id", "score", "rank", "fallback", *described]
     assert table["fallback"].null_count() == 40
+
+
+def in_small_blocks(monkeypatch, *, users=3, items=1 << 18):
+    monkeypatch.setattr("lightrec.cli.recommend._USERS_AT_A_TIME", users)
+    monkeypatch.setattr("lightrec.cli.recommend._ITEMS_AT_A_TIME", items)
+
+
+@pytest.mark.parametrize("blocks", ["one", "many"])
+@pytest.mark.parametrize("words", [[], ["--where", "year=1991"], ["--deny", "1001", "-k", "60"]])
+def test_a_file_holds_what_the_library_answers(
+    cli, write, model, model_folder, tmp_path, monkeypatch, blocks, words
+):
+    if blocks == "many":
+        in_small_blocks(monkeypatch)
+    names = [f"u{row}" for row in range(20)]
+    users = write("users.txt", "\n".join(names))
+    asked = ("recommend", model_folder, "--user", "u7", "--users", users, *words)
+    wanted = {}
+    if words:
+        wanted = {"where": {"year": [1991]}} if words[0] == "--where" else {"deny": [1001], "k": 60}
+    found = Recommender(model).recommend(["u7", *names], **wanted)
+    expected = found.to_polars(item_columns=["title", "category"])
+    outcome = cli(*asked, "--out", tmp_path / "out.parquet")
+    assert outcome.out.endswith(f" ({len(expected):,} items for 21 queries)\n"), outcome
+    assert pl.read_parquet(tmp_path / "out.parquet").equals(expected)
+    assert pl.read_parquet(tmp_path / "out.parquet").schema == expected.schema
+    assert cli(*asked, "--out", tmp_path / "out.csv").code == 0
+    assert (tmp_path / "out.csv").read_text() == expected.write_csv()
+
+
+def test_vectors_keep_their_positions_in_a_file(cli, model, model_folder, tmp_path, monkeypatch):
+    in_small_blocks(monkeypatch)
+    queries = np.random.default_rng(1).standard_normal((8, model.query_width))
+    np.save(tmp_path / "q.npy", queries.astype(np.float32))
+    out = tmp_path / "out.parquet"
+    assert cli("recommend", model_folder, "--vector", tmp_path / "q.npy", "--out", out).code == 0
+    found = Recommender(model).recommend(vectors=queries)
+    assert pl.read_parquet(out).equals(found.to_polars(item_columns=["title", "category"]))
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_what_is_printed_does_not_depend_on_blocks(cli, model_folder, monkeypatch, as_json):
+    words = ["recommend", model_folder, *(f"--user=u{row}" for row in range(7))]
+    words += ["--json"] if as_json else []
+    at_once = cli(*words)
+    in_small_blocks(monkeypatch)
+    assert cli(*words) == at_once
+    assert at_once.code == 0
+
+
+def test_a_file_is_written_in_bounded_memory(cli, write, model_folder, tmp_path, monkeypatch):
+    in_small_blocks(monkeypatch, users=1 << 14, items=9)
+    users = write("users.txt", "\n".join(f"u{row}" for row in range(20)))
+    answers, rows, alive = weakref.WeakSet(), [], []
+    rank = Ranking.rank
+
+    def watched(*given):
+        alive.append(len(answers))
+        found = rank(*given)
+        answers.add(found)
+        rows.append(len(found.item_ids))
+        return found
+
+    monkeypatch.setattr(Ranking, "rank", watched)
+    for ending in (".parquet", ".csv", ".csv.gz"):
+        out = tmp_path / f"out{ending}"
+        assert cli("recommend", model_folder, "--users", users, "-k", 4, "--out", out).code == 0
+    assert rows == [8] * 30  # two users at a time
+    assert max(alive) <= 1, "answers are held that were written already"
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet", ".csv.gz"])
+def test_an_interrupt_leaves_the_old_file(cli, write, model_folder, tmp_path, monkeypatch, ending):
+    in_small_blocks(monkeypatch)
+    users = write("users.txt", "\n".join(f"u{row}" for row in range(20)))
+    out = tmp_path / "there" / f"out{ending}"
+    words = ("recommend", model_folder, "--users", users, "--out", out)
+    assert cli(*words).code == 0
+    old, calls, rank = out.read_bytes(), [], Ranking.rank
+
+    def interrupted(*given):
+        calls.append(given)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return rank(*given)
+
+    monkeypatch.setattr(Ranking, "rank", interrupted)
+    outcome = cli(*words, "-k", 2)
+    assert (outcome.code, outcome.err) == (130, "lightrec: error: interrupted\n")
+    assert len(calls) == 4
+    assert out.read_bytes() == old
+    assert [path.name for path in out.parent.iterdir()] == [out.name]
+
+
+def test_all_users_are_looked_up_before_the_first_is_answered(
+    refused, write, model_folder, tmp_path, monkeypatch
+):
+    in_small_blocks(monkeypatch)
+    monkeypatch.setattr(Ranking, "rank", None)
+    users = write("users.txt", "\n".join([*(f"u{row}" for row in range(20)), "nobody"]))
+    out = tmp_path / "new" / "out.csv"
+    said = refused(5, "recommend", model_folder, "--users", users, "--out", out)
+    assert "unknown user id: 'nobody'" in said
+    assert not out.parent.exists()
+
+
+def test_integer_users_are_read_from_files_as_from_the_command_line(model, write, tmp_path):
+    numbered = replace(model, user_ids=IdMap.from_values([-(2**63), *range(19)], "user"))
+    pl.DataFrame({"user": [3, 1]}).write_parquet(tmp_path / "u.parquet")
+    for file, expected in (
+        (tmp_path / "u.parquet", [3, 1]),
+        (write("a.txt", "3\n1\n"), [3, 1]),
+        (write("b.txt", f"{-(2**63)}\n{2**63}\n"), [-(2**63), str(2**63)]),
+        (write("c.txt", "3\n03\n+3\n 3\n3.0\nx\n"), [3, "03", "+3", " 3", "3.0", "x"]),
+    ):
+        query = read_query(numbered, users=["2"], users_file=file, history=None, vector=None)
+        assert query == {"users": [2, *expected]}
+        query = read_query(numbered, users=None, users_file=file, history=None, vector=None)
+        assert list(query["users"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "columns"),
+    [
+        ([], ["title", "category"]),
+        (["--item-columns", "year,title"], ["year", "title"]),
+        (["--item-columns", "year", "--item-columns", "popularity,year"], ["year", "popularity"]),
+        (["--item-columns", ""], []),
+    ],
+)
+def test_item_columns_are_chosen(cli, model, model_folder, tmp_path, words, columns):
+    asked = ("recommend", model_folder, "--user", "u3", "--user", "u1", *words)
+    expected = Recommender(model).recommend(["u3", "u1"]).to_polars(item_columns=columns)
+    assert expected.columns[5:] == columns
+    for ending, read in ((".parquet", pl.read_parquet), (".csv", pl.read_csv)):
+        assert cli(*asked, "--out", tmp_path / f"out{ending}").code == 0
+        found = read(tmp_path / f"out{ending}")
+        assert found.columns == expected.columns
+        assert found.drop("score", "fallback").equals(expected.drop("score", "fallback"))
+    assert cli(*asked).out.splitlines()[1].split() == ["rank", "item_id", "score", *columns]
+    columns = columns if words else model.item_columns.columns
+    items = [item for line in answers(cli(*asked, "--json")) for item in line["items"]]
+    table = Recommender(model).recommend(["u3", "u1"]).to_polars(item_columns=columns)
+    assert [list(item) for item in items] == [["item_id", "score", "rank", *columns]] * 20
+    assert [[item[name] for name in columns] for item in items] == [
+        list(row) for row in table.select(columns).iter_rows()
+    ] or not columns
+
+
+def test_names_of_item_columns_may_hold_commas_or_be_taken(cli, model, tmp_path):
+    columns = model.item_columns.with_columns(score=pl.col("year"), fallback=pl.col("year"))
+    columns = columns.with_columns(pl.lit("both").alias("year,title"), tags=pl.lit(["a", "b"]))
+    replace(model, item_columns=columns).save(tmp_path / "m")
+    np.save(tmp_path / "q.npy", np.ones((1, model.query_width)))
+    words = ("--item-columns", "year,title", "--item-columns", "score,fallback,tags", "--json")
+    (line,) = answers(cli("recommend", tmp_path / "m", "--user", "u3", "-k1", *words))
+    own = ["item_id", "score", "rank", "year,title", "item_score"]
+    assert list(line["items"][0]) == [*own, "item_fallback", "tags"]
+    assert line["items"][0]["tags"] == ["a", "b"]
+    (line,) = answers(cli("recommend", tmp_path / "m", "--vector", tmp_path / "q.npy", *words))
+    assert list(line["items"][0]) == [*own, "fallback", "tags"]
+
+
+def test_lists_do_not_go_to_text_files(cli, refused, model, tmp_path):
+    columns = model.item_columns.with_columns(tags=pl.lit(["a", "b"]))
+    replace(model, item_columns=columns).save(tmp_path / "m")
+    words = ("recommend", tmp_path / "m", "--user", "u3", "--item-columns", "tags", "--out")
+    assert "column 'tags' holds lists" in refused(2, *words, tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()
+    assert cli(*words, tmp_path / "out.parquet").code == 0
+    assert pl.read_parquet(tmp_path / "out.parquet")["tags"].to_list() == [["a", "b"]] * 10
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,9 @@ def test_the_better_model_is_published_and_the_worse_is_not(cli, nights, quick_c
     outcome = cli("train", good, *words)
     assert outcome.code == 0, outcome.err
     assert f"{out} is replaced: Recall@100 + NDCG on " in outcome.out
+    pairs = len(test.read_text().splitlines()) - 1
+    assert f"{test}: {pairs} rows read, {pairs} pairs used" in outcome.out
+    assert outcome.out.count("rows read") == 2  # those to train on, and those to measure on
     published = load_model(out).digest
     outcome = cli("train", bad, *words)
     assert outcome.code == 8

@@ -162,9 +162,11 @@ def test_equal_items_are_finite_and_said_to_share_one_code(
         outcome = cli(*words, "--user-form", form)
         assert outcome.code == 0, outcome.err
         assert "(all 300 items share one code, and so all their scores" in outcome.out
+        assert outcome.out.count("all 300 items share one code") == 1
         assert "nan" not in outcome.out
         assert outcome.out.count("lightrec (") == (3 if form == "auto" else 1)
         model = load_model(tmp_path / form)
+        assert [note[:30] for note in model.config["notes"]] == ["all 300 items share one code, "]
         assert np.isfinite(model.item_codes.codebooks).all()
         assert np.isfinite(model.users.values.astype(np.float32)).all()
 

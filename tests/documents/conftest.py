@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+import tomllib
 from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
 import pytest
 
-import lightrec
 from lightrec import run_config
-from lightrec.codes.additive_quantization import AdditiveQuantizationConfig
-from lightrec.codes.ranking_metric import RankingMetricConfig
-from lightrec.compress import CompressConfig
+from lightrec.cli import demo
 from lightrec.interactions import synthetic_catalogue
 
 QUICK = """
@@ -64,28 +63,22 @@ def films(empty, quick):
     np.save("U.npy", rng.standard_normal((300, 16), np.float32))
 
 
+@pytest.fixture(scope="session")
+def demonstration(tmp_path_factory):
+    """What `lightrec demo --out shop` leaves: all of its books, fewer readers, less effort."""
+    folder = tmp_path_factory.mktemp("demonstration") / "shop"
+    settings = tomllib.loads(QUICK) | {"users": {"form": "identity"}}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "_USERS", 1_200)
+        patch.setattr(demo, "_SETTINGS", settings)
+        demo.demo(out=folder)
+    return folder
+
+
 @pytest.fixture
-def shop(empty):
-    """A model as large as that of `lightrec demo`: 12,000 books and some readers."""
-    rng = np.random.default_rng(0)
-    users = rng.normal(size=(300, 4)).astype(np.float32)
-    items = rng.normal(size=(12_000, 4)).astype(np.float32)
-    reads = rng.integers((300, 12_000), size=(3_000, 2))
-    model = lightrec.compress(
-        items,
-        users,
-        item_ids=[f"b{row:05d}" for row in range(12_000)],
-        user_ids=[f"u{row:04d}" for row in range(300)],
-        interactions={
-            "user_id": [f"u{row:04d}" for row in reads[:, 0]],
-            "item_id": [f"b{row:05d}" for row in reads[:, 1]],
-        },
-        config=CompressConfig(
-            codes=AdditiveQuantizationConfig(num_codewords=32, rounds=1, beam=4),
-            ranking=RankingMetricConfig(rounds=1, cells=8, beam=2),
-        ),
-    )
-    model.save(empty / "shop" / "model")
+def shop(empty, demonstration):
+    """A folder of one's own with what `lightrec demo --out shop` leaves."""
+    shutil.copytree(demonstration, empty / "shop")
 
 
 @pytest.fixture

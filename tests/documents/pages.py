@@ -1,9 +1,10 @@
 """The pages of README.md and docs/, and what running one means.
 
 A block after `<!-- file: NAME -->` is that file. A block `sh` is run line by line, and has to end
-well; `sh fails` has to end with errors; of `sh parsed` only the options are read. A block `python`
-is executed, in the names that the blocks before it left. The lines of a `text` block have to be in
-what the block before printed, in their order.
+well; `sh fails` has to end with errors; of `sh parsed` only the options are read; `sh remote` needs
+a server, and has a test of its own. A block `python` is executed, in the names that the blocks
+before it left. The lines of a `text` block have to be in what the block before printed, in their
+order.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ _BLOCK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 
+REMOTE = "sh remote"
+
 
 @dataclass(frozen=True)
 class Page:
@@ -46,6 +49,10 @@ class Page:
         """What it says."""
         return (ROOT / self.name).read_text(encoding="utf-8")
 
+    def blocks(self, kind: str) -> list[str]:
+        """The texts of its blocks of one kind."""
+        return [found["text"] for found in _BLOCK.finditer(self.text) if found["kind"] == kind]
+
     def run(self, capsys: pytest.CaptureFixture[str]) -> int:
         """Does what the page says, in the present folder; returns how many blocks were run."""
         printed, ran = "", 0
@@ -58,7 +65,7 @@ class Page:
                     exec(compile(block["text"], self.name, "exec"), {})
             elif block["kind"] == "text":
                 _compare(block["text"], printed)
-            elif block["kind"]:  # a block of no kind is rendered, not written
+            elif block["kind"] not in ("", REMOTE):  # a block of no kind is rendered, not written
                 printed = self._printed(block["kind"], block["text"], names, capsys)
                 ran += 1
         return ran

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
 
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.interactions import synthetic_catalogue
-from tests.documents.pages import ROOT, Page
+from tests.documents.pages import REMOTE, ROOT, Page
 
 RNG = np.random.default_rng(0)
 SEARCHED = {
@@ -51,6 +57,34 @@ def test_the_page_does_what_it_says(page, request, capsys):
     request.getfixturevalue(page.setting)
     capsys.readouterr()
     assert page.run(capsys)
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """A folder that `ssh` and `rsync` take for another machine."""
+    if shutil.which("rsync") is None:
+        pytest.skip("rsync is not installed")
+    if subprocess.run(["mv", "--exchange", "--help"], capture_output=True, check=False).returncode:
+        pytest.skip("mv knows no --exchange: it came with GNU coreutils 9.5")
+    home, programs = tmp_path / "home of the server", tmp_path / "programs"
+    for folder in (home, programs):
+        folder.mkdir()
+    ssh = programs / "ssh"
+    ssh.write_text(f'#!/bin/sh\n[ "$1" = server ] && shift && cd "{home}" && exec sh -c "$*"\n')
+    ssh.chmod(0o755)
+    path = [str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]
+    monkeypatch.setenv("PATH", os.pathsep.join(path))
+    return home
+
+
+def test_a_model_is_copied_to_a_server(server, shop):
+    shutil.copytree("shop/model", server / "models" / "model")
+    (server / "models" / "model" / "README.md").write_text("the old one", encoding="utf-8")
+    (commands,) = Page("docs/model-folder.md", "shop").blocks(REMOTE)
+    subprocess.run(["sh", "-e", "-c", commands], check=True)
+    assert [path.name for path in (server / "models").iterdir()] == ["model"]
+    copied = {path.name: path.read_bytes() for path in (server / "models" / "model").iterdir()}
+    assert copied == {path.name: path.read_bytes() for path in Path("shop/model").iterdir()}
 
 
 def test_no_page_is_left_out():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import stat
 import tarfile
 import zipfile
@@ -10,7 +12,7 @@ import zipfile
 import pytest
 
 from lightrec.downloads.archives import unpack_member
-from lightrec.errors import InputError
+from lightrec.errors import InputError, LightRecError
 
 TEXT = b"1::2::3::4\n" * 1000
 
@@ -56,6 +58,7 @@ def test_bombs_and_what_is_no_plain_file(tmp_path, folder) -> None:
     path = zip_of(tmp_path / "a.zip", ("ratings.dat", b"0" * 10**6))
     with pytest.raises(InputError, match="longer than 99,999 bytes"):
         unpack_member(path, "ratings.dat", folder, 99_999)
+    assert list(folder.iterdir()) == []
     link = zipfile.ZipInfo("link")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     path = zip_of(tmp_path / "b.zip", (link, b"/etc/passwd"), ("folder/", b""))
@@ -76,6 +79,24 @@ def test_missing_and_repeated_members(tmp_path, folder) -> None:
         unpack_member(path, "b", folder, 10**6)
     with pytest.raises(InputError, match="a is in it 2 times"):
         unpack_member(path, "a", folder, 10**6)
+
+
+def test_what_cannot_be_written_is_told(tmp_path, folder, monkeypatch) -> None:
+    path = zip_of(tmp_path / "a.zip", ("a", TEXT))
+    (folder / "a").write_bytes(b"mine")
+    with pytest.raises(LightRecError, match=r"a\.zip: a: .*out/a is there already"):
+        unpack_member(path, "a", folder, 10**6)
+    assert (folder / "a").read_bytes() == b"mine"
+    (folder / "a").unlink()
+
+    def full(fd: int, data: memoryview) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(LightRecError, match=r"out/a: cannot be written: No space left"):
+            unpack_member(path, "a", folder, 10**6)
+    assert list(folder.iterdir()) == []
 
 
 def test_damaged_archives(tmp_path, folder) -> None:

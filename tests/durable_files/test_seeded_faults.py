@@ -8,12 +8,14 @@ from pathlib import Path
 
 import checks
 import content_checks as content
+import partial_checks as partial
 import pytest
 import seeding
 import sharing_checks as sharing
 
 WRITING, FOLDERS = "durable_files.writing", "durable_files.folders"
 LEFTOVERS, READING = "durable_files.leftovers", "durable_files.reading"
+PARTIAL = "durable_files.partial_files:PartialFile"
 MANIFEST, CHECKPOINT = "artifact.manifest:Manifest.from_bytes", "training.checkpoint:Checkpoint"
 
 
@@ -45,13 +47,15 @@ for each in (
     *(content.only_files_are_opened, content.histories_are_strict),
     *(content.unsound_models_are_found, content.unsound_models_are_not_saved),
     *(content.foreign_folders_stay, content.checkpoints_are_strict),
+    *(partial.what_has_arrived_is_a_beginning, partial.a_failed_block_leaves_what_was_there),
+    partial.a_finished_file_is_left_alone,
 ):
     CHECKS[each.__name__.replace("_", " ")] = each
 
-FILL = "            digest = _fill(fd, chunks)\n"
+FILL = "            filled = fill(fd)\n"
 RENAME = "            os.rename(hidden, target)\n"
 FILE_REFUSAL = """        if isinstance(error, OSError):
-            refuse(path, error, num_bytes(chunks))
+            refuse(path, error, needed)
         raise
 """
 FOLDER_REFUSAL = """        if isinstance(error, OSError):
@@ -64,12 +68,12 @@ FAULTS = {
     # name: (function, what is replaced by what ..., the check that finds it)
     "file not synced": (f"{WRITING}:_fill", ("    os.fsync(fd)\n", ""), "power cuts of a file"),
     "folder of a file not synced": (
-        f"{WRITING}:write_file",
+        f"{WRITING}:_replaced",
         ("        sync(target.parent)\n", ""),
         "power cuts of a file",
     ),
     "file renamed before it is synced": (
-        f"{WRITING}:write_file",
+        f"{WRITING}:_replaced",
         (FILL + RENAME, RENAME + FILL),
         "power cuts of a file",
     ),
@@ -80,22 +84,22 @@ FAULTS = {
         "kills of a file",
     ),
     "file deleted before it is replaced": (
-        f"{WRITING}:write_file",
+        f"{WRITING}:_replaced",
         ("        sweep(target)\n", "        sweep(target)\n        remove(target)\n"),
         "kills of a file",
     ),
     "dead writers of a file not swept": (
-        f"{WRITING}:write_file",
+        f"{WRITING}:_replaced",
         ("        sweep(target)\n", ""),
         "kills of a file",
     ),
     "failure to write a file not told": (
-        f"{WRITING}:write_file",
+        f"{WRITING}:_replaced",
         (FILE_REFUSAL, "        return None\n"),
         "errors of a file",
     ),
     "failure to write a file not cleaned up": (
-        f"{WRITING}:write_file",
+        f"{WRITING}:_replaced",
         ("        remove(hidden)\n", ""),
         "errors of a file",
     ),
@@ -444,6 +448,46 @@ FAULTS = {
             "if fresh := folder / SLOTS[0]:",
         ),
         "power cuts of a checkpoint",
+    ),
+    "partial file believed before it is synced": (
+        f"{PARTIAL}.keep",
+        ("        _sync(self.path, self._fd)\n", ""),
+        "what has arrived is a beginning",
+    ),
+    "partial file taken for that of an earlier origin": (
+        f"{PARTIAL}.begin",
+        ("    self._write_record()", "    pass"),
+        "what has arrived is a beginning",
+    ),
+    "partial file kept only when it is closed": (
+        f"{PARTIAL}.append",
+        ("self.keep()\n", "pass\n"),
+        "what has arrived is a beginning",
+    ),
+    "partial file not kept when it is closed": (
+        f"{PARTIAL}.close",
+        ("self.keep()\n", "pass\n"),
+        "what has arrived is a beginning",
+    ),
+    "partial file in place before it is synced": (
+        f"{PARTIAL}.finish",
+        ("        os.fsync(self._fd)\n", ""),
+        "what has arrived is a beginning",
+    ),
+    "folder of a finished partial file not synced": (
+        f"{PARTIAL}.finish",
+        ("        sync(self._target.parent)\n", ""),
+        "what has arrived is a beginning",
+    ),
+    "half a block left in a partial file": (
+        f"{PARTIAL}.append",
+        ("os.ftruncate(self._fd, self.num_bytes)\n", "pass\n"),
+        "a failed block leaves what was there",
+    ),
+    "finished file taken for a partial one": (
+        f"{PARTIAL}._opened",
+        ("if _is_at(self.path, fd):", "if True:"),
+        "a finished file is left alone",
     ),
 }
 VERIFY = ("verify", "_check_columns", "_check_users", "_check_map", "_check_selection")

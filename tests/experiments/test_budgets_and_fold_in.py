@@ -120,7 +120,15 @@ def test_new_users_are_ranked_beside_the_same_users_trained(data) -> None:
     assert len({row["users"] for row in content["rows"]}) == 1
     known, new = rows["trained", "float"], rows["folded_in", "float"]
     assert 0.3 * known["recall@100"] < new["recall@100"]
-    assert "| folded in | codes only |" in fold_in_table(content)
+    table = fold_in_table(content)
+    only, stored = rows["folded_in", "codes only"], rows["trained", "table"]
+    share = 100 * only["recall@100"] / stored["recall@100"]
+    assert f"| folded in | codes only | table | {only['recall@100']:.4f} ({share:.1f} %) |" in table
+    assert "| folded in | codes only | identity |" in table
+    assert f"| trained | table |  | {stored['recall@100']:.4f} |" in table
+    fitted = 100 * rows["folded_in", "float items: table"]["recall@100"] / stored["recall@100"]
+    verdict = "reached" if fitted >= 95 else "missed"
+    assert table.endswith(f"found: citeulike-t {fitted:.1f} %, {verdict}.")
 
 
 def test_vectors_of_unknown_users_query_as_they_are_and_through_maps(data, checkout) -> None:
@@ -155,7 +163,7 @@ def test_a_models_life_is_measured_on_the_same_pairs(data) -> None:
     assert rows["updated", "all pairs"]["codes_changed"] == changed[-1] == 0
     table = updates_table(content)
     assert table.count("| citeulike-t |") == len(everything) + 1
-    assert f"| warm, stability 0.3 | {changed[1]} of 200 |" in table
+    assert f"| warm, stability 0.3 | {changed[1]} of 200 ({changed[1] / 2:.0f} %) |" in table
 
 
 def test_choices_are_measured_on_validation_pairs_and_write_no_ledger(data, checkout) -> None:
@@ -222,7 +230,7 @@ def test_the_study_chooses_rates_on_validation_and_measures_on_test(
 
 
 def test_the_climb_over_rates_ends_at_a_peak_and_measures_no_rate_twice() -> None:
-    for peak, measured in ((1e-3, 3), (2.5e-4, 5), (8e-3, 4), (1e-3 / 64, 8)):
+    for peak, measured in ((1e-3, 3), (2.5e-4, 5), (8e-3, 5), (32e-3, 6), (1e-3 / 64, 8)):
         seen: list[float] = []
 
         def validated_at(rate: float, peak: float = peak, seen: list[float] = seen) -> dict:

@@ -379,6 +379,32 @@ def test_everybody_gets_what_they_would_get_alone(make_model: Callable[..., Mode
         assert ranked.scores.tobytes() == alone.scores.tobytes()
 
 
+def test_queries_in_blocks_are_answered_as_together(make_model: Callable[..., Model]) -> None:
+    model = make_model()
+    recommender = Recommender(model)
+    queries: tuple[dict[str, Any], ...] = (
+        {"users": ["u7", "u1", "u7", "u2", "u0"]},
+        {"histories": [["i1", "i2"], [], ["i7"], ["i8", "i9", "i10"]]},
+        {"vectors": np.random.default_rng(3).normal(size=(6, model.query_width))},
+    )
+    for query in queries:
+        together = recommender.recommend(**query, k=7, deny=["i4"])
+        blocks = recommender.recommend_all(**query, k=7, deny=["i4"], users_per_block=2)
+        tables = [block.to_polars() for block in blocks]
+        assert len(tables) == (len(together) + 1) // 2
+        assert pl.concat(tables).equals(together.to_polars())
+    with pytest.raises(ArgumentError, match="exactly one of users, histories and vectors"):
+        recommender.recommend_all("u1", histories=[["i1"]])
+    with pytest.raises(UnknownIdError, match="nobody"):
+        recommender.recommend_all(["u1", "nobody"], users_per_block=1)
+
+
+def test_no_query_is_one_block_with_the_columns_of_answers(recommender: Recommender) -> None:
+    (block,) = recommender.recommend_all(users=[])
+    assert len(block) == 0
+    assert block.to_polars().schema == recommender.recommend("u1").to_polars().schema
+
+
 def test_recommending_for_everybody_checks_its_arguments_at_once(recommender: Recommender) -> None:
     with pytest.raises(ArgumentError, match="k must be"):
         recommender.recommend_all(k=0)

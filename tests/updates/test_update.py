@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from dataclasses import replace
 from importlib import import_module
@@ -385,3 +386,18 @@ def test_everything_comes_back_from_disk(make_model, table, new_pairs, tmp_path)
     assert np.array_equal(loaded.selection.cells.factors, made.selection.cells.factors)
     again = update(loaded, table([("even", "i0"), ("even", "i118")]))
     assert again.pairs_added == 1
+
+
+def test_what_became_of_the_rows_of_a_table_is_in_the_log(make_model, table, caplog):
+    rows = {"user_id": ["u0", "u0", "u1"], "item_id": ["i1", "i1", "i2"], "quantity": [1, 2, 3]}
+    with caplog.at_level(logging.INFO, logger="lightrec"):
+        done = update(make_model(), rows)
+    assert done.pairs_read == 2
+    news = [each.getMessage() for each in caplog.records if each.levelno == logging.INFO]
+    assert any("3 rows read, 2 pairs used\n  1 rows merged" in message for message in news)
+    (warning,) = [each for each in caplog.records if each.levelno == logging.WARNING]
+    assert "'quantity' is not used" in warning.getMessage()
+    caplog.clear()
+    with caplog.at_level(logging.INFO, logger="lightrec"):
+        update(make_model(), table([("u0", "i1")]))  # its report is the caller's
+    assert not [each for each in caplog.records if "rows read" in each.getMessage()]

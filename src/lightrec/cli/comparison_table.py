@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lightrec.cli.terminal import show, show_table
@@ -31,8 +32,13 @@ _METRICS = {
 }
 
 
-def show_bytes(model: Model) -> None:
-    """Prints what the bytes of an item are, and says so where codes are no gain."""
+def show_bytes(model: Model, told: Sequence[str] = ()) -> None:
+    """Prints what the bytes of an item are, and says so where codes are no gain.
+
+    Args:
+        model: The model.
+        told: Notes that were shown before, and are not repeated.
+    """
     from lightrec.shared_codes import describe_shared_codes
 
     size, width = model.bytes_per_item, model.item_codes.width
@@ -46,7 +52,7 @@ def show_bytes(model: Model) -> None:
             "set codes.num_codewords lower)"
         )
     shared = describe_shared_codes(model.item_codes, model.item_columns["popularity"].to_numpy())
-    if shared and shared not in model.config.get("notes", ()):
+    if shared and shared not in told:
         show(f"({shared})")
 
 

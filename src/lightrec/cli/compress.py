@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lightrec.cli.comparison_table import show_bytes, show_choice, show_comparison
+from lightrec.cli.items_table import read_items_table, show_columns_left_out
 from lightrec.cli.options import (
     BytesPerItem,
     CodewordWidth,
@@ -28,6 +29,7 @@ from lightrec.cli.terminal import in_words, set_up_log, show, show_next
 from lightrec.errors import ArgumentError
 
 if TYPE_CHECKING:
+    from lightrec.artifact import Model
     from lightrec.interactions import Interactions
     from lightrec.read_vectors import Vectors
 
@@ -67,6 +69,10 @@ def compress(
         Path | None,
         typer.Option(metavar="FILE", help="Pairs that they were not trained on, to measure on."),
     ] = None,
+    item_table: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Table of the catalogue: item_id, title, category ..."),
+    ] = None,
     file_format: FormatOfFile = None,
     num_bytes: BytesPerItem = None,
     user_form: FormOfUsers = None,
@@ -88,6 +94,8 @@ def compress(
     .parquet with an id column and one column of lists, or one number column a
     dimension. float16, float32 and float64 are read.
     Ids: .txt with one id a line; the first column of .csv or .parquet; .npy.
+    The columns of --item-table travel in the model: answers show titles and
+    categories, and --where filters by any column.
 
     Users stay as they are unless --user-form says otherwise. More of their
     ranking survives where they are fitted to the codes (fitted) or get score
@@ -107,6 +115,8 @@ def compress(
       lightrec compress --items items.npy --users users.npy --bytes 8 --out model
       lightrec compress --items items.parquet --test likes.csv --users u.npy
         --user-ids u.txt --user-form auto --out model
+      lightrec compress --items items.npy --item-ids ids.txt
+        --item-table songs.csv --out model
     """
     from lightrec.artifact.save import check_target
     from lightrec.comparison import Comparison
@@ -139,11 +149,13 @@ def compress(
         show(read.report.describe())
         return read
 
+    items_table = None if item_table is None else read_items_table(item_table, item_column)
     item_vectors = vectors(items, "item")
     user_vectors = None if users is None else vectors(users, "user")
     user_map = None if user_vectors is None else user_vectors.ids
     if user_ids is not None:
         user_map = read_ids(user_ids, "user")
+    show_columns_left_out(items_table)
     model = compress_vectors(
         item_vectors.values,
         None if user_vectors is None else user_vectors.values,
@@ -154,6 +166,7 @@ def compress(
         user_ids=user_map,
         interactions=pairs(interactions),
         test=pairs(test),
+        item_table=items_table,
         config=settings,
         keep_float_items=keep_float_items,
         progress=True,
@@ -169,7 +182,9 @@ def compress(
         "their vectors as they are)"
     )
     show(f"bytes per item, codebooks counted: {model.bytes_per_item.all_in:,.1f}")
-    show_bytes(model)
+    if model.num_users:
+        show(f"bytes per user (`{model.users.form}`): {model.bytes_per_user.all_in:,.0f}")
+    show_bytes(model, told=model.config["notes"])
     if "comparison" in model.config:
         comparison = Comparison.from_json(model.config["comparison"])
         show()
@@ -177,9 +192,14 @@ def compress(
         show_choice(comparison, settings.users.tolerance)
     show()
     show(f"The model is in {out}.")
-    place, item = in_words(out), in_words(model.item_ids.ids([0])[0])
+    _show_next(model, in_words(out))
+
+
+def _show_next(model: Model, place: str) -> None:
+    """Prints what can be asked of the model now."""
     if model.num_users:
         user = in_words(model.user_ids.ids([0])[0])
         show_next(f"lightrec recommend {place} --user {user}", f"lightrec inspect {place}")
     else:
+        item = in_words(model.item_ids.ids([0])[0])
         show_next(f"lightrec similar {place} --item {item}", f"lightrec inspect {place}")

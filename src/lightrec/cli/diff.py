@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -64,15 +64,19 @@ def diff(
     models = load_model(old), load_model(new)
     found = difference(*models, k=k, users=users, progress=True)
     metrics = None
+    reports: dict[str, Any] = {}
     if test is not None:
         columns = column_names(user_column, item_column, rating_column, timestamp_column)
         pairs = Interactions.from_table(
             test, columns, rating_above=rating_above, file_format=file_format
         )
+        reports["test"] = asdict(pairs.report)
+        if not as_json:
+            show(pairs.report.describe())
         metrics = measured_alike(*models, pairs, str(test))
     if as_json:
         told = None if metrics is None else {**asdict(metrics)}
-        show_json({**asdict(found), "metrics": told})
+        show_json({**asdict(found), "metrics": told, "reports": reports})
         return
     _show(found)
     if metrics is not None:

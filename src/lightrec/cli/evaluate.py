@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -67,22 +68,25 @@ def evaluate(
     loaded = load_model(model)
     columns = column_names(user_column, item_column, rating_column, timestamp_column)
 
-    def aligned(path: Path) -> AlignedPairs:
+    reports: dict[str, Any] = {}
+
+    def aligned(path: Path, what: str) -> AlignedPairs:
         pairs = Interactions.from_table(
             path, columns, rating_above=rating_above, file_format=file_format
         )
+        reports[what] = asdict(pairs.report)
         if not as_json:
             show(pairs.report.describe())
         return AlignedPairs.of(pairs, loaded)
 
     left_out = [] if loaded.history is None else [loaded.history]
-    left_out += [] if train is None else [aligned(train).known]
+    left_out += [] if train is None else [aligned(train, "train").known]
     if not left_out:
         raise ArgumentError(
             f"{model} was saved without its training pairs; name them with --train FILE, so that "
             "they are left out of the ranking"
         )
-    trained, sought = _together(left_out), aligned(test)
+    trained, sought = _together(left_out), aligned(test, "test")
     metrics = measure(loaded, trained, sought.known, str(test))
     contents = {
         "users": int((sought.known.user_degrees() > 0).sum()),
@@ -95,6 +99,7 @@ def evaluate(
         "bytes_per_item": loaded.bytes_per_item.all_in,
         "bytes_per_user": loaded.bytes_per_user.all_in,
         "metrics": metrics,
+        "reports": reports,
     }
     if as_json:
         show_json(contents)
@@ -109,6 +114,8 @@ def evaluate(
         f"{loaded.num_items:,} items ranked:",
     )
     show(f"bytes per item, codebooks counted: {loaded.bytes_per_item.all_in:,.1f}")
+    if loaded.num_users:
+        show(f"bytes per user (`{loaded.users.form}`): {loaded.bytes_per_user.all_in:,.0f}")
 
 
 def measure(model: Model, trained: History, sought: History, source: str) -> dict[str, Any]:

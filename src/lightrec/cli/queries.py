@@ -43,9 +43,10 @@ def read_query(
     if history:
         return {"histories": [read_ids_given(history, model.item_ids)]}
     asked = read_ids_given(users or (), model.user_ids)
-    if users_file is not None:
-        asked += _ids_of_file(users_file, model.user_ids, "user")
-    return {"users": asked}
+    if users_file is None:
+        return {"users": asked}
+    listed = _ids_of_file(users_file, model.user_ids, "user")
+    return {"users": [*asked, *listed] if asked else listed}
 
 
 def read_ids_given(texts: Sequence[str], id_map: IdMap, *, or_files: bool = False) -> list[Any]:
@@ -59,7 +60,7 @@ def read_ids_given(texts: Sequence[str], id_map: IdMap, *, or_files: bool = Fals
         value = id_map.parse(text)
         known = id_map.find([value])[0] >= 0
         if not known and or_files and Path(text).is_file():
-            ids += _ids_of_file(Path(text), id_map, "item")
+            ids.extend(_ids_of_file(Path(text), id_map, "item"))
         elif not known and "," in text:
             ids += [id_map.parse(part) for part in text.split(",") if part]
         else:
@@ -101,6 +102,33 @@ def read_conditions(texts: Sequence[str], columns: pl.DataFrame) -> dict[str, li
     return conditions
 
 
+def read_item_columns(texts: Sequence[str] | None, columns: Sequence[str]) -> list[str] | None:
+    """The item columns that --item-columns names, each once.
+
+    Args:
+        texts: each a name, else several with commas between; empty text names none.
+        columns: the names that exist.
+
+    Returns:
+        The names, in the order given; None where the option is not.
+
+    Raises:
+        ArgumentError: there is no such column.
+    """
+    if not texts:
+        return None
+    names: list[str] = []
+    for text in texts:
+        names += [text] if text in columns else [part for part in text.split(",") if part]
+    for name in names:
+        if name not in columns:
+            raise ArgumentError(
+                f"--item-columns {name}: the items have no column {name!r}; there are "
+                f"{', '.join(columns)}"
+            )
+    return list(dict.fromkeys(names))
+
+
 def _value(text: str, column: pl.Series, option: str) -> Any:  # noqa: ANN401
     """The value that a text stands for in a column."""
     import polars as pl
@@ -125,7 +153,21 @@ def _value(text: str, column: pl.Series, option: str) -> Any:  # noqa: ANN401
         ) from None
 
 
-def _ids_of_file(path: Path, id_map: IdMap, what: str) -> list[Any]:
+def _ids_of_file(path: Path, id_map: IdMap, what: str) -> pl.Series | list[Any]:
+    """The ids in a file, as `IdMap.parse` reads them; a column where they are of one type.
+
+    A file may name all users, and a Python object for each takes several times their column.
+    """
+    import polars as pl
+
     from lightrec.read_vectors import read_ids
 
-    return [id_map.parse(str(value)) for value in read_ids(path, what).series.to_list()]
+    ids = read_ids(path, what).series
+    if id_map.dtype_name == "str":
+        return ids.cast(pl.String)
+    if ids.dtype == pl.Int64:
+        return ids
+    numbers = ids.cast(pl.Int64, strict=False)
+    if numbers.cast(pl.String).eq_missing(ids).all():
+        return numbers
+    return [id_map.parse(text) for text in ids.to_list()]

@@ -34,4 +34,4 @@ def similar(
     loaded = recommender.model
     filters = read_filters(loaded, allow, deny, where)
     found = recommender.similar_items(loaded.item_ids.parse(item), k, **filters)
-    show_ranked(found, loaded, as_json=as_json)
+    show_ranked([found], loaded, as_json=as_json)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from lightrec.cli.comparison_table import show_bytes, show_choice, show_comparison
+from lightrec.cli.items_table import read_items_table, show_columns_left_out
 from lightrec.cli.options import (
     BytesPerItem,
     FormatOfFile,
@@ -28,9 +29,6 @@ from lightrec.cli.options import (
 )
 from lightrec.cli.terminal import flush_output, in_words, set_up_log, show, show_next
 from lightrec.errors import ArgumentError, InputError
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 def train(
@@ -152,7 +150,6 @@ def train(
     from lightrec.cli.two_models import check_can_be_measured
     from lightrec.comparison import Comparison
     from lightrec.interactions import Interactions
-    from lightrec.item_columns import nested_columns
     from lightrec.run_config import load_config
     from lightrec.run_folder import clear_checkpoints
     from lightrec.train import train as train_model
@@ -170,7 +167,7 @@ def train(
     changes |= {} if seed is None else {"seed": seed}
     changes |= {"keep_float_items": True} if keep_float_items else {}
     settings = load_config(preset, config, **changes)
-    catalogue = None if items is None else _catalogue(items, item_column)
+    catalogue = None if items is None else read_items_table(items, item_column)
     pairs = Interactions.from_table(
         interactions,
         column_names(user_column, item_column, rating_column, timestamp_column),
@@ -186,16 +183,14 @@ def train(
             "check that both hold the same kind of item ids"
         )
     show(f"  {len(pairs.users):,} users, {len(pairs.items):,} items")
-    left_out = [] if catalogue is None else nested_columns(catalogue)
-    if left_out:
-        names = ", ".join(left_out)
-        show(f"  item columns left out, because their cells hold structures: {names}")
+    show_columns_left_out(catalogue)
     test = None
     if publish_if_better is not None:  # read now, so that a mistake is told before the long work
         columns = column_names(user_column, item_column, rating_column, timestamp_column)
         test = Interactions.from_table(
             publish_if_better, columns, rating_above=rating_above, file_format=file_format
         )
+        show(test.report.describe())
         if (out / MANIFEST).exists():
             check_can_be_measured(load_model(out), pairs, test, str(publish_if_better))
     flush_output()  # before the bars on standard error
@@ -253,12 +248,3 @@ def _earlier(warm_start: Path | None, stability: float | None) -> dict[str, Any]
 
     earlier = {} if stability is None else {"stability": stability}
     return {"warm_start": load_model(warm_start), **earlier}
-
-
-def _catalogue(items: Path, item_column: str | None) -> pl.DataFrame:
-    """The items table, whose id column may have the name that --item-column gives, or another."""
-    from lightrec.interactions import read_items
-    from lightrec.interactions.read_tables import open_table
-
-    named = item_column if item_column in open_table(items).names else None
-    return read_items(items, named)

@@ -50,6 +50,11 @@ class QueryTimes:
         """The 95th percentile of the queries, in microseconds."""
         return float(np.percentile(self.fastest, 95))
 
+    @property
+    def worst(self) -> float:
+        """Of the slowest query, in microseconds."""
+        return float(self.fastest.max())
+
 
 def take_turns(ways: Mapping[Name, Way], passes: int) -> dict[Name, QueryTimes]:
     """Asks every way all of its queries, one after the other; then all of this again.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -135,7 +136,8 @@ def update(
         expected=loaded.digest if in_place else None,
     )
     if as_json:
-        show_json(_told(done))
+        reports = {} if pairs is None else {"interactions": asdict(pairs.report)}
+        show_json({**_told(done), "reports": reports})
         return
     show(done.describe())
     show(f"The model is in {target}.")

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from lightrec.durable_files import write_blocks
 from lightrec.errors import InputError
 
 _BLOCK = 1 << 20
@@ -28,16 +29,14 @@ def unpack_member(archive: Path, member: str, folder: Path, max_bytes: int) -> P
     Raises:
         InputError: the archive is damaged, has no such member or two of them; or the member is no
             plain file, encrypted, or longer than `max_bytes`.
+        LightRecError: the disk is full or the folder not writable. Nothing is left, whatever fails.
     """
     target = folder / PurePosixPath(member).name
-    written = 0
+    if target.exists():
+        raise InputError(f"{archive}: {member}: {target} is there already")
     try:
-        with _opened(archive, member) as stream, target.open("xb") as file:
-            while block := stream.read(_BLOCK):
-                written += len(block)
-                if written > max_bytes:
-                    raise InputError(f"{archive}: {member} is longer than {max_bytes:,} bytes")
-                file.write(block)
+        with _opened(archive, member) as stream:
+            write_blocks(target, _blocks(stream, f"{archive}: {member}", max_bytes))
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError) as bad:
         reason = str(bad).splitlines()[0] if str(bad) else type(bad).__name__
         raise InputError(
@@ -45,6 +44,22 @@ def unpack_member(archive: Path, member: str, folder: Path, max_bytes: int) -> P
             "whole?"
         ) from None
     return target
+
+
+def _blocks(stream: IO[bytes], name: str, max_bytes: int) -> Iterator[bytes]:
+    size = 0
+    while block := _read(stream, name):
+        size += len(block)
+        if size > max_bytes:
+            raise InputError(f"{name} is longer than {max_bytes:,} bytes")
+        yield block
+
+
+def _read(stream: IO[bytes], name: str) -> bytes:
+    try:
+        return stream.read(_BLOCK)
+    except OSError as error:  # of the archive, not of what is written; gzip's own are OSErrors too
+        raise InputError(f"{name} cannot be unpacked: {error.strerror or error}") from None
 
 
 @contextmanager

@@ -1,16 +1,13 @@
 """One file from a host to the disk: resumed where it broke off, bounded, whole or not at all.
 
-What has arrived lies in `NAME.part`, and `NAME.part.json` says of which version of the file. The
-next attempt, also of another run, asks for the rest of that very version; a host that cannot give
-it sends all again. The finished file is put into place by `durable_files`.
+What has arrived is kept as a partial file of `durable_files`, with the version of which it is the
+beginning. The next attempt, also of another run, asks for the rest of that very version; a host
+that cannot give it sends all again.
 """
 
 from __future__ import annotations
 
-import contextlib
 import http.client
-import mmap
-import os
 import re
 import socket
 import ssl
@@ -21,9 +18,7 @@ from urllib.request import Request
 
 from lightrec._version import __version__
 from lightrec.downloads.transfer import Transfer
-from lightrec.durable_files import FileDigest, bytes_free, read_json, to_json, write_file
-from lightrec.durable_files.leftovers import OPEN_FLAGS, lock
-from lightrec.durable_files.writing import make_folder, refuse
+from lightrec.durable_files import FileDigest, PartialFile, bytes_free, partial_file
 from lightrec.errors import InputError, LightRecError
 from lightrec.progress import track
 
@@ -55,28 +50,11 @@ def fetch(url: str, target: Path, max_bytes: int, transfer: Transfer) -> FileDig
         LightRecError: the host cannot be reached, does not have the file, or breaks off again and
             again; the disk is full; or another process is fetching the same file.
     """
-    part = target.with_name(f"{target.name}.part")
-    try:
-        make_folder(part.parent)
-        fd = os.open(part, os.O_RDWR | os.O_CREAT | OPEN_FLAGS, 0o666)
-    except OSError as error:
-        refuse(part, error)
-    try:
-        if lock(fd) is False:
-            raise LightRecError(f"{part}: another process is writing it; wait until it has ended")
-        _receive_all(url, fd, part, max_bytes, transfer)
-        if not os.fstat(fd).st_size:
+    with partial_file(target) as part:
+        _receive_all(url, part, max_bytes, transfer)
+        if not part.num_bytes:
             raise InputError(f"{url}: the host sent an empty file; {_BY_HAND}")
-        with mmap.mmap(fd, 0, access=mmap.ACCESS_READ) as content:
-            view = memoryview(content)
-            try:
-                digest = write_file(target, view)
-            finally:
-                view.release()
-        discard_part(target)
-    finally:
-        os.close(fd)
-    return digest
+        return part.finish()
 
 
 def fetch_text(url: str, transfer: Transfer) -> str:
@@ -97,27 +75,20 @@ def fetch_text(url: str, transfer: Transfer) -> str:
     raise AssertionError  # the last attempt has raised
 
 
-def discard_part(target: Path) -> None:
-    """Forgets what has arrived of a file."""
-    for suffix in (".part", ".part.json"):
-        target.with_name(target.name + suffix).unlink(missing_ok=True)
-
-
-def _receive_all(url: str, fd: int, part: Path, max_bytes: int, transfer: Transfer) -> None:
+def _receive_all(url: str, part: PartialFile, max_bytes: int, transfer: Transfer) -> None:
     for attempt in range(transfer.attempts):
         try:
-            _receive(url, fd, part, max_bytes, transfer)
+            _receive(url, part, max_bytes, transfer)
             return
         except (_BrokenOffError, http.client.HTTPException, OSError) as error:
-            kept = f"; {os.fstat(fd).st_size:,} bytes are kept in {part}, run the command again"
+            kept = f"; {part.num_bytes:,} bytes are kept in {part.path}, run the command again"
             _wait_or_give_up(url, attempt, error, transfer, kept)
 
 
-def _receive(url: str, fd: int, part: Path, max_bytes: int, transfer: Transfer) -> None:
+def _receive(url: str, part: PartialFile, max_bytes: int, transfer: Transfer) -> None:
     """One attempt."""
-    version_file = part.with_name(f"{part.name}.json")
-    version = _version_in(version_file, url)
-    have = os.fstat(fd).st_size if version else 0
+    version = _version_in(part, url)
+    have = part.num_bytes if version else 0
     wanted = {"Range": f"bytes={have}-", "If-Range": version} if version and have else {}
     with _answer(url, wanted, transfer) as response:
         if response.status == 206 and _first_byte(response) == have:
@@ -125,25 +96,19 @@ def _receive(url: str, fd: int, part: Path, max_bytes: int, transfer: Transfer) 
         elif response.status == 200:
             have, total = 0, _total(response, 0)
         else:
-            version_file.unlink(missing_ok=True)
+            part.begin(None)
             raise _BrokenOffError(f"unexpected answer {response.status} to a request for the rest")
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise LightRecError(f"{url}: the host sends it encoded, unasked; {_BY_HAND}")
-        _check_size(url, part, have, total, max_bytes)
-        try:
-            os.ftruncate(fd, have)
-            os.lseek(fd, have, os.SEEK_SET)
-        except OSError as error:
-            refuse(part, error)
-        write_file(version_file, to_json({"url": url, "version": _version_of(response)}))
+        _check_size(url, part.path, have, total, max_bytes)
+        part.begin({"url": url, "version": _version_of(response)}, have)
         blocks = None if total is None else -(-(total - have) // _BLOCK)
-        name = f"{part.name.removesuffix('.part')} (MiB)"
+        name = f"{part.path.name.removesuffix('.part')} (MiB)"
         for block in track(_blocks(response), name, total=blocks, enabled=transfer.progress):
-            have += len(block)
-            _check_size(url, part, have, None, max_bytes)
-            _write(fd, block, part)
-    if total is not None and have != total:
-        raise _BrokenOffError(f"the connection ended after {have:,} of {total:,} bytes")
+            _check_size(url, part.path, part.num_bytes + len(block), None, max_bytes)
+            part.append(block)
+    if total is not None and part.num_bytes != total:
+        raise _BrokenOffError(f"the connection ended after {part.num_bytes:,} of {total:,} bytes")
 
 
 def _answer(url: str, headers: dict[str, str], transfer: Transfer) -> http.client.HTTPResponse:
@@ -192,15 +157,6 @@ def _blocks(response: http.client.HTTPResponse) -> Iterator[bytes]:
         yield block
 
 
-def _write(fd: int, block: bytes, part: Path) -> None:
-    rest = memoryview(block)
-    try:
-        while rest:
-            rest = rest[os.write(fd, rest) :]
-    except OSError as error:
-        refuse(part, error, len(rest))
-
-
 def _check_size(url: str, part: Path, have: int, total: int | None, max_bytes: int) -> None:
     if max(have, total or 0) > max_bytes:
         raise InputError(
@@ -208,21 +164,18 @@ def _check_size(url: str, part: Path, have: int, total: int | None, max_bytes: i
             f"publisher did enlarge it, {_BY_HAND}"
         )
     free = bytes_free(part)
-    if total is not None and free is not None and 2 * total - have > free:
+    if total is not None and free is not None and total - have > free:
         raise LightRecError(
-            f"{part}: {2 * total - have:,} bytes are needed and {free:,} are free there; name "
+            f"{part}: {total - have:,} bytes are needed and {free:,} are free there; name "
             "another folder with --out"
         )
 
 
-def _version_in(file: Path, url: str) -> str | None:
-    """What `NAME.part` is a beginning of; None where that is not known."""
-    with contextlib.suppress(InputError):
-        content = read_json(file)
-        if isinstance(content, dict) and content.get("url") == url:
-            version = content.get("version")
-            return version if isinstance(version, str) else None
-    return None
+def _version_in(part: PartialFile, url: str) -> str | None:
+    """What has arrived is a beginning of this version; None where that is not known."""
+    origin = part.origin or {}
+    version = origin.get("version") if origin.get("url") == url else None
+    return version if isinstance(version, str) else None
 
 
 def _version_of(response: http.client.HTTPResponse) -> str | None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO, NoReturn, TypeVar
 
 from lightrec.durable_files.leftovers import OPEN_FLAGS, lock, locked_hidden_file, remove, sweep
 from lightrec.errors import ArgumentError, LightRecError
 
 FilePath = str | os.PathLike[str]
 Bytes = bytes | bytearray | memoryview
+T = TypeVar("T")
 
 _WRITE_BYTES = 64 << 20  # one call to write takes at most 2 GiB on Linux
 
@@ -43,16 +44,59 @@ def write_file(path: FilePath, *chunks: Bytes) -> FileDigest:
         LightRecError: The disk is full or the folder not writable; the old content is still there,
             or, when only the switch to the new one could not be synced, the new one.
     """
+    return write_blocks(path, chunks, needed=num_bytes(chunks))
+
+
+def write_blocks(
+    path: FilePath, blocks: Iterable[Bytes], *, needed: int | None = None
+) -> FileDigest:
+    """Does what `write_file` does with content that is made while it is written.
+
+    Args:
+        path: As for `write_file`.
+        blocks: The content, in order. A block is asked for when all before it are written, and let
+            go of when it is written itself. What the making of one raises leaves the old content;
+            an `OSError` is told as one of the write.
+        needed: Length of the content, for the message about a full disk; None where not known.
+
+    Raises:
+        LightRecError: As for `write_file`.
+    """
+    return _replaced(path, lambda fd: _fill(fd, blocks), needed)
+
+
+def write_through(path: FilePath, fill: Callable[[BinaryIO], None]) -> None:
+    """Does what `write_file` does with content that somebody else writes, such as a library.
+
+    Args:
+        path: As for `write_file`.
+        fill: Writes the content into the file that it is given. What it raises leaves the old
+            content; an `OSError` is told as one of the write.
+
+    Raises:
+        LightRecError: As for `write_file`.
+    """
+
+    def filled(fd: int) -> None:
+        with os.fdopen(fd, "wb", closefd=False) as file:
+            fill(file)
+        os.fsync(fd)
+
+    _replaced(path, filled, None)
+
+
+def _replaced(path: FilePath, fill: Callable[[int], T], needed: int | None) -> T:
+    """Lets `fill` write and sync a hidden file, and switches it into place."""
     target = Path(os.path.realpath(path))
     try:
         make_folder(target.parent)
         sweep(target)
         hidden, fd = locked_hidden_file(target)
     except OSError as error:
-        refuse(path, error, num_bytes(chunks))
+        refuse(path, error, needed)
     try:
         try:
-            digest = _fill(fd, chunks)
+            filled = fill(fd)
             os.rename(hidden, target)
         finally:
             os.close(fd)
@@ -60,9 +104,9 @@ def write_file(path: FilePath, *chunks: Bytes) -> FileDigest:
     except BaseException as error:
         remove(hidden)
         if isinstance(error, OSError):
-            refuse(path, error, num_bytes(chunks))
+            refuse(path, error, needed)
         raise
-    return digest
+    return filled
 
 
 def write_new_file(path: FilePath, *chunks: Bytes) -> FileDigest:
@@ -167,13 +211,15 @@ def sync(path: FilePath) -> None:
         os.close(fd)
 
 
-def _fill(fd: int, chunks: tuple[Bytes, ...]) -> FileDigest:
-    digest = hashlib.sha256()
-    for chunk in chunks:
-        _write_all(fd, chunk)
-        digest.update(chunk)
+def _fill(fd: int, blocks: Iterable[Bytes]) -> FileDigest:
+    digest, length = hashlib.sha256(), 0
+    for block in blocks:
+        _write_all(fd, block)
+        digest.update(block)
+        length += memoryview(block).nbytes
+        del block  # before the next one is made
     os.fsync(fd)
-    return FileDigest(num_bytes(chunks), digest.hexdigest())
+    return FileDigest(length, digest.hexdigest())
 
 
 def _write_all(fd: int, chunk: Bytes) -> None:

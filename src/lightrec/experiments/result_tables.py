@@ -18,7 +18,13 @@ from lightrec.experiments.best_tables import (
     teacher_choices_table,
     updates_table,
 )
-from lightrec.experiments.reliability_tables import damage_table, kill_table
+from lightrec.experiments.reliability_tables import (
+    damage_table,
+    damaged_tables_table,
+    ids_table,
+    kill_table,
+    resume_table,
+)
 from lightrec.experiments.search_tables import (
     exactness_table,
     search_opponents,
@@ -26,7 +32,7 @@ from lightrec.experiments.search_tables import (
     search_table,
     search_variants,
 )
-from lightrec.experiments.study_tables import training_study_table
+from lightrec.experiments.study_tables import training_step_table, training_study_table
 
 Row = Mapping[str, Any]
 
@@ -106,8 +112,8 @@ def main_path_gains(content: Mapping[str, Any]) -> str:
 def main_path_summary(content: Mapping[str, Any]) -> str:
     """The README's short table: teacher, RVQ and LightRec only."""
     lines = [
-        "| data | model | Recall@100 | NDCG | bytes per item, all in |",
-        "|---|---|---|---|---|",
+        "| data | model | Recall@100 | NDCG | bytes per item, all in | bytes per user |",
+        "|---|---|---|---|---|---|",
     ]
     short = {"bpr": "float teacher (BPR)", "start_rvq": "residual k-means", "lightrec": "LightRec"}
     for data in sorted({row["data"] for row in content["rows"]}):
@@ -115,8 +121,8 @@ def main_path_summary(content: Mapping[str, Any]) -> str:
             rows = [r for r in content["rows"] if r["data"] == data and r["model"] == model]
             if rows:
                 recall, ndcg = (_mean_and_spread(rows, name) for name in ("recall@100", "ndcg"))
-                size = _mean(rows, "bytes_per_item_all_in")
-                lines.append(f"| {data} | {label} | {recall} | {ndcg} | {size:.1f} |")
+                size, user = _mean(rows, "bytes_per_item_all_in"), _mean(rows, "bytes_per_user")
+                lines.append(f"| {data} | {label} | {recall} | {ndcg} | {size:.1f} | {user:,.0f} |")
     return "\n".join(lines)
 
 
@@ -147,15 +153,18 @@ def _group_and_quality(row: Row) -> tuple[str, float]:
 
 
 def timings_table(content: Mapping[str, Any]) -> str:
-    """Wall times of the main path's parts, and the machine that they were taken on."""
-    host = content["machine"]
-    lines = ["| data | what | seconds | most memory | chosen |", "|---|---|---|---|---|"]
+    """Wall times of the main path's parts, and the machines that they were taken on."""
+    lines = [
+        "| data | what | seconds | most memory | chosen | machine |",
+        "|---" * 6 + "|",
+    ]
     for row in content["rows"]:
         memory = f"{row['peak_gib']:.2f} GiB" if "peak_gib" in row else ""
         chosen = f"{row['teacher']}; {row['users']} users" if "teacher" in row else ""
-        cells = (row["data"], row["model"], f"{row['seconds']:.2f}", memory, chosen)
+        host = f"{row['cpu']}, {row['instruction_set']}"
+        cells = (row["data"], row["model"], f"{row['seconds']:.2f}", memory, chosen, host)
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", f"{host['cpu']}, {host['cores']} cores, kernels: {host['instruction_set']}."]
+    lines += ["", f"All on {content['machine']['cores']} cores."]
     return "\n".join(lines)
 
 
@@ -174,8 +183,12 @@ TABLES = {
     "live_users": ("live_users.json", live_users_table),
     "updates": ("updates.json", updates_table),
     "damage": ("damage.json", damage_table),
+    "damaged_tables": ("damaged_tables.json", damaged_tables_table),
+    "ids": ("ids.json", ids_table),
     "kill": ("kill.json", kill_table),
+    "resume": ("resume.json", resume_table),
     "timings": ("timings.json", timings_table),
+    "training_step": ("training_step.json", training_step_table),
     "training_study": ("training_study.json", training_study_table),
     "choices": ("choices.json", choices_table),
     "main_path": ("main_path.json", main_path_table),

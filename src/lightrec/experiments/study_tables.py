@@ -57,7 +57,7 @@ def training_step_table(content: Mapping[str, Any]) -> str:
     """The median step of each student, and where a profiler says that its time goes."""
     host = content["machine"]
     lines = [
-        "| student | milliseconds a step | products | passes over scores | other torch | the rest |",
+        "| student | ms a step | products | passes over scores | other torch | the rest |",
         "|---" * 6 + "|",
     ]
     for row in content["rows"]:

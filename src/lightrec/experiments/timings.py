@@ -24,7 +24,7 @@ from lightrec.errors import ArgumentError
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer
 from lightrec.experiments.parts import Part, test_part
-from lightrec.experiments.provenance import sources_of
+from lightrec.experiments.provenance import machine, sources_of
 from lightrec.experiments.runner import Runner, command_for
 from lightrec.factors import Factors
 from lightrec.interactions.public_datasets import DATA_VARIABLE
@@ -74,9 +74,11 @@ def run(
         ArgumentError: There is nothing to be timed under a name.
     """
     runner = Runner(NAME, command_for(NAME, tuple(DATA)), sources_of(NAME))
+    host = machine()
+    place = {name: host[name] for name in ("cpu", "instruction_set")}
 
     def record(name: str, what: str, seconds: float, **more: float | str) -> None:
-        row = {"data": name, "model": what, "seconds": round(seconds, 3), **more}
+        row = {"data": name, "model": what, "seconds": round(seconds, 3), **more, **place}
         runner.rows.append(row | {"source_digest": runner.source_digest})
         runner.write()
 

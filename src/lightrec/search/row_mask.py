@@ -8,6 +8,7 @@ from threading import Lock
 import numpy as np
 
 from lightrec.errors import ArgumentError
+from lightrec.native import KERNELS
 
 
 class RowMask:
@@ -101,11 +102,18 @@ class RowMask:
         """
         wanted = ascending_rows(rows, self.num_rows, "rows")
         with self._changing:
-            changed = wanted[self._bits(wanted) != permitted]
-            bits = np.uint64(1) << (changed % 64).astype(np.uint64)
-            np.bitwise_xor.at(self.words, changed // 64, bits)
-            self.count += len(changed) if permitted else -len(changed)
+            changed = self._set(wanted, permitted)
+            self.count += changed if permitted else -changed
             self.version += 1
+
+    def _set(self, rows: np.ndarray, permitted: bool) -> int:
+        """Writes the bits, and returns how many have changed."""
+        if KERNELS is not None:
+            return int(KERNELS.set_rows(self.words, rows, permitted))
+        changed = rows[self._bits(rows) != permitted]
+        bits = np.uint64(1) << (changed % 64).astype(np.uint64)
+        np.bitwise_xor.at(self.words, changed // 64, bits)
+        return len(changed)
 
     def contains(self, rows: np.ndarray) -> np.ndarray:
         """Whether each of some rows may be returned.

@@ -49,7 +49,7 @@ class Scan(Protocol):
     def top_k_batch(
         self, tables: np.ndarray, k: int, rows: BatchFilter | None = None, *, threads: int = 0
     ) -> TopKBatch:
-        """The k best rows of each of many queries; equal to `top_k` one by one, and faster.
+        """The k best rows of each of many queries, equal to `top_k` one by one, on many threads.
 
         Args:
             tables: (Q, B, W) float32 score tables.

@@ -57,21 +57,23 @@ class HistoryQueries:
 
     Attributes:
         item_rows: For each query the rows of its items, int32, ascending without repetition.
+        first: Position of the first query in the request.
     """
 
     column: ClassVar[QueryColumn] = "query"
     item_rows: Sequence[np.ndarray]
+    first: int = 0
 
     def __len__(self) -> int:
         return len(self.item_rows)
 
     def block(self, start: int, stop: int) -> HistoryQueries:
         """Queries `start` up to `stop`."""
-        return HistoryQueries(self.item_rows[start:stop])
+        return HistoryQueries(self.item_rows[start:stop], self.first + start)
 
     def labels(self, model: Model) -> pl.Series:
-        """What results call the queries: their positions."""
-        return pl.int_range(len(self), eager=True)
+        """What results call the queries: their positions in the request."""
+        return pl.int_range(self.first, self.first + len(self), eager=True)
 
     def seen(self, model: Model) -> Sequence[np.ndarray]:
         """For each query the item rows given."""
@@ -84,21 +86,23 @@ class VectorQueries:
 
     Attributes:
         vectors: (Q, T) float32, finite; T is the model's `query_width`.
+        first: Position of the first query in the request.
     """
 
     column: ClassVar[QueryColumn] = "query"
     vectors: np.ndarray
+    first: int = 0
 
     def __len__(self) -> int:
         return len(self.vectors)
 
     def block(self, start: int, stop: int) -> VectorQueries:
         """Queries `start` up to `stop`."""
-        return VectorQueries(self.vectors[start:stop])
+        return VectorQueries(self.vectors[start:stop], self.first + start)
 
     def labels(self, model: Model) -> pl.Series:
-        """What results call the queries: their positions."""
-        return pl.int_range(len(self), eager=True)
+        """What results call the queries: their positions in the request."""
+        return pl.int_range(self.first, self.first + len(self), eager=True)
 
     def seen(self, model: Model) -> Sequence[np.ndarray]:
         """Nothing, for each query."""

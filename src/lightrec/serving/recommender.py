@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from functools import cached_property
 from threading import Lock
 from typing import Any, Self
@@ -18,7 +18,7 @@ from lightrec.serving.arguments import Ids, id_list, known_rows, truth, whole_nu
 from lightrec.serving.availability import Availability, Shelf
 from lightrec.serving.candidates import read_candidates
 from lightrec.serving.explain import Explanation, explain
-from lightrec.serving.queries import UserQueries, read_queries
+from lightrec.serving.queries import Queries, UserQueries, read_queries
 from lightrec.serving.ranking import Ranking, ScanOrMaker, Wish
 from lightrec.serving.results import Recommendations
 from lightrec.serving.similar_items import SimilarItems
@@ -157,7 +157,10 @@ class Recommender:
 
     def recommend_all(
         self,
+        users: Ids | None = None,
         *,
+        histories: Iterable[Any] | None = None,
+        vectors: npt.ArrayLike | None = None,
         k: int = 10,
         exclude_seen: bool | None = None,
         allow: Ids | None = None,
@@ -166,37 +169,48 @@ class Recommender:
         post_ranking: int = 0,
         users_per_block: int = 4096,
         progress: bool = False,
-    ) -> Iterator[Recommendations]:
-        """Recommends for every user, a block at a time, in the order of the model's users.
+    ) -> Generator[Recommendations, None, None]:
+        """Recommends for every user, or for many queries, a block at a time and in their order.
+
+        Without `users`, `histories` and `vectors`: for all users, in the order of the model. Memory
+        grows with a block and not with the number of blocks, as long as the caller keeps none.
 
         Items set unavailable meanwhile are missing from the blocks that are made afterwards; all
         blocks are answered by the model that was there at first.
 
         Args:
-            k: As for `recommend`, like all arguments up to `post_ranking`.
+            users: As for `recommend`, like all arguments up to `post_ranking`.
+            histories: As for `recommend`.
+            vectors: As for `recommend`.
+            k: As for `recommend`.
             exclude_seen: As for `recommend`.
             allow: As for `recommend`.
             deny: As for `recommend`.
             where: As for `recommend`.
             post_ranking: As for `recommend`.
-            users_per_block: Users answered at a time; no effect on the answers.
+            users_per_block: Queries answered at a time; no effect on the answers.
             progress: Shows a progress bar when standard error is a terminal.
 
         Yields:
-            The answers to the users of one block.
+            The answers to the queries of one block; to no query at all, one block without answers.
 
         Raises:
             UnknownIdError: As for `recommend`.
             ArgumentError: As for `recommend`.
+            ConfigError: As for `recommend`.
         """
         state = self._state
+        if users is None and histories is None and vectors is None:
+            queries: Queries = UserQueries(np.arange(state.model.num_users))
+        else:
+            queries = read_queries(state.model, users, histories, vectors)
         wish = state.wish(k, exclude_seen, allow, deny, where, post_ranking)
         size = whole_number(users_per_block, "users_per_block", at_least=1)
-        starts = range(0, state.model.num_users, size)
-        blocks = (np.arange(start, min(start + size, state.model.num_users)) for start in starts)
+        starts = range(0, max(len(queries), 1), size)
+        blocks = (queries.block(start, start + size) for start in starts)
         return (
-            state.ranking.rank(UserQueries(rows), wish.among(state.shelf.available))
-            for rows in track(blocks, "recommending", total=len(starts), enabled=progress)
+            state.ranking.rank(block, wish.among(state.shelf.available))
+            for block in track(blocks, "recommending", total=len(starts), enabled=progress)
         )
 
     def score(

@@ -18,6 +18,7 @@ from lightrec._version import __version__
 from lightrec.artifact.contents import Model
 from lightrec.artifact.verify import verify
 from lightrec.errors import ArgumentError, UnknownIdError
+from lightrec.given_pairs import given_pairs
 from lightrec.interactions.columns import ITEM
 from lightrec.interactions.id_map import IdMap
 from lightrec.interactions.interactions import Interactions
@@ -67,7 +68,8 @@ def update(
     Args:
         model: The model; it is not changed.
         interactions: New pairs, or all of them: pairs that the model knows are not counted twice.
-            Items that were removed stay out.
+            Items that were removed stay out. What became of the rows of a table is told by the log
+            (`lightrec`), and as warnings that ratings, weights and counts are not used.
         items: Items table (title, category, ...): fills the model's columns for new items and
             changes them for known ones; an empty cell changes nothing.
         item_ids: Ids of the items that `item_vectors` belong to; the model must not know them.
@@ -99,9 +101,8 @@ def update(
     if item_ids is not None and item_vectors is not None:
         done = _with_vectors(done, _new_ids(item_ids, done.model), item_vectors)
     if interactions is not None:
-        if not isinstance(interactions, Interactions):
-            interactions = Interactions.from_table(interactions)
-        done = with_pairs(done, interactions, refit_known=refit_known, progress=progress)
+        pairs = given_pairs(interactions)
+        done = with_pairs(done, pairs, refit_known=refit_known, progress=progress)
     if columns is not None:
         done = _described(done, columns, before)
     done = _sharing(done, before)

@@ -1,0 +1,38 @@
+"""The items table that `train` and `compress` take: read, and what a model cannot keep of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lightrec.cli.terminal import show
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def read_items_table(path: Path, item_column: str | None) -> pl.DataFrame:
+    """The table, whose id column may have the name that --item-column gives, or another.
+
+    Args:
+        path: Its file.
+        item_column: The column of item ids in the table of interactions, where that was named.
+
+    Raises:
+        InputError: The table cannot be used.
+    """
+    from lightrec.interactions import read_items
+    from lightrec.interactions.read_tables import open_table
+
+    named = item_column if item_column in open_table(path).names else None
+    return read_items(path, named)
+
+
+def show_columns_left_out(items_table: pl.DataFrame | None) -> None:
+    """Prints the names of the columns that a model cannot keep, where there are some."""
+    from lightrec.item_columns import nested_columns
+
+    left_out = [] if items_table is None else nested_columns(items_table)
+    if left_out:
+        names = ", ".join(left_out)
+        show(f"  item columns left out, because their cells hold structures: {names}")
