@@ -189,17 +189,23 @@ def test_random_kills_lose_nothing(tmp_path, parts):
     write_generation(target, parts[0], card="0")
     chooser = random.Random(7)
     interrupted = 0
+    begun, tell = os.pipe()
     for _ in range(25):
         child = os.fork()
         if not child:
             for row in range(1_000_000):
                 write_generation(target, parts[row % 4], card=str(row))
+                if not row:
+                    os.write(tell, b".")
             os._exit(0)
+        os.read(begun, 1)  # a busy machine may take long to get there
         time.sleep(chooser.uniform(0.001, 0.1))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         interrupted += _names(tmp_path) != ["model"]
         assert Model.load(target).config["seed"] in range(4)
+    for end in (begun, tell):
+        os.close(end)
     assert interrupted  # or no kill came in the middle of a save
     write_generation(target, parts[3], card="last")
     assert _names(tmp_path) == ["model"]
