@@ -21,6 +21,7 @@ def experiment(
             "budgets",
             "fold_in",
             "live_users",
+            "refitted_codes",
             "updates",
             "choices",
             "best_choices",
@@ -70,6 +71,8 @@ def experiment(
 
     live_users: the same for vectors of users whom nobody has fitted, as they
     are and through maps. Validation pairs of split 0 only.
+
+    refitted_codes: codes fitted to users in turn. Validation pairs only.
 
     updates: a model brought up to date, and trained again from its own codes,
     beside one trained anew. Split 0 only.

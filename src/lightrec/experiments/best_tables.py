@@ -214,6 +214,21 @@ def best_choices_table(content: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def refitted_codes_table(content: Mapping[str, Any]) -> str:
+    """What users gain from codes that were fitted to users before them."""
+    shown = ("recall@20", "recall@100", "ndcg@100", "ndcg")
+    lines = [
+        "| data | codes fitted to users | other codes | users | Recall@20 | Recall@100 | NDCG@100 "
+        "| NDCG |",
+        "|---" * 8 + "|",
+    ]
+    for row in sorted(content["rows"], key=lambda row: (row["data"], row["times"], row["variant"])):
+        cells = [row["data"], f"{row['times']} x", f"{100 * row['items_changed']:.0f} %"]
+        cells += [f"`{row['variant']}`", *(f"{row[f'{name}_validation']:.4f}" for name in shown)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def live_users_table(content: Mapping[str, Any]) -> str:
     """What a query by vector is worth, for users whom nobody has fitted."""
     lines = [

@@ -43,6 +43,7 @@ _BESIDE = {
     "budgets": ("baselines", "experiments/best.py"),
     "fold_in": ("serving", "experiments/best.py"),
     "best_choices": ("experiments/best.py",),
+    "refitted_codes": ("experiments/best.py",),
     "live_users": ("serving/user_map.py", "experiments/best.py", "experiments/fold_in.py"),
     "training_study": ("experiments/best.py",),
     "updates": (

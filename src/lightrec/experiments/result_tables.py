@@ -15,6 +15,7 @@ from lightrec.experiments.best_tables import (
     budgets_table,
     fold_in_table,
     live_users_table,
+    refitted_codes_table,
     teacher_choices_table,
     updates_table,
 )
@@ -180,6 +181,7 @@ TABLES = {
     "best_summary": ("best.json", best_summary),
     "budgets": ("budgets.json", budgets_table),
     "fold_in": ("fold_in.json", fold_in_table),
+    "refitted_codes": ("refitted_codes.json", refitted_codes_table),
     "live_users": ("live_users.json", live_users_table),
     "updates": ("updates.json", updates_table),
     "damage": ("damage.json", damage_table),
