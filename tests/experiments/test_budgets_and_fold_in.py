@@ -5,6 +5,8 @@ import polars as pl
 import pytest
 import torch
 
+from lightrec.codes.item_codes import ItemCodes
+from lightrec.codes.user_fit_task import FitTask, UserFitConfig
 from lightrec.durable_files import read_json
 from lightrec.experiments import (
     best,
@@ -12,6 +14,7 @@ from lightrec.experiments import (
     budgets,
     fold_in,
     live_users,
+    refitted_codes,
     runner,
     teacher_cache,
     teacher_choices,
@@ -23,6 +26,7 @@ from lightrec.experiments.best_tables import (
     budgets_table,
     fold_in_table,
     live_users_table,
+    refitted_codes_table,
     teacher_choices_table,
     updates_table,
 )
@@ -30,6 +34,7 @@ from lightrec.experiments.figures import draw_budgets
 from lightrec.experiments.parts import test_part as part_of_split  # pytest would collect it
 from lightrec.experiments.parts import validation_part
 from lightrec.experiments.study_tables import training_study_table
+from lightrec.factors import Factors
 from lightrec.interactions import synthetic_catalogue
 from lightrec.run_config import RunConfig, load_config
 from lightrec.settings import merged, validated
@@ -61,7 +66,9 @@ def checkout(tmp_path_factory):
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("checkout")
     with pytest.MonkeyPatch.context() as patch:
-        for module in (best, best_choices, budgets, fold_in, live_users, updates):
+        for module in (
+            *(best, best_choices, budgets, fold_in, live_users, refitted_codes, updates),
+        ):
             patch.setattr(module, "load_config", lambda preset: load_config(preset, **SMALL))
         patch.setattr(budgets, "BYTES", SIZES)
         patch.setattr(live_users, "FOLDS", 2)
@@ -146,6 +153,48 @@ def test_vectors_of_unknown_users_query_as_they_are_and_through_maps(data, check
     table = live_users_table(content)
     assert table.splitlines()[2].startswith("| citeulike-t | float | 8 |")
     assert "| citeulike-t | linear | 8 |" in table
+
+
+def test_codes_are_fitted_to_users_in_turn(data) -> None:
+    content = read_json(refitted_codes.run(root=data))
+    rows = {(row["times"], row["variant"]): row for row in content["rows"]}
+    assert rows.keys() == {(times, form) for times in (0, 1, 2) for form in ("fitted", "table")}
+    assert rows[0, "table"]["items_changed"] == 0 < rows[1, "table"]["items_changed"] <= 1
+    table = refitted_codes_table(content)
+    assert table.count("| citeulike-t | 2 x |") == 2
+
+
+def test_refitted_codes_come_closer_to_what_users_want() -> None:
+    rng = np.random.default_rng(0)
+    users, items = (rng.standard_normal((n, 6)).astype(np.float32) for n in (40, 30))
+    codes = ItemCodes(
+        rng.integers(0, 8, (30, 3), dtype=np.uint8),
+        rng.standard_normal((3, 8, 6)).astype(np.float32),
+    )
+    config = UserFitConfig(candidates=8, false_positives=8, catalogue_sample=0, catalogue_weight=30)
+    tables = codes.score_tables(users)
+    task = FitTask.of(Factors(users, items), codes, None, config, user_rows=None, rounds=1)
+    found = refitted_codes.refit_codes(task, tables)
+
+    def scores(of: np.ndarray) -> np.ndarray:
+        return sum(tables[:, book, of[:, book]] for book in range(3))
+
+    targets = users @ items.T
+    weights, intercepts = np.zeros(targets.shape), np.zeros((40, 1))
+    for user, (asked, own) in enumerate(zip(targets, scores(codes.codes), strict=True)):
+        best = np.argsort(-asked)[:8]
+        others = np.setdiff1d(np.argsort(-own)[:8], best)
+        weights[user, best] = config.rank_weights(30)[:8]
+        weights[user, others] = config.rank_weights(30)[8]
+        intercepts[user] = np.average(asked - own, weights=weights[user])
+
+    def costs(of: np.ndarray) -> np.ndarray:
+        squares = (scores(of) + intercepts - targets) ** 2
+        return (weights * squares).sum(axis=0) + 30 * 40 / 30 * squares.mean(axis=0)
+
+    before, after = costs(codes.codes), costs(found)
+    assert (after <= before * (1 + 1e-5)).all()
+    assert after.sum() < 0.8 * before.sum()
 
 
 def test_a_models_life_is_measured_on_the_same_pairs(data) -> None:
