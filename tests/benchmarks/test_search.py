@@ -75,6 +75,8 @@ def test_rows_of_a_small_catalogue(monkeypatch):
     best = [row for row in plain if row["isa"] == KERNELS.instruction_set()]
     (row,) = [row for row in best if kind_of(row) == ("vector", "none", 0, 1)]
     assert line.split(" | ")[5] == f"{row['speedup_numpy']:,.1f}"
+    strange = [one | {"isa": "avx512vbmi", "cpu": "another"} for one in best]
+    assert search_summary({"rows": [*content["rows"], *strange]}).count("| 3,000 |") == 1
     monkeypatch.setattr(search_tables, "COMPARED", ("1m_isotropic",))
     assert len(search_opponents(content).splitlines()) == 4 + len(
         [row for row in rows if row["k"] == 100 and kind_of(row) == ("vector", "none", 0, 1)]

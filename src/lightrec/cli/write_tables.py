@@ -100,7 +100,10 @@ def _alike(blocks: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
 
 
 def _write_parquet(tables: Iterable[pl.DataFrame], schema: pl.Schema, file: IO[bytes]) -> None:
-    """The rows as polars streams them: a few row groups are in memory, not all."""
+    """The rows as polars streams them: a few row groups are in memory, not all.
+
+    polars calls sources in Python unstable; tests hold what is used of them here.
+    """
     from polars.io.plugins import register_io_source
 
     def source(*_: object) -> Iterator[pl.DataFrame]:
