@@ -125,6 +125,8 @@ def inverted_file(catalogue: Catalogue) -> Iterator[Opponent]:
     file, item_codes = InvertedFile(catalogue.item_codes), catalogue.item_codes
     seconds = time.perf_counter() - begun
     for nprobe in NPROBES:
+        if nprobe > item_codes.num_codewords:
+            break  # that many cells there are not
 
         def top_k(query: np.ndarray, k: int, nprobe: int = nprobe) -> TopK:
             table = item_codes.score_tables(query[np.newaxis])[0]

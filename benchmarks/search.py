@@ -4,8 +4,8 @@
     python -m benchmarks.search --catalogue epinions  # one of them
 
 One thread on one core; the machine must be idle. Rows go to `benchmarks/results/search.json`, where
-rows of other catalogues stay, and of instructions that this processor does not have. Finished
-catalogues are kept: an interrupted run goes on where it stopped.
+rows of other catalogues stay, and of other processors: opponents gain by other things than the
+scans here. Finished catalogues are kept: an interrupted run goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -89,17 +89,15 @@ def main() -> None:
 
 
 def together(older: list[Row], measured: list[Row]) -> list[Row]:
-    """Rows of a contest in the place of older ones, contests in their order.
+    """Rows of a contest in the place of older ones of the same processor, before those of others.
 
-    Of the same contest older rows stay where the processor lacks their instructions.
+    Contests stay in their order.
     """
-    run = {row["isa"] for row in measured}
 
-    def stays(row: Row) -> bool:
-        same = _contest(row) == _contest(measured[0])
-        return not same or (row["engine"].startswith("lightrec") and row["isa"] not in run)
+    def place(row: Row) -> tuple[tuple[str, str], str]:
+        return _contest(row), row["cpu"]
 
-    rows = measured + [row for row in older if stays(row)]
+    rows = measured + [row for row in older if place(row) != place(measured[0])]
     return sorted(rows, key=lambda row: CONTESTS.index(_contest(row)))
 
 

@@ -13,6 +13,7 @@ from benchmarks.catalogues import catalogue
 from benchmarks.search import contest, together, with_speedups
 from lightrec.experiments import search_tables
 from lightrec.experiments.search_tables import (
+    search_machines,
     search_opponents,
     search_summary,
     search_table,
@@ -76,7 +77,12 @@ def test_rows_of_a_small_catalogue(monkeypatch):
     (row,) = [row for row in best if kind_of(row) == ("vector", "none", 0, 1)]
     assert line.split(" | ")[5] == f"{row['speedup_numpy']:,.1f}"
     strange = [one | {"isa": "avx512vbmi", "cpu": "another"} for one in best]
-    assert search_summary({"rows": [*content["rows"], *strange]}).count("| 3,000 |") == 1
+    both = {"rows": [*content["rows"], *strange]}
+    assert search_summary(both) == search_summary(content)
+    assert "another" not in search_table(both)
+    machines = search_machines(both).splitlines()[2:4]
+    assert [line.split(" | ")[1] for line in machines] == ["a processor", "another"]
+    assert machines[0].endswith(f" | {row['speedup_faiss_pq']:,.1f} |")
     monkeypatch.setattr(search_tables, "COMPARED", ("1m_isotropic",))
     assert len(search_opponents(content).splitlines()) == 4 + len(
         [row for row in rows if row["k"] == 100 and kind_of(row) == ("vector", "none", 0, 1)]
@@ -109,26 +115,16 @@ def test_ratios_are_to_the_same_task():
     assert [row.get("speedup_numpy") for row in rows] == [1, 1, 1, 10, 10, None, None]
 
 
-def test_what_this_processor_cannot_measure_stays(monkeypatch):
-    def row(catalogue: str, engine: str, isa: str, median: float) -> dict:
-        told = {"catalogue": catalogue, "factors": "ials", "engine": engine, "isa": isa}
-        return told | {"median_us": median}
+def test_what_other_processors_measured_stays(monkeypatch):
+    def row(catalogue: str, cpu: str, median: float) -> dict:
+        told = {"catalogue": catalogue, "factors": "ials", "engine": "lightrec", "isa": "avx2"}
+        return told | {"cpu": cpu, "median_us": median}
 
     monkeypatch.setattr(search, "CONTESTS", (("small", "ials"), ("large", "ials")))
-    older = [
-        row("small", "numpy_float", "none", 50.0),
-        row("small", "lightrec", "avx512vbmi", 1.0),
-        row("small", "lightrec", "avx2", 2.0),
-        row("large", "lightrec", "avx2", 9.0),
-    ]
-    measured = [
-        row("small", "numpy_float", "none", 40.0),
-        row("small", "lightrec", "avx2", 3.0),
-    ]
-    every = together(older, measured)
-    assert every == [*measured, older[1], older[3]]
-    both = [*measured, row("small", "lightrec", "avx512vbmi", 1.5)]
-    assert together(every, both) == [*both, older[3]]
+    older = [row("small", "one", 5.0), row("small", "two", 2.0), row("large", "one", 9.0)]
+    measured = [row("small", "one", 4.0)]
+    assert together(older, measured) == [*measured, older[1], older[2]]
+    assert together(older, [row("small", "three", 1.0)])[1:] == older
 
 
 def test_the_program_writes_rows(monkeypatch, tmp_path):

@@ -12,7 +12,7 @@ import pytest
 WITH_SPLITS = ["main_path", "best"]
 ONE_SPLIT = [
     *("budgets", "fold_in", "updates", "choices", "best_choices", "teacher_choices"),
-    *("training_study", "live_users", "refitted_codes"),
+    *("training_study", "live_users", "refitted_codes", "fold_in_choices"),
 ]
 EXPERIMENTS = [*WITH_SPLITS, *ONE_SPLIT, "timings"]
 

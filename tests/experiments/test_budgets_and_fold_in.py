@@ -1,5 +1,7 @@
 """Quality against bytes, new users, and how the preset was chosen: each in short."""
 
+import itertools
+
 import numpy as np
 import polars as pl
 import pytest
@@ -13,6 +15,7 @@ from lightrec.experiments import (
     best_choices,
     budgets,
     fold_in,
+    fold_in_choices,
     live_users,
     refitted_codes,
     runner,
@@ -24,6 +27,7 @@ from lightrec.experiments import (
 from lightrec.experiments.best_tables import (
     best_choices_table,
     budgets_table,
+    fold_in_choices_table,
     fold_in_table,
     live_users_table,
     refitted_codes_table,
@@ -38,6 +42,7 @@ from lightrec.factors import Factors
 from lightrec.interactions import synthetic_catalogue
 from lightrec.run_config import RunConfig, load_config
 from lightrec.settings import merged, validated
+from lightrec.teachers.ials import IalsConfig
 
 SMALL = {
     "teacher": {"kind": "ials", "width": 8, "sweeps": 3},
@@ -67,11 +72,13 @@ def checkout(tmp_path_factory):
     folder = tmp_path_factory.mktemp("checkout")
     with pytest.MonkeyPatch.context() as patch:
         for module in (
-            *(best, best_choices, budgets, fold_in, live_users, refitted_codes, updates),
+            *(best, best_choices, budgets, fold_in, fold_in_choices),
+            *(live_users, refitted_codes, updates),
         ):
             patch.setattr(module, "load_config", lambda preset: load_config(preset, **SMALL))
         patch.setattr(budgets, "BYTES", SIZES)
         patch.setattr(live_users, "FOLDS", 2)
+        patch.setattr(fold_in_choices, "IALS", IalsConfig(width=4, sweeps=2))
         few = {name: best_choices.VARIANTS[name] for name in ("default", "users: no alternation")}
         patch.setattr(best_choices, "VARIANTS", few | {"codes: 1 cell": {"ranking": {"cells": 1}}})
         for variants in (teacher_choices.SAMPLED_SOFTMAX, teacher_choices.IALS):
@@ -136,6 +143,20 @@ def test_new_users_are_ranked_beside_the_same_users_trained(data) -> None:
     fitted = 100 * rows["folded_in", "float items: table"]["recall@100"] / stored["recall@100"]
     verdict = "reached" if fitted >= 95 else "missed"
     assert table.endswith(f"found: citeulike-t {fitted:.1f} %, {verdict}.")
+
+
+def test_settings_of_fold_in_are_chosen_on_validation_pairs(data) -> None:
+    content = read_json(fold_in_choices.run(["citeulike-t"], root=data))
+    rows = {(row["model"], row["regime"], row["variant"]): row for row in content["rows"]}
+    met = itertools.product(("chosen", "ials"), fold_in_choices.MET, fold_in_choices.VARIANTS)
+    assert rows.keys() == set(met)
+    shares = [f"history share {share}" for share in ("0", ".25", ".75", "1")]
+    found = [rows["chosen", "float", name]["ndcg_validation"] for name in ("default", *shares)]
+    assert len(set(found)) > 1
+    assert not any("recall@100" in row for row in content["rows"])
+    table = fold_in_choices_table(content)
+    assert len(table.splitlines()) == 2 + 2 * len(fold_in_choices.VARIANTS)
+    assert table.splitlines()[2].startswith("| citeulike-t | chosen | default | ")
 
 
 def test_vectors_of_unknown_users_query_as_they_are_and_through_maps(data, checkout) -> None:

@@ -20,6 +20,7 @@ def experiment(
             "best",
             "budgets",
             "fold_in",
+            "fold_in_choices",
             "live_users",
             "refitted_codes",
             "updates",
@@ -77,9 +78,9 @@ def experiment(
     updates: a model brought up to date, and trained again from its own codes,
     beside one trained anew. Split 0 only.
 
-    choices, best_choices, teacher_choices: every variant that was tried for
-    the presets `trained` and `default` and for the teachers, on validation
-    pairs of split 0 only.
+    choices, best_choices, teacher_choices, fold_in_choices: every variant that
+    was tried for the presets `trained` and `default`, for the teachers and for
+    new users, on validation pairs of split 0 only.
 
     training_study: what each part of training through the codes adds, from
     random codebooks and from the best codes. Split 0 only.

@@ -160,6 +160,35 @@ def fold_in_table(content: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "", f"{aim}; found: {'; '.join(reached)}."])
 
 
+def fold_in_choices_table(content: Mapping[str, Any]) -> str:
+    """Every setting of fold-in, one line each, beside how new users are met."""
+    rows = content["rows"]
+    met = _ordered(row["regime"] for row in rows)
+    lines = [
+        f"| data | teacher | setting | {' | '.join(met)} |",
+        "|---" * (3 + len(met)) + "|",
+    ]
+    found = {(*_choice(row), row["regime"]): row for row in rows}
+    names = ("recall@100_validation", "ndcg@100_validation")
+    for data, teacher, variant in sorted({_choice(row) for row in rows}, key=_default_first):
+        cells = []
+        for each in met:
+            row = found[data, teacher, variant, each]
+            cells.append(" / ".join(f"{row[name]:.4f}" for name in names))
+        kind = teacher.replace("ials", "iALS")
+        lines.append(f"| {data} | {kind} | {variant} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _choice(row: Row) -> tuple[str, str, str]:
+    return row["data"], row["model"], row["variant"]
+
+
+def _default_first(choice: tuple[str, str, str]) -> tuple[str, str, bool, str]:
+    data, teacher, variant = choice
+    return data, teacher, variant != "default", variant
+
+
 def _share_of(row: Row, trained: Row, name: str) -> str:
     """In brackets, what is left of a trained user's value; empty for those themselves."""
     return "" if row is trained else f" ({100 * row[name] / trained[name]:.1f} %)"

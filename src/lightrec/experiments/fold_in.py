@@ -118,8 +118,8 @@ def _measure(
     chosen: FittedTeacher,
     surroundings: Surroundings,
 ) -> None:
-    whole = _Model(everybody, config, chosen, surroundings)
-    without = _Model(others, config, chosen, surroundings)
+    whole = ModelOfPart(everybody, config, chosen, surroundings)
+    without = ModelOfPart(others, config, chosen, surroundings)
     histories = [held.part.pairs.of(row) for row in range(held.part.pairs.num_users)]
 
     def row(model: str, variant: str, make: Callable[[], tuple[Scorer, Row]]) -> None:
@@ -152,7 +152,7 @@ def _measure(
         row("known_items", variant, partial(whole.folded, variant, histories))
 
 
-class _Model:
+class ModelOfPart:
     """A teacher and its codes, made when they are needed."""
 
     def __init__(
@@ -176,14 +176,16 @@ class _Model:
         sizes = coded_sizes(users.item_codes, users.bytes_per_user)
         return CodeScorer(users.item_codes, users.values[rows]), sizes
 
-    def folded(self, variant: str, histories: Sequence[np.ndarray]) -> tuple[Scorer, Row]:
-        """New users, by what the model folder holds."""
+    def folded(
+        self, variant: str, histories: Sequence[np.ndarray], **settings: float
+    ) -> tuple[Scorer, Row]:
+        """New users, by what the model folder holds; with other settings of `FoldIn`."""
         codes: ItemCodes = self.codes()
         if variant == "codes only":
-            vectors = FoldIn(DecodedItems(codes)).vectors(histories)
+            vectors = FoldIn(DecodedItems(codes), **settings).vectors(histories)
             return CodeScorer(codes, vectors), coded_sizes(codes, 4.0 * codes.width)
         items = FloatItems(self.factors().items.astype(np.float16))
-        vectors = FoldIn(items).vectors(histories)
+        vectors = FoldIn(items, **settings).vectors(histories)
         if variant == "float":
             return FloatScorer(vectors, self.factors().items), float_sizes(self.factors())
         if variant == "float items: identity":

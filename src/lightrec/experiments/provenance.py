@@ -42,6 +42,7 @@ _COMPRESS = (
 _BESIDE = {
     "budgets": ("baselines", "experiments/best.py"),
     "fold_in": ("serving", "experiments/best.py"),
+    "fold_in_choices": ("serving", "experiments/best.py", "experiments/fold_in.py"),
     "best_choices": ("experiments/best.py",),
     "refitted_codes": ("experiments/best.py",),
     "live_users": ("serving/user_map.py", "experiments/best.py", "experiments/fold_in.py"),
@@ -194,7 +195,10 @@ def versions() -> dict[str, str]:
 
 
 def _cpu_model() -> str:
-    return _cpu_line("model name") or platform.processor()
+    """The processor's name, and by its numbers what clouds leave out of the name."""
+    name = _cpu_line("model name") or platform.processor()
+    numbers = f"{_cpu_line('cpu family')}.{_cpu_line('model')}"
+    return name if numbers == "." else f"{name} {numbers}"
 
 
 def _instruction_set() -> str:
@@ -207,8 +211,8 @@ def _cpu_line(name: str) -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return ""
-    found = (line.partition(":")[2].strip() for line in lines if line.startswith(name))
-    return next(found, "")
+    told = (line.partition(":") for line in lines)
+    return next((value.strip() for key, _, value in told if key.strip() == name), "")
 
 
 def _memory_bytes() -> int:

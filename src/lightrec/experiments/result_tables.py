@@ -13,6 +13,7 @@ from lightrec.experiments.best_tables import (
     best_summary,
     best_table,
     budgets_table,
+    fold_in_choices_table,
     fold_in_table,
     live_users_table,
     refitted_codes_table,
@@ -28,6 +29,7 @@ from lightrec.experiments.reliability_tables import (
 )
 from lightrec.experiments.search_tables import (
     exactness_table,
+    search_machines,
     search_opponents,
     search_summary,
     search_table,
@@ -172,6 +174,7 @@ def timings_table(content: Mapping[str, Any]) -> str:
 TABLES = {
     "exactness": ("exactness.json", exactness_table),
     "search": ("search.json", search_table),
+    "search_machines": ("search.json", search_machines),
     "search_opponents": ("search.json", search_opponents),
     "search_summary": ("search.json", search_summary),
     "search_variants": ("search.json", search_variants),
@@ -181,6 +184,7 @@ TABLES = {
     "best_summary": ("best.json", best_summary),
     "budgets": ("budgets.json", budgets_table),
     "fold_in": ("fold_in.json", fold_in_table),
+    "fold_in_choices": ("fold_in_choices.json", fold_in_choices_table),
     "refitted_codes": ("refitted_codes.json", refitted_codes_table),
     "live_users": ("live_users.json", live_users_table),
     "updates": ("updates.json", updates_table),

@@ -34,7 +34,8 @@ def search_table(content: Mapping[str, Any]) -> str:
         "| x faiss IndexPQ | items scored | bytes an item: scan | resident |",
         "|---" * 13 + "|",
     ]
-    for row in content["rows"]:
+    rows = _shown(content)
+    for row in rows:
         if row["engine"] == "lightrec" and row["isa"] != "portable" and _plain(row):
             resident = row.get("resident_bytes_per_item")
             cells = [
@@ -46,19 +47,19 @@ def search_table(content: Mapping[str, Any]) -> str:
                 "" if resident is None else f"{resident:.1f}",
             ]
             lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, "", f"{P95} {_machine(content)}"])
+    return "\n".join([*lines, "", f"{P95} {_machines(rows)}"])
 
 
 def search_summary(content: Mapping[str, Any]) -> str:
     """The README's short table: one row a catalogue, at k = 100 and the best instructions."""
-    rows = [row for row in content["rows"] if row["k"] == K and _plain(row)]
+    rows = [row for row in _shown(content) if row["k"] == K and _plain(row)]
     lines = [
         "| catalogue | items | numpy µs | float scan µs | LightRec µs | x numpy | x float scan |",
         "|---" * 7 + "|",
     ]
     for row in rows:
-        same = _of_one_run([one for one in rows if _catalogue(one) == _catalogue(row)])
-        if row in same and row["engine"] == "lightrec" and row["isa"] == _best_instructions(same):
+        same = [one for one in rows if _catalogue(one) == _catalogue(row)]
+        if row["engine"] == "lightrec" and row["isa"] == _best_instructions(same):
             slow = {one["engine"]: f"{one['median_us']:,.0f}" for one in same}
             cells = [
                 *(f"{row['catalogue']}, {row['factors']}", f"{row['items']:,}"),
@@ -66,21 +67,40 @@ def search_summary(content: Mapping[str, Any]) -> str:
                 *(f"{row['median_us']:.0f}", _times(row, "numpy"), _times(row, "fused_float")),
             ]
             lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, "", f"k = {K}. {_machine(content)}"])
+    return "\n".join([*lines, "", f"k = {K}. {_machines(rows)}"])
+
+
+def search_machines(content: Mapping[str, Any]) -> str:
+    """The same question on every processor that was measured, with its best instructions."""
+    lines = [
+        "| catalogue | processor | numpy µs | float scan µs | faiss IndexPQ µs | LightRec µs "
+        "| x numpy | x float scan | x faiss IndexPQ |",
+        "|---" * 9 + "|",
+    ]
+    plain = [row for row in content["rows"] if row["k"] == K and _plain(row)]
+    for catalogue in _catalogues(plain):
+        of_one = [row for row in plain if _catalogue(row) == catalogue]
+        for cpu in dict.fromkeys(row["cpu"] for row in of_one):
+            same = [row for row in of_one if row["cpu"] == cpu]
+            best = _best_instructions(same)
+            took = {row["engine"]: f"{row['median_us']:,.0f}" for row in same}
+            for row in same:
+                if (row["engine"], row["isa"]) == ("lightrec", best):
+                    slow = [took.get(name, "") for name in ("numpy_float", "fused_float")]
+                    cells = [", ".join(catalogue), cpu, *slow, took.get("faiss_pq", "")]
+                    cells += [f"{row['median_us']:.1f}"]
+                    cells += [_times(row, name) for name in ("numpy", "fused_float", "faiss_pq")]
+                    lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, "", f"k = {K}."])
 
 
 def search_opponents(content: Mapping[str, Any]) -> str:
     """Every engine at k = 100: speed, and how much of the float answer it finds."""
     parts = []
-    for catalogue in _catalogues(content["rows"]):
-        rows = _of_one_run(
-            [
-                row
-                for row in content["rows"]
-                if _catalogue(row) == catalogue and row["k"] == K and _plain(row)
-            ]
-        )
-        if catalogue[0] not in COMPARED or not rows:
+    shown = [row for row in _shown(content) if row["k"] == K and _plain(row)]
+    for catalogue in _catalogues(shown):
+        rows = [row for row in shown if _catalogue(row) == catalogue]
+        if catalogue[0] not in COMPARED:
             continue
         lines = [
             f"**{catalogue[0]}, {catalogue[1]}**, {rows[0]['items']:,} items, k = {K}",
@@ -107,7 +127,7 @@ def search_variants(content: Mapping[str, Any]) -> str:
         "| batch of 1,024, each |",
         "|---" * 10 + "|",
     ]
-    at_k = [row for row in content["rows"] if row["k"] == K]
+    at_k = [row for row in _shown(content) if row["k"] == K]
     ours = [row for row in at_k if row["engine"] == "lightrec"]
     flat = {
         (*_catalogue(row), row["isa"]): f"{row['median_us']:,.1f}"
@@ -160,9 +180,18 @@ def _catalogues(rows: Sequence[Row]) -> list[tuple[str, str]]:
     return list(dict.fromkeys(_catalogue(row) for row in rows))
 
 
-def _of_one_run(rows: Sequence[Row]) -> list[Row]:
-    """Rows that the same machine measured: its own opponents come before what others have."""
-    return [row for row in rows if row["cpu"] == rows[0]["cpu"]]
+def _shown(content: Mapping[str, Any]) -> list[Row]:
+    """Of each catalogue the rows of one processor, whose opponents are those of the same run.
+
+    It is the one with the most instruction sets; of several the last measured, which comes first.
+    """
+    sets: dict[tuple[str, str], dict[str, set[str]]] = {}
+    for row in content["rows"]:
+        sets.setdefault(_catalogue(row), {}).setdefault(row["cpu"], set()).add(row["isa"])
+    chosen = {
+        catalogue: max(found, key=lambda cpu: len(found[cpu])) for catalogue, found in sets.items()
+    }
+    return [row for row in content["rows"] if row["cpu"] == chosen[_catalogue(row)]]
 
 
 def _best_instructions(rows: Sequence[Row]) -> str:
@@ -174,9 +203,9 @@ def _times(row: Row, name: str) -> str:
     return f"{row[f'speedup_{name}']:,.1f}" if f"speedup_{name}" in row else ""
 
 
-def _machine(content: Mapping[str, Any]) -> str:
+def _machines(rows: Sequence[Row]) -> str:
     catalogues: dict[str, dict[str, None]] = {}
-    for row in content["rows"]:
+    for row in rows:
         catalogues.setdefault(row["cpu"], {})[row["catalogue"]] = None
     if len(catalogues) == 1:
         return f"{next(iter(catalogues))}, one core."

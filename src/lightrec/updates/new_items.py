@@ -4,9 +4,9 @@ A vector of the teacher's space is encoded as the catalogue was, with the codebo
 codebook after the other, where a trained encoder chose the codes
 (`lightrec.codes.trained_selection`), else in the metric of its cell, where the model holds one
 (`lightrec.codes.cell_metrics`). Without a vector, the users who touched the item are folded in: the
-closed form of `lightrec.serving.fold_in` with users and items exchanged. It says in which direction
-the item lies; its length becomes that of the items that are about as popular. In an empty catalogue
-it is the length that items have whose codewords are drawn by chance.
+step of implicit ALS in `lightrec.serving.fold_in`, with users and items exchanged. It says in which
+direction the item lies; its length becomes that of the items that are about as popular. In an empty
+catalogue it is the length that items have whose codewords are drawn by chance.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class ItemEncoder:
 
     @cached_property
     def _fold_in(self) -> FoldIn:
-        return FoldIn(self._users)
+        return FoldIn(self._users, history_share=0.0)
 
     @cached_property
     def _lengths(self) -> _Lengths:
@@ -147,9 +147,14 @@ class ItemEncoder:
         if not weights:
             return codebooks
         if weights.keys() - {"0.weight", "0.bias"}:
+            otherwise = (
+                "give the interactions of the new items"
+                if self._model.float_items is None
+                else "nor from interactions, as the model keeps float items; make the model again"
+            )
             raise ArgumentError(
                 "items cannot be encoded from vectors where the users' map has several layers; "
-                "give the interactions of the new items"
+                + otherwise
             )
         return np.ascontiguousarray(codebooks @ weights["0.weight"])
 
@@ -196,7 +201,7 @@ class _FoldedUsers:
         assert model.float_items is not None
         assert model.history is not None
         self._history = model.history
-        self._fold_in = FoldIn(FloatItems(model.float_items), norm=1.0)
+        self._fold_in = FoldIn(FloatItems(model.float_items), norm=1.0, history_share=0.0)
         self._width = int(model.float_items.shape[1])
 
     @property
