@@ -10,6 +10,7 @@ import pytest
 from benchmarks import results, scaling
 from benchmarks.scaling import Shape, decoded, measured, random_catalogue, shapes
 from lightrec.experiments.figures import LAYOUTS, draw_scaling
+from lightrec.experiments.search_tables import scaling_table
 from lightrec.native import KERNELS
 
 pytestmark = pytest.mark.skipif(KERNELS is None, reason="there are no compiled scans")
@@ -68,6 +69,17 @@ def test_the_program_writes_rows(tmp_path, monkeypatch):
     scaling.main([])
     written = json.loads((tmp_path / "scaling.json").read_text())
     assert {row["varied"] for row in written["rows"]} == {"k"}
+
+
+def test_the_table_has_a_line_for_every_shape():
+    shapes = [("k", Shape(400, 5, 8)), ("num_codebooks", Shape(400, 5, 8, 2))]
+    rows = [row for varied, shape in shapes for row in measured(shape, varied, num_queries=6)]
+    lines = scaling_table({"rows": rows}).splitlines()
+    assert [line.split(" | ")[:2] for line in lines[2:4]] == [
+        ["| k", "5"],
+        ["| B, portable scan", "2"],
+    ]
+    assert lines[3].endswith("|  |")  # the portable scan scores every item
 
 
 def test_the_figure_has_a_line_for_every_layout(tmp_path):

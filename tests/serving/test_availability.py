@@ -191,20 +191,23 @@ def test_of_many_who_replace_one_model_one_does(make_model) -> None:
 
 
 def test_a_function_makes_the_scan_of_every_model(make_model) -> None:
+    class OwnScan(ReferenceScan):
+        """One that `make_scan` never makes."""
+
     made = []
 
-    def scan(item_codes) -> ReferenceScan:
+    def scan(item_codes) -> OwnScan:
         made.append(item_codes)
-        return ReferenceScan(item_codes.codes, item_codes.num_codewords)
+        return OwnScan(item_codes.codes, item_codes.num_codewords)
 
     old, new = make_model(), make_model(seed=1)
     rec = Recommender(old, scan=scan)
     rec.replace_model(new)
     assert made == [old.item_codes, new.item_codes]
-    assert isinstance(rec._state.ranking._scan, ReferenceScan)
+    assert isinstance(rec._state.ranking._scan, OwnScan)
     rec.replace_model(old, scan=make_scan)
     rec.replace_model(new)
-    assert not isinstance(rec._state.ranking._scan, ReferenceScan)
+    assert not isinstance(rec._state.ranking._scan, OwnScan)
 
 
 def test_a_scan_of_the_old_model_is_not_dropped_in_silence(make_model) -> None:

@@ -51,8 +51,11 @@ def test_a_map_of_several_layers_has_no_items(make_model):
     model = make_model("linear")
     weights = {"0.weight": np.eye(6, dtype=np.float32), "1.weight": np.ones((4, 6), np.float32)}
     deep = replace(model, users=replace(model.users, form="mlp", map_weights=weights))
-    with pytest.raises(ArgumentError, match="interactions"):
+    with pytest.raises(ArgumentError, match="give the interactions"):
         ItemEncoder(deep).of_vectors(vectors()[1])
+    kept = replace(deep, float_items=vectors()[1])
+    with pytest.raises(ArgumentError, match="nor from interactions.*make the model again"):
+        ItemEncoder(kept).of_users([np.array([1, 2], np.int32)])
 
 
 def test_nobody_or_users_without_vectors_tell_nothing(make_model):

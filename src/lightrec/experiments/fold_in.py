@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lightrec.codes.coded_users import UserForm, users_in_form
+from lightrec.codes.coded_users import CodedUsers, UserForm, users_in_form
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.user_fit_task import Effort
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer, Scorer
@@ -25,12 +25,12 @@ from lightrec.experiments.parts import Part, teacher_of, test_part, validation_p
 from lightrec.experiments.provenance import sources_of
 from lightrec.experiments.rows import coded_sizes, float_sizes, ranking_row
 from lightrec.experiments.runner import Row, Runner, command_for, digest_of
-from lightrec.factors import Factors
 from lightrec.interactions import History
 from lightrec.run_config import RunConfig, load_config
 from lightrec.serving.fold_in import FoldIn
 from lightrec.serving.item_vectors import DecodedItems, FloatItems
 from lightrec.serving.new_users import NewUserFit
+from lightrec.serving.user_map import map_vectors
 from lightrec.stages import quantize
 from lightrec.teachers.fit import FittedTeacher
 from lightrec.training.loop import Surroundings
@@ -38,8 +38,8 @@ from lightrec.training.loop import Surroundings
 NAME = "fold_in"
 DATA = ("citeulike-t", "gowalla")
 SHARE = 0.1  # of the users are held out
-TRAINED: tuple[UserForm, ...] = ("identity", "table")
-FOLDED = ("float", "codes only", "float items: identity", "float items: table")
+TRAINED: tuple[UserForm, ...] = ("identity", "fitted", "table")
+FOLDED = ("float", "codes only", *(f"float items: {form}" for form in TRAINED))
 KNOWN_ITEMS = ("float", "float items: table")
 
 
@@ -161,18 +161,11 @@ class ModelOfPart:
         self.part, self.config = part, config
         self.factors = cache(lambda: teacher_of(part, config, chosen, surroundings).fitted.factors)
         self.codes = cache(self._codes)
+        self.users = cache(self._users)
 
     def trained(self, form: UserForm, rows: np.ndarray) -> tuple[Scorer, Row]:
         """Stored users in one form."""
-        factors: Factors = self.factors()
-        users = users_in_form(
-            form,
-            factors,
-            self.codes(),
-            self.part.pairs,
-            self.config.users,
-            Effort(self.config.seed),
-        )
+        users: CodedUsers = self.users(form)
         sizes = coded_sizes(users.item_codes, users.bytes_per_user)
         return CodeScorer(users.item_codes, users.values[rows]), sizes
 
@@ -190,9 +183,27 @@ class ModelOfPart:
             return FloatScorer(vectors, self.factors().items), float_sizes(self.factors())
         if variant == "float items: identity":
             return CodeScorer(codes, vectors), coded_sizes(codes, 4.0 * codes.width)
-        fit = NewUserFit(items, codes, self.config.users.fit, seed=self.config.seed)
-        tables = fit.tables(vectors, histories).astype(np.float16)
-        return CodeScorer(codes, tables), coded_sizes(codes, float(tables[:1].nbytes))
+        if variant == "float items: fitted":
+            users: CodedUsers = self.users("fitted")
+            assert users.query_map is not None  # fitted users have one
+            codes, start = users.item_codes, map_vectors(users.query_map, vectors)
+            values = self._fit(items, codes).vectors(vectors, histories, start=start)
+        else:
+            values = self._fit(items, codes).tables(vectors, histories).astype(np.float16)
+        return CodeScorer(codes, values), coded_sizes(codes, float(values[:1].nbytes))
+
+    def _fit(self, items: FloatItems, codes: ItemCodes) -> NewUserFit:
+        return NewUserFit(items, codes, self.config.users.fit, seed=self.config.seed)
+
+    def _users(self, form: UserForm) -> CodedUsers:
+        return users_in_form(
+            form,
+            self.factors(),
+            self.codes(),
+            self.part.pairs,
+            self.config.users,
+            Effort(self.config.seed),
+        )
 
     def _codes(self) -> ItemCodes:
         return quantize(self.part.pairs, self.factors(), self.config, "metric")

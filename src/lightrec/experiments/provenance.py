@@ -126,7 +126,7 @@ def kernel_closure(names: Iterable[str]) -> tuple[str, ...]:
 
 
 _INCLUDE = re.compile(r'^#include "(\w+)\.hpp"', re.MULTILINE)
-DISTRIBUTIONS = ("numpy", "scipy", "polars", "torch", "faiss-cpu")
+DISTRIBUTIONS = ("numpy", "scipy", "polars", "torch", "faiss-cpu", "hnswlib", "annoy")
 
 
 def project_root() -> Path:

@@ -29,6 +29,7 @@ from lightrec.experiments.reliability_tables import (
 )
 from lightrec.experiments.search_tables import (
     exactness_table,
+    scaling_table,
     search_machines,
     search_opponents,
     search_summary,
@@ -173,6 +174,7 @@ def timings_table(content: Mapping[str, Any]) -> str:
 
 TABLES = {
     "exactness": ("exactness.json", exactness_table),
+    "scaling": ("scaling.json", scaling_table),
     "search": ("search.json", search_table),
     "search_machines": ("search.json", search_machines),
     "search_opponents": ("search.json", search_opponents),

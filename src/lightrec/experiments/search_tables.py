@@ -12,6 +12,9 @@ K = 100
 COMPARED = ("epinions", "1m")
 """Catalogues for which every engine is shown."""
 P95 = "Each query counts with the fastest of its passes; p95 is of the queries."
+LAYOUTS = {"cells": "in cells", "flat": "flat", "float32": "float scan in C++"}
+"""Of `scaling.json`."""
+VARIED = {"items": "N", "k": "k", "width": "D", "num_codebooks": "B, portable scan"}
 ENGINES = {
     "numpy_float": "numpy, float32 product and `argpartition`",
     "fused_float": "float32 scan in C++, one pass",
@@ -151,6 +154,25 @@ def search_variants(content: Mapping[str, Any]) -> str:
             if rows:
                 lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, "", "Medians in microseconds."])
+
+
+def scaling_table(content: Mapping[str, Any]) -> str:
+    """Time of one query against what is varied, the rest fixed."""
+    lines = [
+        f"| varied | value | {' | '.join(f'{told} µs' for told in LAYOUTS.values())} "
+        "| items scored, in cells |",
+        "|---" * (3 + len(LAYOUTS)) + "|",
+    ]
+    found: dict[tuple[str, int], dict[str, Row]] = {}
+    for row in content["rows"]:
+        found.setdefault((row["varied"], row[row["varied"]]), {})[row["layout"]] = row
+    for (varied, value), rows in found.items():
+        cells = [f"{rows[name]['median_us']:,.0f}" if name in rows else "" for name in LAYOUTS]
+        share = f"{100 * rows['cells']['survivors']:.2g} %" if "cells" in rows else ""
+        told = " | ".join([VARIED[varied], f"{value:,}", *cells, share])
+        lines.append(f"| {told} |")
+    fixed = {row["isa"] for row in content["rows"] if row["layout"] == "cells"}
+    return "\n".join([*lines, "", f"In cells and flat: {', '.join(sorted(fixed))}."])
 
 
 def exactness_table(content: Mapping[str, Any]) -> str:
