@@ -148,11 +148,13 @@ def test_new_users_are_ranked_beside_the_same_users_trained(data) -> None:
 def test_settings_of_fold_in_are_chosen_on_validation_pairs(data) -> None:
     content = read_json(fold_in_choices.run(["citeulike-t"], root=data))
     rows = {(row["model"], row["regime"], row["variant"]): row for row in content["rows"]}
-    met = itertools.product(("chosen", "ials"), fold_in_choices.MET, fold_in_choices.VARIANTS)
-    assert rows.keys() == set(met)
-    shares = [f"history share {share}" for share in ("0", ".25", ".75", "1")]
-    found = [rows["chosen", "float", name]["ndcg_validation"] for name in ("default", *shares)]
-    assert len(set(found)) > 1
+    met = (*fold_in_choices.MET, fold_in_choices.KNOWN)
+    every = itertools.product(("chosen", "ials"), met, fold_in_choices.VARIANTS)
+    assert rows.keys() == set(every)
+    shares = ("default", *(f"history share {share}" for share in (".25", ".5", "1")))
+    for regime in met:
+        found = {rows["chosen", regime, name]["ndcg_validation"] for name in shares}
+        assert len(found) > 1
     assert not any("recall@100" in row for row in content["rows"])
     table = fold_in_choices_table(content)
     assert len(table.splitlines()) == 2 + 2 * len(fold_in_choices.VARIANTS)

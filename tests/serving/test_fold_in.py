@@ -39,8 +39,7 @@ def test_a_vector_minimises_the_loss_of_implicit_als(kind: str) -> None:
     catalogue, weight, ridge = make_items(kind), 40.0, 2.0
     items = catalogue.of(np.arange(200)).astype(np.float64)
     liked = np.array([3, 17, 90])
-    fold_in = FoldIn(catalogue, catalogue_weight=weight, ridge=ridge, history_share=0.0)
-    (vector,) = fold_in.vectors([liked])
+    (vector,) = FoldIn(catalogue, catalogue_weight=weight, ridge=ridge).vectors([liked])
     mean_square = (items**2).sum(axis=1).mean()
 
     def loss(p: np.ndarray) -> float:
@@ -50,38 +49,6 @@ def test_a_vector_minimises_the_loss_of_implicit_als(kind: str) -> None:
     lowest = loss(vector.astype(np.float64))
     for step in 1e-3 * np.random.default_rng(1).normal(size=(50, 5)):
         assert loss(vector + step) > lowest
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_history_s_direction_has_its_share(kind: str) -> None:
-    items, liked = make_items(kind), np.array([3, 17, 90])
-    (step,) = FoldIn(items, history_share=0.0).vectors([liked])
-    vectors = items.of(liked)
-    history = sum(vector / np.linalg.norm(vector) for vector in vectors)
-    wanted = 0.7 * step / np.linalg.norm(step) + 0.3 * history / np.linalg.norm(history)
-    wanted *= np.linalg.norm(step) / np.linalg.norm(wanted)
-    (mixed,) = FoldIn(items, history_share=0.3).vectors([liked])
-    np.testing.assert_allclose(mixed, wanted, rtol=1e-4)
-    (alone,) = FoldIn(items, norm=1.0, history_share=1.0).vectors([liked])
-    np.testing.assert_allclose(alone, history / np.linalg.norm(history), rtol=1e-5)
-
-
-@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
-def test_what_the_items_of_a_history_add_is_the_score(share: float) -> None:
-    items, liked = make_items("float32"), np.array([3, 17, 90])
-    fold_in = FoldIn(items, history_share=share)
-    (vector,) = fold_in.vectors([liked])
-    (item,) = items.of(np.array([9]))
-    assert fold_in.contributions(liked, 9).sum() == pytest.approx(float(vector @ item), rel=1e-4)
-
-
-def test_directions_that_cancel_leave_the_step_alone() -> None:
-    """Items of one line in opposite directions, of different length."""
-    items = FloatItems(np.array([[1, 2], [-2, -4], [0, 1]], np.float32))
-    (vector,) = FoldIn(items).vectors([np.array([0, 1])])
-    (step,) = FoldIn(items, history_share=0.0).vectors([np.array([0, 1])])
-    assert vector.any()
-    np.testing.assert_allclose(vector, step, rtol=1e-6)
 
 
 def test_vectors_have_the_length_of_stored_users() -> None:

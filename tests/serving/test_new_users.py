@@ -21,7 +21,7 @@ from lightrec.errors import ArgumentError, ConfigError
 from lightrec.factors import Factors
 from lightrec.interactions.history import History
 from lightrec.serving import Recommender
-from lightrec.serving.fold_in import CATALOGUE_WEIGHT, HISTORY_SHARE, RIDGE
+from lightrec.serving.fold_in import CATALOGUE_WEIGHT, RIDGE
 from lightrec.serving.item_vectors import FloatItems
 from lightrec.serving.new_users import NewUserFit, fit_settings
 
@@ -57,16 +57,12 @@ def as_history(histories: list[np.ndarray], num_items: int = NUM_ITEMS) -> Histo
 
 
 def folded_in(items: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The vector of one history, from its formula."""
+    """The closed form of one history, from its formula."""
     items = items.astype(np.float64)
     gram, liked = items.T @ items, items[rows]
     prior = CATALOGUE_WEIGHT / len(items) * gram
     prior += RIDGE * np.trace(gram) / len(items) * np.eye(items.shape[1])
-    step = np.linalg.solve(prior + liked.T @ liked, liked.sum(axis=0))
-    history = (liked / np.linalg.norm(liked, axis=1)[:, None]).sum(axis=0)
-    length = np.linalg.norm(step)
-    mixed = (1 - HISTORY_SHARE) * step / length + HISTORY_SHARE * history / np.linalg.norm(history)
-    vector: np.ndarray = mixed * length / np.linalg.norm(mixed)
+    vector: np.ndarray = np.linalg.solve(prior + liked.T @ liked, liked.sum(axis=0))
     return vector.astype(np.float32)
 
 

@@ -28,7 +28,7 @@ from lightrec.experiments.runner import Row, Runner, command_for, digest_of
 from lightrec.interactions import History
 from lightrec.run_config import RunConfig, load_config
 from lightrec.serving.fold_in import FoldIn
-from lightrec.serving.item_vectors import DecodedItems, FloatItems
+from lightrec.serving.item_vectors import DecodedItems, FloatItems, ItemVectors
 from lightrec.serving.new_users import NewUserFit
 from lightrec.serving.user_map import map_vectors
 from lightrec.stages import quantize
@@ -152,6 +152,14 @@ def _measure(
         row("known_items", variant, partial(whole.folded, variant, histories))
 
 
+VectorsOf = Callable[[ItemVectors, Sequence[np.ndarray]], np.ndarray]
+
+
+def usual_vectors(items: ItemVectors, histories: Sequence[np.ndarray]) -> np.ndarray:
+    """What the product makes of histories."""
+    return FoldIn(items).vectors(histories)
+
+
 class ModelOfPart:
     """A teacher and its codes, made when they are needed."""
 
@@ -170,15 +178,15 @@ class ModelOfPart:
         return CodeScorer(users.item_codes, users.values[rows]), sizes
 
     def folded(
-        self, variant: str, histories: Sequence[np.ndarray], **settings: float
+        self, variant: str, histories: Sequence[np.ndarray], vectors_of: VectorsOf = usual_vectors
     ) -> tuple[Scorer, Row]:
-        """New users, by what the model folder holds; with other settings of `FoldIn`."""
+        """New users, by what the model folder holds."""
         codes: ItemCodes = self.codes()
         if variant == "codes only":
-            vectors = FoldIn(DecodedItems(codes), **settings).vectors(histories)
+            vectors = vectors_of(DecodedItems(codes), histories)
             return CodeScorer(codes, vectors), coded_sizes(codes, 4.0 * codes.width)
         items = FloatItems(self.factors().items.astype(np.float16))
-        vectors = FoldIn(items, **settings).vectors(histories)
+        vectors = vectors_of(items, histories)
         if variant == "float":
             return FloatScorer(vectors, self.factors().items), float_sizes(self.factors())
         if variant == "float items: identity":

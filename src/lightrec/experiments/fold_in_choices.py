@@ -2,15 +2,21 @@
 
 A tenth of the users is held out whole, as in `fold_in`, but of the validation part: the teacher and
 its codes are made of the other users' pairs, and the held-out users' validation pairs are sought.
-Beside the teacher that the product chooses there is implicit ALS, whose users are none of sampled
-softmax's. Nothing here ever sees a test pair.
+Beside the teacher that the product chooses there is implicit ALS alone.
+
+`history share` turns the vectors towards the sum of the directions of the history's items, as users
+of sampled softmax begin. `known items` holds the same users against items that were trained with
+them, and shows why they must not choose: there the history's items have learned to lie near each
+other from these very users. Nothing here ever sees a test pair.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.experiments.best import chosen_teacher
@@ -19,6 +25,8 @@ from lightrec.experiments.parts import validation_part
 from lightrec.experiments.provenance import sources_of
 from lightrec.experiments.runner import Row, Runner, command_for
 from lightrec.run_config import RunConfig, load_config
+from lightrec.serving.fold_in import FoldIn
+from lightrec.serving.item_vectors import ItemVectors
 from lightrec.teachers.ials import IalsConfig
 from lightrec.training.loop import Surroundings
 
@@ -27,17 +35,21 @@ DATA = ("citeulike-t", "gowalla")
 IALS = IalsConfig(width=64)
 VARIANTS: dict[str, dict[str, float]] = {
     "default": {},
-    "history share 0": {"history_share": 0.0},
-    "history share .25": {"history_share": 0.25},
-    "history share .75": {"history_share": 0.75},
-    "history share 1": {"history_share": 1.0},
     "catalogue weight 100": {"catalogue_weight": 100.0},
+    "catalogue weight 250": {"catalogue_weight": 250.0},
+    "catalogue weight 1,000": {"catalogue_weight": 1000.0},
     "catalogue weight 2,500": {"catalogue_weight": 2500.0},
     "ridge 1": {"ridge": 1.0},
+    "ridge 2": {"ridge": 2.0},
+    "ridge 10": {"ridge": 10.0},
     "ridge 25": {"ridge": 25.0},
+    "history share .25": {"history_share": 0.25},
+    "history share .5": {"history_share": 0.5},
+    "history share 1": {"history_share": 1.0},
 }
 MET = ("float", "codes only", "float items: table")
-"""How new users are met, as in `fold_in`."""
+"""How new users are met, as in `fold_in`; and `known items`, floats that were trained with them."""
+KNOWN = "known items"
 METRICS = ("recall@100", "ndcg@100", "ndcg")
 
 
@@ -68,8 +80,10 @@ def run(
         held, others = hold_users_out(part, default.seed)
         for teacher, config in teachers.items():
             chosen = chosen_teacher(runner, part, config, surroundings)
-            model = ModelOfPart(others, config, chosen, surroundings)
-            for met in MET:
+            without = ModelOfPart(others, config, chosen, surroundings)
+            whole = ModelOfPart(part, config, chosen, surroundings)
+            for met in (*MET, KNOWN):
+                model = whole if met == KNOWN else without
                 for variant in VARIANTS:
                     stage = {
                         "data": name,
@@ -92,9 +106,29 @@ def _measured(
     """Validation metrics of the users held out."""
     part = held.part
     histories = [part.pairs.of(row) for row in range(part.pairs.num_users)]
-    scorer, _ = model.folded(met, histories, **VARIANTS[variant])
+    vectors_of = partial(_vectors, VARIANTS[variant])
+    scorer, _ = model.folded("float" if met == KNOWN else met, histories, vectors_of)
     means = evaluate_ranking(scorer, part.pairs, part.sought).means
     row: Row = {"data": part.data, "split": part.split, "seed": config.seed}
     row |= {"model": teacher, "regime": met, "variant": variant}
     row["users"] = int((part.sought.user_degrees() > 0).sum())
     return row | {f"{name}_validation": means[name] for name in METRICS}
+
+
+def _vectors(
+    settings: Mapping[str, float], items: ItemVectors, histories: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Vectors of histories, turned towards their items' directions by a share."""
+    settings = dict(settings)
+    share = settings.pop("history_share", 0.0)
+    vectors = FoldIn(items, norm=1.0, **settings).vectors(histories)
+    if share:
+        sums = [_directions(items.of(rows)).sum(axis=0, keepdims=True) for rows in histories]
+        vectors = (1.0 - share) * vectors + share * _directions(np.concatenate(sums))
+    return vectors.astype(np.float32)
+
+
+def _directions(vectors: np.ndarray) -> np.ndarray:
+    """Vectors of length one; zero where there is no direction."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(lengths > 0, lengths, 1.0)

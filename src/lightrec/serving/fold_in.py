@@ -1,22 +1,18 @@
 """Fold-in: a vector for a user whom the model does not know, from what the user liked.
 
-Its direction lies between two. One is implicit ALS's step for one user (Hu, Koren and Volinsky,
-ICDM 2008) against the vectors of the items: with Y_h those of the history and G the Gram matrix of
-the whole catalogue,
+Implicit ALS's step for one user (Hu, Koren and Volinsky, ICDM 2008) against the vectors of the
+items: with Y_h those of the history and G the Gram matrix of the whole catalogue,
 
     p = (a G + Y_h' Y_h + l I)^-1 Y_h' 1.
 
-The history should score 1, everything scores a little towards 0, and p stays small. The other is
-the sum of the directions of the history's items: a user as sampled softmax begins one
-(`lightrec.teachers.sampled_softmax`), before any step. Closed form, no torch. Against the teacher's
-vectors (`FloatItems`) the result is a user of the teacher's space; against decoded items
-(`DecodedItems`) it is the best that the codes alone allow, in their codebooks' space.
+The history should score 1, everything scores a little towards 0, and p stays small. Closed form,
+no torch. Against the teacher's vectors (`FloatItems`) p is a user of the teacher's space; against
+decoded items (`DecodedItems`) it is the best that the codes alone allow, in their codebooks' space.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,9 +22,7 @@ from lightrec.serving.item_vectors import ItemVectors
 
 CATALOGUE_WEIGHT = 500.0
 RIDGE = 5.0
-"""Chosen on validation pairs of held-out users of citeulike-t and gowalla, together."""
-HISTORY_SHARE = 0.5
-"""Chosen likewise: `lightrec experiment fold_in_choices`."""
+"""Chosen on validation pairs of users held out whole: `lightrec experiment fold_in_choices`."""
 _USERS_LOOKED_AT = 1 << 16
 
 
@@ -40,11 +34,10 @@ class FoldIn:
     Args:
         items: The catalogue.
         norm: Length that every vector is scaled to, so that scores of folded-in users are of the
-            size of stored users' scores; None gives every vector the length of p.
+            size of stored users' scores; None leaves the closed form as it is.
         catalogue_weight: How many items of a history the catalogue as a whole counts for; a = this
             / N.
         ridge: l, in units of the mean squared length of an item.
-        history_share: Share of the history's direction, from 0 to 1; the rest is that of p.
     """
 
     def __init__(
@@ -54,11 +47,9 @@ class FoldIn:
         *,
         catalogue_weight: float = CATALOGUE_WEIGHT,
         ridge: float = RIDGE,
-        history_share: float = HISTORY_SHARE,
     ) -> None:
         self._items = items
         self._norm = norm
-        self._history_share = history_share
         mean_gram = items.gram() / max(items.num_items, 1)
         shrinkage = ridge * np.trace(mean_gram) * np.eye(items.width)
         self._prior = catalogue_weight * mean_gram + shrinkage
@@ -79,72 +70,31 @@ class FoldIn:
         return vectors
 
     def contributions(self, rows: np.ndarray, item_row: int) -> np.ndarray:
-        """What each item of a history adds to the score of an item.
-
-        A user's vector is a sum over the items of the history, and so is every score of it.
+        """What each item of a history adds to the score of an item: y_i' (a G + ...)^-1 y_h.
 
         Args:
             rows: The history's item rows.
-            item_row: The item scored.
+            item_row: The item scored, i.
 
         Returns:
             (n,) float64, in the order of `rows`; their sum is the score, before any scaling.
         """
         liked = self._items.of(rows).astype(np.float64)
         (item,) = self._items.of(np.array([item_row])).astype(np.float64)
-        user = self._folded(liked)
-        parts: np.ndarray = user.of_step * (liked @ np.linalg.solve(user.system, item))
-        return parts + user.of_history * (_directions(liked) @ item)
+        parts: np.ndarray = liked @ np.linalg.solve(self._prior + liked.T @ liked, item)
+        return parts
 
     def _vector(self, rows: np.ndarray) -> np.ndarray:
         liked = self._items.of(rows).astype(np.float64)
-        if not liked.sum(axis=0).any():
-            return np.zeros(self._items.width)
-        user = self._folded(liked)
-        vector = user.of_step * user.step + user.of_history * user.history
+        target: np.ndarray = liked.sum(axis=0)
+        if not target.any():
+            return target
+        vector: np.ndarray = np.linalg.solve(self._prior + liked.T @ liked, target)
         if self._norm is not None:
             vector *= self._norm / np.linalg.norm(vector)
         # Only tiny item vectors lead beyond what a model may hold.
         vector *= min(1.0, MAX_MAGNITUDE / np.abs(vector).max())
         return vector
-
-    def _folded(self, liked: np.ndarray) -> _Folded:
-        system = self._prior + liked.T @ liked
-        step = np.linalg.solve(system, liked.sum(axis=0))
-        history = _directions(liked).sum(axis=0)
-        length, of_history = np.linalg.norm(step), np.linalg.norm(history)
-        if length > 0 and of_history > 0:
-            shares = (1.0 - self._history_share) / length, self._history_share / of_history
-            mixed = np.linalg.norm(shares[0] * step + shares[1] * history)
-            if mixed > 0:
-                scale = length / mixed
-                return _Folded(system, step, history, *(float(scale * share) for share in shares))
-        return _Folded(system, step, history, 1.0, 0.0)
-
-
-@dataclass(frozen=True, eq=False)
-class _Folded:
-    """One user: `of_step` times the step of implicit ALS and `of_history` times the history.
-
-    Attributes:
-        system: (D, D) a G + Y_h' Y_h + l I.
-        step: (D,) p.
-        history: (D,) the sum of the directions of the history's items.
-        of_step: Factor of the one.
-        of_history: Factor of the other; the sum of both is as long as p.
-    """
-
-    system: np.ndarray
-    step: np.ndarray
-    history: np.ndarray
-    of_step: float
-    of_history: float
-
-
-def _directions(vectors: np.ndarray) -> np.ndarray:
-    """Vectors of length one; zero where there is no direction."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(lengths > 0, lengths, 1.0)
 
 
 def median_norm(users: Users) -> float | None:

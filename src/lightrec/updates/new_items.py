@@ -4,9 +4,9 @@ A vector of the teacher's space is encoded as the catalogue was, with the codebo
 codebook after the other, where a trained encoder chose the codes
 (`lightrec.codes.trained_selection`), else in the metric of its cell, where the model holds one
 (`lightrec.codes.cell_metrics`). Without a vector, the users who touched the item are folded in: the
-step of implicit ALS in `lightrec.serving.fold_in`, with users and items exchanged. It says in which
-direction the item lies; its length becomes that of the items that are about as popular. In an empty
-catalogue it is the length that items have whose codewords are drawn by chance.
+closed form of `lightrec.serving.fold_in` with users and items exchanged. It says in which direction
+the item lies; its length becomes that of the items that are about as popular. In an empty catalogue
+it is the length that items have whose codewords are drawn by chance.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class ItemEncoder:
 
     @cached_property
     def _fold_in(self) -> FoldIn:
-        return FoldIn(self._users, history_share=0.0)
+        return FoldIn(self._users)
 
     @cached_property
     def _lengths(self) -> _Lengths:
@@ -201,7 +201,7 @@ class _FoldedUsers:
         assert model.float_items is not None
         assert model.history is not None
         self._history = model.history
-        self._fold_in = FoldIn(FloatItems(model.float_items), norm=1.0, history_share=0.0)
+        self._fold_in = FoldIn(FloatItems(model.float_items), norm=1.0)
         self._width = int(model.float_items.shape[1])
 
     @property
