@@ -20,7 +20,7 @@ from lightrec.durable_files import read_json, write_file
 from lightrec.errors import InputError
 from lightrec.experiments.figures import draw_budgets, draw_scaling
 from lightrec.experiments.provenance import BENCHMARKS, project_root, source_digest, sources_of
-from lightrec.experiments.result_tables import TABLES
+from lightrec.experiments.result_tables import PARTS, TABLES
 from lightrec.experiments.source_tree import source_tree
 
 OUTPUTS = {"demo": "lightrec demo | tee experiments/results/demo.txt"}
@@ -116,7 +116,7 @@ def _table(name: str, root: Path, document: str) -> str:
     results = _results(root, experiment)
     if not results.exists():
         raise InputError(f"{document}: {results} is not there yet; run its experiment")
-    content = read_json(results)
+    content = PARTS.get(name, dict)(read_json(results))
     now = source_digest(sources_of(experiment))
     old = sum(row.get("source_digest") != now for row in content["rows"])
     note = f"\n\n*{old} of {len(content['rows'])} rows were measured by an older source.*"

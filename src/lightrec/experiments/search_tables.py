@@ -30,6 +30,21 @@ ENGINES = {
 }
 
 
+def of_one_processor(content: Mapping[str, Any]) -> dict[str, Any]:
+    """`search.json` with the rows of one processor for each catalogue, opponents of the same run.
+
+    It is the one with the most instruction sets; of several the last measured, which comes first.
+    """
+    sets: dict[tuple[str, str], dict[str, set[str]]] = {}
+    for row in content["rows"]:
+        sets.setdefault(_catalogue(row), {}).setdefault(row["cpu"], set()).add(row["isa"])
+    chosen = {
+        catalogue: max(found, key=lambda cpu: len(found[cpu])) for catalogue, found in sets.items()
+    }
+    rows = [row for row in content["rows"] if row["cpu"] == chosen[_catalogue(row)]]
+    return {**content, "rows": rows}
+
+
 def search_table(content: Mapping[str, Any]) -> str:
     """The scan that the product chooses, on every catalogue and at every k."""
     lines = [
@@ -37,7 +52,7 @@ def search_table(content: Mapping[str, Any]) -> str:
         "| x faiss IndexPQ | items scored | bytes an item: scan | resident |",
         "|---" * 13 + "|",
     ]
-    rows = _shown(content)
+    rows = content["rows"]
     for row in rows:
         if row["engine"] == "lightrec" and row["isa"] != "portable" and _plain(row):
             resident = row.get("resident_bytes_per_item")
@@ -55,7 +70,7 @@ def search_table(content: Mapping[str, Any]) -> str:
 
 def search_summary(content: Mapping[str, Any]) -> str:
     """The README's short table: one row a catalogue, at k = 100 and the best instructions."""
-    rows = [row for row in _shown(content) if row["k"] == K and _plain(row)]
+    rows = [row for row in content["rows"] if row["k"] == K and _plain(row)]
     lines = [
         "| catalogue | items | numpy µs | float scan µs | LightRec µs | x numpy | x float scan |",
         "|---" * 7 + "|",
@@ -100,7 +115,7 @@ def search_machines(content: Mapping[str, Any]) -> str:
 def search_opponents(content: Mapping[str, Any]) -> str:
     """Every engine at k = 100: speed, and how much of the float answer it finds."""
     parts = []
-    shown = [row for row in _shown(content) if row["k"] == K and _plain(row)]
+    shown = [row for row in content["rows"] if row["k"] == K and _plain(row)]
     for catalogue in _catalogues(shown):
         rows = [row for row in shown if _catalogue(row) == catalogue]
         if catalogue[0] not in COMPARED:
@@ -130,7 +145,7 @@ def search_variants(content: Mapping[str, Any]) -> str:
         "| batch of 1,024, each |",
         "|---" * 10 + "|",
     ]
-    at_k = [row for row in _shown(content) if row["k"] == K]
+    at_k = [row for row in content["rows"] if row["k"] == K]
     ours = [row for row in at_k if row["engine"] == "lightrec"]
     flat = {
         (*_catalogue(row), row["isa"]): f"{row['median_us']:,.1f}"
@@ -200,20 +215,6 @@ def _catalogue(row: Row) -> tuple[str, str]:
 
 def _catalogues(rows: Sequence[Row]) -> list[tuple[str, str]]:
     return list(dict.fromkeys(_catalogue(row) for row in rows))
-
-
-def _shown(content: Mapping[str, Any]) -> list[Row]:
-    """Of each catalogue the rows of one processor, whose opponents are those of the same run.
-
-    It is the one with the most instruction sets; of several the last measured, which comes first.
-    """
-    sets: dict[tuple[str, str], dict[str, set[str]]] = {}
-    for row in content["rows"]:
-        sets.setdefault(_catalogue(row), {}).setdefault(row["cpu"], set()).add(row["isa"])
-    chosen = {
-        catalogue: max(found, key=lambda cpu: len(found[cpu])) for catalogue, found in sets.items()
-    }
-    return [row for row in content["rows"] if row["cpu"] == chosen[_catalogue(row)]]
 
 
 def _best_instructions(rows: Sequence[Row]) -> str:
