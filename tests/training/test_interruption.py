@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -188,6 +189,15 @@ def test_trains_outside_of_the_main_thread(model, batches, config, history, sha)
     assert sha(model) == sha(whole)
 
 
+@pytest.fixture
+def _ctrl_c_raises() -> Iterator[None]:
+    """As in a terminal; what is begun in the background of a script ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_ctrl_c_raises")
 def test_the_second_ctrl_c_acts_at_once_within_nested_stages() -> None:
     with interruptions() as outer:
         with interruptions() as inner:
