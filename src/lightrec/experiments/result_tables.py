@@ -195,6 +195,7 @@ TABLES = {
     "damaged_tables": ("damaged_tables.json", damaged_tables_table),
     "ids": ("ids.json", ids_table),
     "kill": ("kill.json", kill_table),
+    "kill_rivals": ("kill_rivals.json", kill_table),
     "resume": ("resume.json", resume_table),
     "timings": ("timings.json", timings_table),
     "training_step": ("training_step.json", training_step_table),
