@@ -605,6 +605,11 @@ def test_items_that_share_a_code_are_noted(items) -> None:
     ]
 
 
+def test_fewer_items_than_codewords_are_refused_by_the_name_of_the_setting(items) -> None:
+    with pytest.raises(ArgumentError, match=r"set codes\.num_codewords to at most 9"):
+        compress(items[:9], config=config())
+
+
 def test_one_codeword_for_several_items_is_refused(items) -> None:
     with pytest.raises(ArgumentError, match=r"num_codewords = 1 gives all 150 items the same"):
         compress(items, config=config(num_codewords=1))
