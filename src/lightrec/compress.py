@@ -43,7 +43,7 @@ from lightrec.outcome import Compared, assembled, measured_alike
 from lightrec.preferred_form import preferred_last
 from lightrec.progress import steps_done
 from lightrec.settings import Settings
-from lightrec.shared_codes import describe_shared_codes
+from lightrec.shared_codes import check_num_codewords, describe_shared_codes
 from lightrec.vectors_to_compress import Given, id_map_of, prepare
 
 OVERLAP_AT = 100
@@ -129,7 +129,7 @@ def compress(
     given = Given.of(vectors, user_map, item_map, interactions, test, items_table)
     check_item_columns(given.item_columns, len(item_map))
     _check_form(config.users.form, given)
-    _check_sizes(len(item_map), config)
+    check_num_codewords(config.codes, len(item_map))
     effort = Effort(config.seed, progress=progress)
     measured, unmeasured = _measured(given, config)
     ranked = _quantized(given, config, progress)
@@ -183,16 +183,6 @@ def _check_form(asked: str, given: Given) -> None:
         raise ArgumentError(
             "users.form = 'auto' chooses on test pairs, and there are none; give test, or say "
             f"which form: {', '.join(MADE)}"
-        )
-
-
-def _check_sizes(num_items: int, config: CompressConfig) -> None:
-    """Refuses what would fail, or be of no use, before the long work."""
-    config.codes.require_codes_that_differ(num_items)
-    if num_items < config.codes.num_codewords:
-        raise ArgumentError(
-            f"the catalogue has {num_items} items, fewer than num_codewords = "
-            f"{config.codes.num_codewords}; set codes.num_codewords to at most {num_items}"
         )
 
 

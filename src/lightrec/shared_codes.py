@@ -1,10 +1,29 @@
-"""Says how many items share a code: no ranking can tell such items apart."""
+"""Items and their codes: whether codewords suit a catalogue, and how many items share a code.
+
+No ranking can tell items apart that share one.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
+from lightrec.codes.additive_quantization import AdditiveQuantizationConfig
 from lightrec.codes.item_codes import ItemCodes
+from lightrec.errors import ArgumentError
+
+
+def check_num_codewords(codes: AdditiveQuantizationConfig, num_items: int) -> None:
+    """Refuses before the long work what would fail, or be of no use, only after it.
+
+    Raises:
+        ArgumentError: There are fewer items than codewords, or one codeword for several items.
+    """
+    codes.require_codes_that_differ(num_items)
+    if num_items < codes.num_codewords:
+        raise ArgumentError(
+            f"the catalogue has {num_items} items, fewer than num_codewords = "
+            f"{codes.num_codewords}; set codes.num_codewords to at most {num_items}"
+        )
 
 
 def describe_shared_codes(item_codes: ItemCodes, popularity: np.ndarray) -> str:

@@ -19,7 +19,6 @@ from lightrec.artifact.verify import check_item_columns
 from lightrec.codes.coded_users import FORMS, CodedUsers, UserForm, users_in_forms
 from lightrec.codes.user_fit_task import Effort
 from lightrec.encoder.student_config import StudentConfig
-from lightrec.errors import ArgumentError
 from lightrec.given_pairs import given_pairs
 from lightrec.held_out_pairs import hold_out
 from lightrec.interactions import (
@@ -34,6 +33,7 @@ from lightrec.learned import Learned, assemble, compare
 from lightrec.preferred_form import preferred_last
 from lightrec.run_config import RunConfig, load_config
 from lightrec.run_folder import RunFolder
+from lightrec.shared_codes import check_num_codewords
 from lightrec.stages import fit_student, quantize_by_ranking, student_start
 from lightrec.teachers.choice import AutoConfig
 from lightrec.teachers.fit import AnyTeacherConfig, BlendConfig, FittedTeacher
@@ -99,7 +99,7 @@ def train(
     config = config or load_config(preset)
     items_table = None if items is None else read_items(items)
     pairs = given_pairs(interactions, columns, items=items_table)
-    _check_sizes(pairs, config)
+    check_num_codewords(config.codes, len(pairs.items))
     if items_table is not None and isinstance(interactions, Interactions):
         check_catalogue(pairs, items_table)
     popularity = pairs.history().item_degrees()
@@ -236,13 +236,3 @@ def _teacher_length(
     if isinstance(settings, IalsConfig):
         return {"epochs": settings.sweeps if epochs is None else epochs, "steps": 1}
     return {"epochs": 0, "steps": 0}
-
-
-def _check_sizes(pairs: Interactions, config: RunConfig) -> None:
-    """Refuses at once what would fail, or be of no use, only after the teacher was trained."""
-    config.codes.require_codes_that_differ(len(pairs.items))
-    if len(pairs.items) < config.codes.num_codewords:
-        raise ArgumentError(
-            f"the catalogue has {len(pairs.items)} items, fewer than num_codewords = "
-            f"{config.codes.num_codewords}; set codes.num_codewords to at most {len(pairs.items)}"
-        )

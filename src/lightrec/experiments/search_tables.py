@@ -95,20 +95,19 @@ def search_machines(content: Mapping[str, Any]) -> str:
         "| x numpy | x float scan | x faiss IndexPQ |",
         "|---" * 9 + "|",
     ]
-    plain = [row for row in content["rows"] if row["k"] == K and _plain(row)]
-    for catalogue in _catalogues(plain):
-        of_one = [row for row in plain if _catalogue(row) == catalogue]
-        for cpu in dict.fromkeys(row["cpu"] for row in of_one):
-            same = [row for row in of_one if row["cpu"] == cpu]
-            best = _best_instructions(same)
-            took = {row["engine"]: f"{row['median_us']:,.0f}" for row in same}
-            for row in same:
-                if (row["engine"], row["isa"]) == ("lightrec", best):
-                    slow = [took.get(name, "") for name in ("numpy_float", "fused_float")]
-                    cells = [", ".join(catalogue), cpu, *slow, took.get("faiss_pq", "")]
-                    cells += [f"{row['median_us']:.1f}"]
-                    cells += [_times(row, name) for name in ("numpy", "fused_float", "faiss_pq")]
-                    lines.append(f"| {' | '.join(cells)} |")
+    runs: dict[tuple[tuple[str, str], str], list[Row]] = {}
+    for row in content["rows"]:
+        if row["k"] == K and _plain(row):
+            runs.setdefault((_catalogue(row), row["cpu"]), []).append(row)
+    for (catalogue, cpu), rows in runs.items():
+        took = {row["engine"]: f"{row['median_us']:,.0f}" for row in rows}
+        best = _best_instructions(rows)
+        (ours,) = (row for row in rows if (row["engine"], row["isa"]) == ("lightrec", best))
+        others = ("numpy_float", "fused_float", "faiss_pq")
+        cells = [", ".join(catalogue), cpu, *(took.get(name, "") for name in others)]
+        cells.append(f"{ours['median_us']:.1f}")
+        cells += [_times(ours, name) for name in ("numpy", "fused_float", "faiss_pq")]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, "", f"k = {K}."])
 
 
