@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -21,6 +21,8 @@ from lightrec.search.scan import BoundScan, CompiledScan, PortableScan
 
 TopK = tuple[np.ndarray, np.ndarray]
 """Rows and scores, best first."""
+ByNumber = Callable[[int, int], TopK]
+"""Answers (number of a query, k)."""
 NPROBES = (8, 32, 128)
 EFS = (100, 200, 400, 800)
 ANNOY_TREES = 30
@@ -138,21 +140,17 @@ def inverted_file(catalogue: Catalogue) -> Iterator[Opponent]:
         )
 
 
-def from_tables(opponent: Opponent, tables: dict[bytes, np.ndarray]) -> Opponent:
+def from_tables(opponent: Opponent, tables: Sequence[np.ndarray]) -> ByNumber:
     """The same scan for users that are stored as score tables."""
     scan = opponent.scan
     assert scan is not None
-    return replace(opponent, top_k=lambda query, k: _pair(scan.top_k(tables[query.tobytes()], k)))
+    return lambda number, k: _pair(scan.top_k(tables[number], k))
 
 
-def filtered(opponent: Opponent, catalogue: Catalogue, filters: dict[bytes, Filter]) -> Opponent:
-    """The same scan with rows excluded, or only some allowed."""
-    search = CodeSearch(catalogue.item_codes, opponent.scan)
-
-    def top_k(query: np.ndarray, k: int) -> TopK:
-        return _pair(search.top_k(query, k, filters[query.tobytes()]))
-
-    return replace(opponent, top_k=top_k)
+def filtered(opponent: Opponent, catalogue: Catalogue, filters: Sequence[Filter]) -> ByNumber:
+    """The same scan with rows excluded for each query, or only some allowed."""
+    search, queries = CodeSearch(catalogue.item_codes, opponent.scan), catalogue.queries
+    return lambda number, k: _pair(search.top_k(queries[number], k, filters[number]))
 
 
 def post_ranked(opponent: Opponent, catalogue: Catalogue, candidates: int) -> Opponent:

@@ -15,12 +15,13 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 import numpy as np
 
 from benchmarks import opponents
 from benchmarks.catalogues import Catalogue, catalogue, files_of
-from benchmarks.opponents import Opponent
+from benchmarks.opponents import ByNumber, Opponent, TopK
 from benchmarks.resident import resident_bytes
 from benchmarks.results import Row, measured_once, recorded, write_results
 from benchmarks.timing import copy_bandwidth, one_core, read_bandwidth
@@ -125,7 +126,7 @@ class Entry:
     told: Row
     way: Way
     batch: int = 1
-    filters: dict[bytes, Filter] | None = field(default=None, repr=False)
+    filters: list[Filter] | None = field(default=None, repr=False)
 
 
 def contest(given: Catalogue) -> Iterator[Row]:
@@ -210,12 +211,13 @@ def _batches(judge: _Judge, opponent: Opponent, k: int) -> Iterator[Entry]:
 def _variants(judge: _Judge, opponent: Opponent, k: int) -> Iterator[Entry]:
     """Stored tables at every k; filters and post-ranking at one."""
     given = judge.given
-    yield judge.entry(opponents.from_tables(opponent, judge.tables), k, {"query": "table"})
+    tables = opponents.from_tables(opponent, judge.tables)
+    yield judge.entry(opponent, k, {"query": "table"}, tables)
     if k != K:
         return
     for name, filters in judge.filters.items():
-        rows = opponents.filtered(opponent, given, filters)
-        yield judge.entry(rows, k, {"filter": name}, filters)
+        answers = opponents.filtered(opponent, given, filters)
+        yield judge.entry(opponent, k, {"filter": name}, answers, filters)
     if given.items is not None and not judge.large:
         ranked = opponents.post_ranked(opponent, given, POST_RANKING)
         yield judge.entry(ranked, k, {"post_ranking": POST_RANKING})
@@ -227,8 +229,7 @@ class _Judge:
     def __init__(self, given: Catalogue, engines: list[Opponent]) -> None:
         codes = given.item_codes
         self.given, self.large = given, codes.num_items >= LARGE
-        keys = [query.tobytes() for query in given.queries]
-        self.tables = dict(zip(keys, codes.score_tables(given.queries), strict=True))
+        self.tables = list(codes.score_tables(given.queries))
         some = FEW if codes.num_items < 50_000_000 else VERY_FEW
         self.compared = given.queries[: some if self.large else None]
         self.reference = ReferenceScan(codes.codes, codes.num_codewords)
@@ -239,25 +240,29 @@ class _Judge:
         self.right: dict[tuple[str, int], list[tuple[np.ndarray, np.ndarray]]] = {}
 
     def entry(
-        self, opponent: Opponent, k: int, told: Row, filters: dict[bytes, Filter] | None = None
+        self,
+        opponent: Opponent,
+        k: int,
+        told: Row,
+        by_number: ByNumber | None = None,
+        filters: list[Filter] | None = None,
     ) -> Entry:
-        """What asks an opponent every query by itself."""
+        """What asks an opponent, or `by_number` in its name, every query by itself."""
         queries = self.given.queries
-        way = Way(lambda query: opponent.top_k(queries[query], k), len(queries))
-        return Entry(opponent, told, way, filters=filters)
+        ask = by_number or (lambda number, k: opponent.top_k(queries[number], k))
+        return Entry(opponent, told, Way(lambda number: ask(number, k), len(queries)), 1, filters)
 
-    def _filters(self, ours: Opponent) -> dict[str, dict[bytes, Filter]]:
+    def _filters(self, ours: Opponent) -> dict[str, list[Filter]]:
         """For every query: 100 of its 1,000 best items excluded; or 1 % of all items allowed."""
         rng = np.random.default_rng(1)
         size = self.given.item_codes.num_items
-        excluded, allowed = {}, {}
+        excluded = []
         listed = Filter.of(size, allow=rng.choice(size, size // 100, replace=False))
         assert ours.scan is not None
-        for key, table in self.tables.items():
+        for table in self.tables:
             best = ours.scan.top_k(table, 1_000).rows
-            excluded[key] = Filter.of(size, exclude=rng.choice(best, 100, replace=False))
-            allowed[key] = listed
-        return {"seen100": excluded, "allow1pct": allowed}
+            excluded.append(Filter.of(size, exclude=rng.choice(best, 100, replace=False)))
+        return {"seen100": excluded, "allow1pct": [listed] * len(excluded)}
 
     def row(self, entry: Entry, k: int, times: QueryTimes) -> Row:
         """A row of the results."""
@@ -297,9 +302,9 @@ class _Judge:
         if opponent.by == "codes":
             row["differences"] = self._differences(entry, k)
         if given.items is not None and entry.filters is None:
-            row["recall"] = self._recall(opponent, k)
+            row["recall"] = self._recall(entry, k)
         if opponent.scan is not None and entry.filters is None:
-            scored = [opponent.scan.num_scored(table, k) for table in self.tables.values()]
+            scored = [opponent.scan.num_scored(table, k) for table in self.tables]
             row["survivors"] = float(np.mean(scored)) / codes.num_items
             row |= self._sizes(entry)
             row["read_us"] = 1e6 * codes.codes.nbytes / self.reading
@@ -322,7 +327,7 @@ class _Judge:
         """The exact answers, by codes or by float vectors."""
         if (by, k) not in self.right:
             if by == "codes":
-                tables = [self.tables[query.tobytes()] for query in self.compared]
+                tables = self.tables[: len(self.compared)]
                 found = [self.reference.top_k(table, k) for table in tables]
                 self.right[by, k] = [(best.rows, best.scores) for best in found]
             else:
@@ -333,13 +338,12 @@ class _Judge:
     def _differences(self, entry: Entry, k: int) -> int:
         """Queries whose rows, order or scores are not those of the reference."""
         differences = 0
-        for place, query in enumerate(self.compared):
-            rows, scores = entry.opponent.top_k(query, k)
+        for number in range(len(self.compared)):
+            rows, scores = cast("TopK", entry.way.answer(number))
             if entry.filters is None:
-                right = self._right("codes", k)[place]
+                right = self._right("codes", k)[number]
             else:
-                key = query.tobytes()
-                best = self.reference.top_k(self.tables[key], k, entry.filters[key])
+                best = self.reference.top_k(self.tables[number], k, entry.filters[number])
                 right = best.rows, best.scores
             same = np.array_equal(rows, right[0])
             if entry.opponent.scan is not None:
@@ -347,12 +351,12 @@ class _Judge:
             differences += not same
         return differences
 
-    def _recall(self, opponent: Opponent, k: int) -> float:
+    def _recall(self, entry: Entry, k: int) -> float:
         """Share of the k best by float vectors that is found."""
         found: list[float] = []
-        for place, query in enumerate(self.compared):
-            rows, _ = opponent.top_k(query, k)
-            found.append(len(np.intersect1d(rows, self._right("float", k)[place][0])) / k)
+        for number in range(len(self.compared)):
+            rows, _ = cast("TopK", entry.way.answer(number))
+            found.append(len(np.intersect1d(rows, self._right("float", k)[number][0])) / k)
         return float(np.mean(found))
 
 

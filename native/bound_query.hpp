@@ -8,6 +8,7 @@
 
 #include "bound_filter.hpp"
 #include "deficits.hpp"
+#include "excluded_rows.hpp"
 #include "k_best.hpp"
 #include "labelled_table.hpp"
 #include "packed_codes.hpp"
@@ -20,7 +21,8 @@ struct Scratch {
   std::vector<Hit> hits;
   std::vector<Run> runs;
   std::vector<std::uint32_t> places, words;
-  RowBits excluded, allowed;
+  RowBits marked, allowed;
+  ExcludedRows::Memory excluded;
   KBest best;
 };
 
@@ -29,7 +31,7 @@ Scratch& scratch();
 
 struct BoundQuery {
   BoundQuery(const LabelledTable& labelled, const BoundFilter& filter, Scratch& memory,
-             const PermittedRows& rows);
+             const PermittedRows& may_return, const ExcludedRows& may_not);
 
   // Begins a pass: nothing is kept, items below `bar` are not wanted. row_of: the row of each place, or null.
   void start(std::size_t k, float bar, const std::uint32_t* row_of);
@@ -39,22 +41,19 @@ struct BoundQuery {
   template <typename Score>
   void score_hits(std::size_t num_hits, Score score);
 
-  // Ends a pass: drops what has been left for later, so that all that is kept may be returned.
-  void settle_rest();
-
   const LabelledTable& table;
   Deficits deficits;
   FilterChoice choice;
   int limit = Deficits::kLimit;  // what the deficits of an item that reaches the bar add up to at most
   std::size_t scored = 0;
   const PermittedRows& permitted;
+  const ExcludedRows& excluded;
   Scratch& scratch;
   KBest& best;
 
  private:
   void settle();
-  void drop_forbidden();
-  void raise_bar(std::size_t rank);
+  void raise_bar();
 };
 
 template <typename Score>

@@ -55,6 +55,18 @@ unsigned shift_for(std::size_t num_items, std::size_t words_in_run) {
   return shift;
 }
 
+// The score of an item by its codes, as every scan adds it up.
+float score_of(const PaddedTable& table, const std::uint8_t* code, std::size_t num_codebooks) {
+  const float* entries = table.entries();
+  if (num_codebooks == kFourBooks) {
+    return ((entries[code[0]] + entries[kMaxCodewords + code[1]]) + entries[2 * kMaxCodewords + code[2]]) +
+           entries[3 * kMaxCodewords + code[3]];
+  }
+  float score = entries[code[0]];
+  for (std::size_t b = 1; b < num_codebooks; ++b) score += entries[b * kMaxCodewords + code[b]];
+  return score;
+}
+
 // Whether so few rows are better scored one by one. Otherwise the scan sees about num_items / count times k
 // items that it may not return; one of these costs as much as several of the list, which are fetched ahead.
 bool are_few(std::size_t count, std::size_t k, std::size_t num_items) {
@@ -98,9 +110,11 @@ Ranking BoundScan::top_k(const float* table, std::size_t k, const RowFilter& fil
     const std::vector<std::int32_t> rows = filter.mask.rows(num_items());
     return score_listed(table, k, Rows{rows.data(), rows.data() + rows.size()}, filter, order);
   }
+  for (const std::int32_t* row = filter.excluded.begin; row != filter.excluded.end; ++row) prefetch(codes_of(*row));
   const LabelledTable labelled(table, num_codebooks(), num_codewords(), labels_);
-  const PermittedRows permitted(scratch().excluded, scratch().allowed, num_items(), filter);
-  BoundQuery query(labelled, filter_, scratch(), permitted);
+  const PermittedRows permitted(scratch().marked, scratch().allowed, num_items(), filter);
+  const ExcludedRows excluded = with_scores(filter.excluded, table);
+  BoundQuery query(labelled, filter_, scratch(), permitted, excluded);
   const float bar = starting_bar(query, k);
   query.scored = 0;
   scan(query, k, bar);
@@ -111,6 +125,12 @@ Ranking BoundScan::top_k(const float* table, std::size_t k, const RowFilter& fil
   return found;
 }
 
+ExcludedRows BoundScan::with_scores(Rows excluded, const float* table) const {
+  const PaddedTable padded(table, num_codebooks(), num_codewords());
+  return {scratch().excluded, excluded,
+          [&](std::int32_t row) { return score_of(padded, codes_of(row), num_codebooks()); }};
+}
+
 // One pass.
 void BoundScan::scan(BoundQuery& query, std::size_t k, float bar) const {
   query.start(k, bar, cells_ ? cells_->rows() : nullptr);
@@ -119,11 +139,12 @@ void BoundScan::scan(BoundQuery& query, std::size_t k, float bar) const {
   } else {
     walk_blocks(query, *blocks_);
   }
-  query.settle_rest();
+  query.best.drop_going();
 }
 
-// The score of the item of the right rank among those of the sample that may be returned. A few of them give
-// a low bar for the filter, and what passes is scored exactly.
+// The score of the item of the right rank among those of the sample that a list or a mask permits. A few of them give
+// a low bar for the filter, and what passes is scored exactly. Excluded rows that reach the bar come on top of the k
+// that are to reach it.
 float BoundScan::starting_bar(BoundQuery& query, std::size_t k) const {
   const std::size_t size = sample_.num_items();
   if (size == 0) return kNoBar;
@@ -134,18 +155,25 @@ float BoundScan::starting_bar(BoundQuery& query, std::size_t k) const {
     const std::uint8_t* code = sample_.item(i * stride);
     const float score = query.table.paired() ? query.table.score<true>(code) : query.table.score<false>(code);
     orders[count] = order_of(score);
-    count += query.permitted.all() || query.permitted.contains(sampled_[i * stride]) ? 1U : 0U;
+    count += query.permitted.contains(sampled_[i * stride]) ? 1U : 0U;
   }
   // As many of the sample, and of all items, as of the few are taken to be permitted.
-  const std::size_t rank = bar_rank(k, size * count / few, num_items() * count / few);
-  if (count == 0 || rank == 0) return kNoBar;
-  const std::size_t rank_of_few = std::min(count, 8 + 2 * rank * few / size);
+  const auto rank_for = [&](std::size_t wanted) {
+    return bar_rank(wanted, size * count / few, num_items() * count / few);
+  };
+  const std::size_t most = rank_for(k + query.excluded.size());
+  if (count == 0 || most == 0) return kNoBar;
+  const std::size_t rank_of_few = std::min(count, 8 + 2 * most * few / size);
   const float low = float_of(order_with(orders, count, rank_of_few, rank_of_few));
   query.start(size, low, sampled_.data());
   score_blocks(query, sample_, 0, sample_.num_blocks());
-  query.settle_rest();
-  if (query.best.size() < rank) return kNoBar;
-  return float_of(query.best.order_with_rank(rank));
+  for (std::size_t rank = rank_for(k);;) {
+    if (query.best.size() < rank) return kNoBar;
+    const std::int32_t bar = query.best.order_with_rank(rank);
+    const std::size_t enough = rank_for(k + query.best.num_going(bar));
+    if (enough <= rank) return float_of(bar);
+    rank = enough;
+  }
 }
 
 Ranking BoundScan::score_listed(const float* table, std::size_t k, Rows rows, const RowFilter& filter,
@@ -163,11 +191,9 @@ Ranking BoundScan::score_listed(const float* table, std::size_t k, Rows rows, co
     for (const std::int32_t* past = next + at_once; next != past; ++next) {
       const auto row = static_cast<std::size_t>(*next);
       if (rows.end - next > kRowsAhead) {
-        prefetch(codes_ + static_cast<std::size_t>(next[kRowsAhead]) * num_codebooks());
+        prefetch(codes_of(next[kRowsAhead]));
       }
-      const std::uint8_t* code = codes_ + row * num_codebooks();
-      float score = padded.entries()[code[0]];
-      for (std::size_t b = 1; b < num_codebooks(); ++b) score += padded.entries()[b * kMaxCodewords + code[b]];
+      const float score = score_of(padded, codes_of(*next), num_codebooks());
       room.orders[count] = order_of(score);
       room.items[count] = static_cast<std::uint32_t>(row);
       const bool wanted = all || (!excluded.contains(row) && allowed.contains(row) && filter.mask.contains(row));
@@ -194,11 +220,12 @@ Ranking BoundScan::probe(const float* table, std::size_t k, std::size_t nprobe, 
   for (std::size_t i = 0; i < count; ++i) labels[i] = labels_[0][words[i]];
 
   const LabelledTable labelled(table, num_codebooks(), num_codewords(), labels_);
-  const PermittedRows permitted(scratch().excluded, scratch().allowed, num_items(), filter);
-  BoundQuery query(labelled, filter_, scratch(), permitted);
+  const PermittedRows permitted(scratch().marked, scratch().allowed, num_items(), filter);
+  const ExcludedRows excluded = with_scores(filter.excluded, table);
+  BoundQuery query(labelled, filter_, scratch(), permitted, excluded);
   query.start(k, kNoBar, cells_->rows());
   walk_cells_of(query, *cells_, runs_, labels, count);
-  query.settle_rest();
+  query.best.drop_going();
   Ranking found = query.best.finish(Order::kBestFirst);
   found.scored = query.scored;
   return found;

@@ -39,9 +39,14 @@ class BoundScan final : public Scan {
   Ranking probe(const float* table, std::size_t k, std::size_t nprobe, const RowFilter& filter) const;
 
  private:
+  ExcludedRows with_scores(Rows excluded, const float* table) const;
   float starting_bar(BoundQuery& query, std::size_t k) const;
   void scan(BoundQuery& query, std::size_t k, float bar) const;
   Ranking score_listed(const float* table, std::size_t k, Rows rows, const RowFilter& filter, Order order) const;
+
+  const std::uint8_t* codes_of(std::int32_t row) const {
+    return codes_ + static_cast<std::size_t>(row) * num_codebooks();
+  }
 
   const std::uint8_t* codes_;
   Labels labels_;

@@ -6,7 +6,6 @@
 
 #include "instruction_sets.hpp"
 #include "k_best.hpp"
-#include "permitted_rows.hpp"
 #include "prefetch.hpp"
 #include "scores.hpp"
 
@@ -29,14 +28,13 @@ void divide(const float* lengths, std::size_t count, float* scores) {
 // Kept by a thread, so that queries do not allocate.
 struct Scratch {
   KBest best;
-  RowBits excluded, allowed;
   std::vector<std::uint8_t> codes;
   float cosines[kAtOnce], lengths[kAtOnce];
 };
 
-// Keeps those of some items with known cosines that reach the bar and are permitted.
+// Keeps those of some items with known cosines, rows ascending, that reach the bar and may be returned.
 template <typename RowOf>
-void offer(Scratch& scratch, const PermittedRows& permitted, std::size_t count, RowOf row_of) {
+void offer(Scratch& scratch, RowCursor& excluded, RowMask mask, std::size_t count, RowOf row_of) {
   KBest& best = scratch.best;
   const KBest::Room room = best.room(count);
   const float bar = best.bar();
@@ -44,7 +42,7 @@ void offer(Scratch& scratch, const PermittedRows& permitted, std::size_t count, 
   for (std::size_t i = 0; i < count; ++i) {
     if (scratch.cosines[i] < bar) continue;  // nearly every item, once there is a bar
     const std::size_t row = row_of(i);
-    if (!permitted.contains(row)) continue;
+    if (excluded.contains(row) || !mask.contains(row)) continue;
     room.orders[kept] = order_of(scratch.cosines[i]);
     room.items[kept++] = static_cast<std::uint32_t>(row);
   }
@@ -62,18 +60,16 @@ Ranking CosineScan::top_k(const float* table, std::size_t k, const RowFilter& fi
     score_items(codes, count, num_codebooks_, table, 1, num_codewords_, 1, mine.cosines);
     divide(lengths, count, mine.cosines);
   };
+  RowCursor excluded(filter.excluded);
   if (!filter.allowed) {
-    const PermittedRows permitted(mine.excluded, mine.allowed, num_items_, filter);
     for (std::size_t first = 0; first < num_items_; first += kAtOnce) {
       const std::size_t count = std::min(kAtOnce, num_items_ - first);
       score(codes_ + first * num_codebooks_, lengths_ + first, count);
-      offer(mine, permitted, count, [&](std::size_t i) { return first + i; });
+      offer(mine, excluded, filter.mask, count, [&](std::size_t i) { return first + i; });
     }
     return mine.best.finish();
   }
   // Only rows of the list are looked at: the rest of the filter decides among them.
-  const PermittedRows permitted(mine.excluded, mine.allowed, num_items_,
-                                RowFilter{filter.excluded, std::nullopt, filter.mask});
   mine.codes.resize(kAtOnce * num_codebooks_);
   const std::int32_t* rows = filter.allowed->begin;
   for (std::size_t left = filter.allowed->size(); left > 0;) {
@@ -89,7 +85,7 @@ Ranking CosineScan::top_k(const float* table, std::size_t k, const RowFilter& fi
       mine.lengths[i] = lengths_[row];
     }
     score(mine.codes.data(), mine.lengths, count);
-    offer(mine, permitted, count, [&](std::size_t i) { return static_cast<std::size_t>(rows[i]); });
+    offer(mine, excluded, filter.mask, count, [&](std::size_t i) { return static_cast<std::size_t>(rows[i]); });
     rows += count;
     left -= count;
   }

@@ -91,6 +91,19 @@ std::size_t keep_from(const std::int32_t* orders, const std::uint32_t* items, st
   return keep_portable(orders, items, size, least, orders_to, items_to);
 }
 
+// The first place from `begin` on that holds the order; size where there is none.
+LIGHTREC_MULTIVERSIONED
+std::size_t place_of(std::int32_t order, const std::int32_t* orders, std::size_t size, std::size_t begin) {
+  constexpr std::size_t kAtOnce = 32;
+  for (; begin + kAtOnce <= size; begin += kAtOnce) {
+    std::int32_t found = 0;
+    for (std::size_t j = 0; j < kAtOnce; ++j) found |= static_cast<std::int32_t>(orders[begin + j] == order);
+    if (found != 0) break;
+  }
+  while (begin < size && orders[begin] != order) ++begin;
+  return begin;
+}
+
 struct Bounds {
   std::int32_t low, high;
 };
@@ -105,34 +118,53 @@ Bounds bounds_of(const std::int32_t* orders, std::size_t size) {
   return found;
 }
 
-}  // namespace
-
-std::int32_t order_with(const std::int32_t* orders, std::size_t size, std::size_t k, std::size_t most) {
+// An order at or above which there are at least `k` of the orders, and ties aside at most `most`, beside as many as
+// count_going finds there. At the least of the orders there must be so many.
+template <typename CountGoing>
+std::int32_t order_beside(const std::int32_t* orders, std::size_t size, std::size_t k, std::size_t most,
+                          CountGoing count_going) {
   const Bounds bounds = bounds_of(orders, size);
-  if (count_from(orders, size, bounds.high) >= k) return bounds.high;
+  if (count_from(orders, size, bounds.high) >= k + count_going(bounds.high)) return bounds.high;
   std::int64_t low = bounds.low, high = bounds.high;  // at least k reach low, fewer than k reach high
   while (high - low > 1) {
     const std::int64_t middle = low + (high - low) / 2;
     const std::size_t count = count_from(orders, size, static_cast<std::int32_t>(middle));
-    if (count < k) {
+    const std::size_t going = count_going(static_cast<std::int32_t>(middle));
+    if (count < k + going) {
       high = middle;
     } else {
       low = middle;
-      if (count <= most) break;
+      if (count <= most + going) break;
     }
   }
   return static_cast<std::int32_t>(low);
+}
+
+}  // namespace
+
+std::int32_t order_with(const std::int32_t* orders, std::size_t size, std::size_t k, std::size_t most) {
+  return order_beside(orders, size, k, most, [](std::int32_t) { return std::size_t{0}; });
 }
 
 std::int32_t KBest::order_with_rank(std::size_t rank) const {
   return order_with(orders_.data(), size_, rank, rank);
 }
 
-void KBest::start(std::size_t k, float bar, const std::uint32_t* row_of) {
+std::size_t KBest::num_going(std::int32_t bar) const {
+  return num_going_ == 0 ? 0 : count_from(going_orders_.data(), num_going_, bar);
+}
+
+void KBest::start(std::size_t k, float bar, const std::uint32_t* row_of, ScoredRows going) {
   k_ = k;
   bar_ = bar;
   row_of_ = row_of;
-  size_ = settled_ = 0;
+  size_ = settled_ = num_going_ = 0;
+  if (going.size == 0) return;
+  if (going_rows_.size() < going.size) {
+    going_rows_.resize(going.size);
+    going_orders_.resize(going.size);
+  }
+  num_going_ = keep_from(going.orders, going.rows, going.size, order_of(bar), going_orders_.data(), going_rows_.data());
 }
 
 KBest::Room KBest::room(std::size_t count) {
@@ -143,10 +175,12 @@ KBest::Room KBest::room(std::size_t count) {
   return {orders_.data() + size_, items_.data() + size_};
 }
 
-bool KBest::raise(std::size_t rank) {
-  const std::int32_t order = order_with(orders_.data(), size_, rank, rank + rank / 8);
+bool KBest::raise() {
+  const std::int32_t order = order_beside(orders_.data(), size_, k_, k_ + k_ / 8,
+                                          [&](std::int32_t least) { return num_going(least); });
   drop_below(order);
-  if (size_ > rank + rank / 8 + kTooManyTies) drop_ties(order, rank);
+  const std::size_t most = k_ + num_going_;
+  if (size_ > most + most / 8 + kTooManyTies) drop_ties(order, most);
   const float reached = float_of(order);
   const bool rose = reached > bar_;
   bar_ = std::max(bar_, reached);
@@ -160,6 +194,24 @@ void KBest::drop_below(std::int32_t order) {
   settled_ = keep_from(orders, items, before, order, orders, items);
   size_ = settled_ + keep_from(orders + before, items + before, size_ - before, order, orders + settled_,
                                items + settled_);
+  if (num_going_ == 0) return;
+  std::int32_t* going = going_orders_.data();
+  num_going_ = keep_from(going, going_rows_.data(), num_going_, order, going, going_rows_.data());
+}
+
+// They are found by their scores: hardly another item has the same.
+void KBest::drop_going() {
+  if (num_going_ > 0 && size_ > k_ + k_ / 4 + num_going_) raise();  // so that there are fewer
+  const std::int32_t* orders = orders_.data();
+  for (std::size_t g = 0; g < num_going_; ++g) {
+    std::size_t i = place_of(going_orders_[g], orders, size_, 0);
+    while (i < size_ && row(i) != going_rows_[g]) i = place_of(going_orders_[g], orders, size_, i + 1);
+    if (i == size_) continue;
+    orders_[i] = orders_[--size_];
+    items_[i] = items_[size_];
+  }
+  settled_ = size_;
+  num_going_ = 0;
 }
 
 // Of the items that score exactly `order`, which more than `rank` reach, keeps those of the lowest rows.
@@ -227,7 +279,7 @@ void KBest::sort_keys() {
 
 Ranking KBest::in_any_order() {
   if (size_ > k_) {
-    const std::int32_t order = order_with(orders_.data(), size_, k_, k_);
+    const std::int32_t order = order_with_rank(k_);
     drop_below(order);
     if (size_ > k_) drop_ties(order, k_);
   }
@@ -242,7 +294,7 @@ Ranking KBest::in_any_order() {
 }
 
 Ranking KBest::best_first() {
-  if (size_ > k_) {
+  if (size_ > k_ + k_ / 4) {  // to sort a few too many costs less than to find out which
     const std::int32_t order = order_with(orders_.data(), size_, k_, k_ + k_ / 4);
     drop_below(order);
     if (size_ > k_ + k_ / 4 + kTooManyTies) drop_ties(order, k_);

@@ -13,6 +13,13 @@ namespace lightrec {
 
 inline constexpr float kNoBar = -std::numeric_limits<float>::infinity();
 
+// Rows and their scores, as integers of the same order; borrowed, not owned.
+struct ScoredRows {
+  const std::int32_t* orders = nullptr;
+  const std::uint32_t* rows = nullptr;
+  std::size_t size = 0;
+};
+
 // Scores are kept as integers of the same order, so that the k-th best is found by bisection: counting is
 // the cheapest thing that a processor does with an array. Items are rows, or places that `row_of` maps to
 // rows when ties or the final order ask for them. -0.0 counts, and comes back, as 0.0. Scores must be finite.
@@ -23,14 +30,18 @@ class KBest {
  public:
   static constexpr std::size_t kMostKept = std::size_t{1} << 20;  // items whose memory waits for the next query
 
-  // k >= 1. Items that score below `bar` are not wanted. row_of: the row of each place, or null.
-  void start(std::size_t k, float bar, const std::uint32_t* row_of = nullptr);
+  // k >= 1. Items that score below `bar` are not wanted. row_of: the row of each place, or null. going: rows that are
+  // kept like others and dropped before the end: so many more are kept.
+  void start(std::size_t k, float bar, const std::uint32_t* row_of = nullptr, ScoredRows going = {});
 
   // Items that score below it are not among the k best. Where rows ascend, nor are those that come later and
   // score no more than a bar which rose: k are there that go before them.
   float bar() const { return bar_; }
   std::size_t size() const { return size_; }
   std::size_t wanted() const { return k_; }
+
+  // How many of those that are going reach a bar.
+  std::size_t num_going(std::int32_t bar) const;
 
   // Makes room for `count` more and returns where they go; `keep` tells how many were written.
   struct Room {
@@ -60,14 +71,15 @@ class KBest {
     size_ = settled_ = kept;
   }
 
-  // Whether there are so many that it pays to raise the bar to the item of this rank.
-  bool crowded(std::size_t rank) const { return size_ > rank + rank / 2 + 32; }
-  bool crowded() const { return crowded(k_); }
+  // Removes the rows that are going; before the k best are asked for.
+  void drop_going();
 
-  // Drops what is not among the `rank` best so far, or little more, and raises the bar. rank: at least k, less
-  // than size(). Returns whether the bar rose.
-  bool raise(std::size_t rank);
-  bool raise() { return raise(k_); }
+  // Whether there are so many that it pays to raise the bar.
+  bool crowded() const { return size_ > k_ + k_ / 2 + 32 + num_going_; }
+
+  // Drops what is not among the k best so far, or little more, and raises the bar. There must be more than k beside
+  // those that are going. Returns whether the bar rose.
+  bool raise();
 
   // The order of the item of this rank, from 1; size() >= rank.
   std::int32_t order_with_rank(std::size_t rank) const;
@@ -89,6 +101,9 @@ class KBest {
   std::size_t settled_ = 0;  // the items before this one need no filter any more
   float bar_ = kNoBar;
   const std::uint32_t* row_of_ = nullptr;
+  std::size_t num_going_ = 0;  // of those that are going, those that reach the bar: the first of
+  std::vector<std::int32_t> going_orders_;
+  std::vector<std::uint32_t> going_rows_;
   std::vector<std::int32_t> orders_;
   std::vector<std::uint32_t> items_;
   std::vector<std::uint64_t> keys_, sorted_;
