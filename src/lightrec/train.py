@@ -75,7 +75,7 @@ def train(
         stability: How much smaller, as a share, an item's error must get before its code changes
             from the one in `warm_start`; 1 keeps all codes.
         run_folder: Where metrics and checkpoints go; the same call goes on where a run with the
-            same data and configuration stopped (the choice among teachers starts over).
+            same data and configuration stopped.
             `run_folder.clear_checkpoints` removes the checkpoints once the model is saved. None
             keeps nothing.
         device: Where teachers and students are trained by gradient: `cpu`, `cuda`, or `auto` for

@@ -9,30 +9,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lightrec.errors import ConfigError, DivergedError
+from lightrec.errors import CheckpointError, ConfigError, DivergedError, InterruptedRunError
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import PopularityScorer
 from lightrec.factors import Factors
-from lightrec.interactions import History, Interactions, validation_split
+from lightrec.interactions import History, Interactions, Split, validation_split
 from lightrec.interactions.synthetic import synthetic_catalogue
 from lightrec.settings import validated
-from lightrec.teachers import choice
+from lightrec.teachers import choice, probes, tried
 from lightrec.teachers.bpr import BprConfig
 from lightrec.teachers.choice import (
     BLEND_WEIGHTS,
-    IALS_PENALTIES,
     LEAST_GAIN,
-    PROBE_EPOCHS,
-    PROBE_NEGATIVES,
-    PROBE_WIDTH,
-    WALKED,
     AutoConfig,
     choose_teacher,
 )
 from lightrec.teachers.fit import BlendConfig, FittedTeacher, SingleConfig
 from lightrec.teachers.ials import IalsConfig
 from lightrec.teachers.judge import teacher_judge
-from lightrec.teachers.sampled_softmax import SampledSoftmaxConfig
+from lightrec.teachers.probes import (
+    IALS_PENALTIES,
+    PROBE_EPOCHS,
+    PROBE_NEGATIVES,
+    PROBE_WIDTH,
+    WALKED,
+)
+from lightrec.teachers.sampled_softmax import SampledSoftmax, SampledSoftmaxConfig
 from lightrec.teachers.work import estimated_minutes, validation_minutes
 from lightrec.training.loop import Surroundings
 from lightrec.training.run_log import RunLog
@@ -435,7 +437,7 @@ def test_no_choice_takes_more_than_is_told(choose, favourite, budget: float) -> 
     script = Script(liking(*favourite))
     config = AutoConfig(widths=(16, 32), budget_minutes=budget)
     choose(script, config)
-    told = choice._Choice(PAIRS, config, script.judge, SEED, Surroundings(), RunLog()).plan
+    told = choice._Choice(PAIRS, config, script.judge, SEED, Surroundings()).plan
     training, validation = told.most_minutes()
     assert sum(estimated_minutes(PAIRS, each) for each in script.trained) <= training * (1 + 1e-9)
     assert sum(validation_minutes(PAIRS, each) for each in script.trained) <= validation * 1.001
@@ -531,12 +533,14 @@ def test_nothing_depends_on_anything_but_the_values(choose, tmp_path) -> None:
     assert made[0] == made[1]
 
 
-def test_candidates_keep_no_checkpoint_and_no_log_of_their_own(choose, tmp_path) -> None:
-    """All would write to one folder; and the log tells what each candidate came to."""
+def test_finalists_keep_checkpoints_of_their_own_and_nobody_a_log(choose, tmp_path) -> None:
+    """The log tells what each candidate came to."""
     script = Script(liking())
     log = RunLog(tmp_path / "log")
     choose(script, checkpoint=tmp_path / "checkpoint", log=log, progress=True)
-    assert {each.checkpoint for each in script.surroundings} == {None}
+    kept = [each.checkpoint for each in script.surroundings if each.checkpoint]
+    assert len(set(kept)) == len(kept) == 4
+    assert kept == [each.checkpoint for each in script.surroundings[-4:]]
     assert all(each.log is not log and each.progress for each in script.surroundings)
 
 
@@ -580,25 +584,39 @@ def test_estimated_work_of_softmax_counts_users_with_a_pair_and_items_met() -> N
 @pytest.fixture
 def quick(monkeypatch) -> AutoConfig:
     """A choice among few small candidates."""
-    monkeypatch.setattr(choice, "PROBE_WIDTH", 8)
-    monkeypatch.setattr(choice, "PROBE_EPOCHS", 2)
-    monkeypatch.setattr(choice, "IALS_PENALTIES", ((0.2, 0.5),))
+    monkeypatch.setattr(probes, "PROBE_WIDTH", 8)
+    monkeypatch.setattr(probes, "PROBE_EPOCHS", 2)
+    monkeypatch.setattr(probes, "IALS_PENALTIES", ((0.2, 0.5),))
     return AutoConfig(widths=(8, 12))
 
 
-def test_a_real_choice_is_worth_what_was_tried_and_beats_popularity(quick, tmp_path) -> None:
+@pytest.fixture(scope="module")
+def split() -> Split:
     data = synthetic_catalogue(150, 100, seed=0, pairs_per_user=15)
-    split = validation_split(Interactions.from_table(data.interactions), 0)
+    return validation_split(Interactions.from_table(data.interactions), 0)
+
+
+@pytest.fixture
+def really_choose(split, quick) -> Callable:
+    """Runs a choice among small teachers that are trained and judged in earnest."""
     pairs, held_out = split.train.history(), split.test.history()
     judge = teacher_judge(pairs, held_out)
-    made = [
-        choose_teacher(
-            pairs, quick, judge, seed=1, surroundings=Surroundings(log=RunLog(tmp_path / name))
+
+    def run(**surroundings) -> FittedTeacher:
+        return choose_teacher(
+            pairs, quick, judge, seed=1, surroundings=Surroundings(**surroundings)
         )
-        for name in ("first", "second")
-    ]
+
+    return run
+
+
+def test_a_real_choice_is_worth_what_was_tried_and_beats_popularity(
+    really_choose, split, tmp_path
+) -> None:
+    pairs, held_out = split.train.history(), split.test.history()
+    made = [really_choose(log=RunLog(tmp_path / name)) for name in ("first", "second")]
     chosen = made[0]
-    assert chosen.metrics == judge(chosen.factors)
+    assert chosen.metrics == teacher_judge(pairs, held_out)(chosen.factors)
     events = events_of(tmp_path / "first")
     assert {event["event"] for event in events} == {"tried", "blended"}
     finals = [e for e in events if e["event"] == "tried"][-4:]
@@ -608,6 +626,88 @@ def test_a_real_choice_is_worth_what_was_tried_and_beats_popularity(quick, tmp_p
     assert made[1].config == chosen.config
     assert made[1].factors.items.tobytes() == chosen.factors.items.tobytes()
     assert events_of(tmp_path / "second") == events
+
+
+class Cut(Exception):
+    """The power goes."""
+
+
+@pytest.mark.parametrize("candidates", [1, 4, 12, 14])
+def test_a_choice_that_was_cut_goes_on_with_the_next_candidate(
+    really_choose, tmp_path, monkeypatch, candidates: int
+) -> None:
+    whole = really_choose(log=RunLog(tmp_path / "whole"))
+    trained: list[SingleConfig] = []
+    fit_teacher = choice.fit_teacher
+
+    def counting(pairs, config, **how) -> FittedTeacher:
+        if len(trained) == candidates:
+            raise Cut
+        trained.append(config)
+        return fit_teacher(pairs, config, **how)
+
+    monkeypatch.setattr(choice, "fit_teacher", counting)
+    with pytest.raises(Cut):
+        really_choose(checkpoint=tmp_path / "kept")
+    before, candidates = len(trained), -1
+    again = really_choose(checkpoint=tmp_path / "kept", log=RunLog(tmp_path / "again"))
+    assert (again.config, again.epochs, again.metrics) == (
+        whole.config,
+        whole.epochs,
+        whole.metrics,
+    )
+    assert again.factors.users.tobytes() == whole.factors.users.tobytes()
+    assert again.factors.items.tobytes() == whole.factors.items.tobytes()
+    first, second = (events_of(tmp_path / name) for name in ("whole", "again"))
+    assert [event["event"] for event in second[:before]] == ["recalled"] * before
+    assert [event | {"event": ""} for event in second] == [e | {"event": ""} for e in first]
+    assert len(trained) == sum(event["event"] == "tried" for event in first)  # each once
+
+
+@pytest.mark.parametrize("step", [1, 5, 30])
+def test_a_finalist_that_was_cut_goes_on_in_the_middle(
+    really_choose, tmp_path, monkeypatch, step: int
+) -> None:
+    forward, made = SampledSoftmax.forward, []
+
+    def counting(self, batch):
+        if self.config.width == 12:
+            made.append(batch)
+            if len(made) == step:
+                raise Cut
+        return forward(self, batch)
+
+    monkeypatch.setattr(tried, "SECONDS_AT_STAKE", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(SampledSoftmax, "forward", counting)
+        with pytest.raises(Cut):
+            really_choose(checkpoint=tmp_path / "kept")
+        again = really_choose(checkpoint=tmp_path / "kept")
+        steps = len(made) - 1
+        step = -1
+        whole = really_choose()
+    assert again.factors.items.tobytes() == whole.factors.items.tobytes()
+    assert len(made) - 1 == 2 * steps  # none was made twice
+    assert not list((tmp_path / "kept").glob("*/training"))
+
+
+def test_an_interrupted_choice_says_whether_it_goes_on(choose, tmp_path) -> None:
+    script = Script(liking())
+
+    def fit_teacher(pairs, config, **how) -> FittedTeacher:
+        raise InterruptedRunError("sampled-softmax teacher: interrupted")
+
+    script.fit_teacher = fit_teacher
+    with pytest.raises(InterruptedRunError, match=r"candidate 1 of at most .*, it starts over$"):
+        choose(script)
+    with pytest.raises(InterruptedRunError, match=r"candidate 1 of at most .*, it goes on$"):
+        choose(script, checkpoint=tmp_path)
+
+
+def test_what_was_tried_on_other_data_is_refused(really_choose, tmp_path) -> None:
+    really_choose(checkpoint=tmp_path, fingerprint={"data": "a"})
+    with pytest.raises(CheckpointError, match="data"):
+        really_choose(checkpoint=tmp_path, fingerprint={"data": "b"})
 
 
 @pytest.mark.parametrize(

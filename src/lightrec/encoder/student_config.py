@@ -45,8 +45,9 @@ class StudentConfig(LoopConfig):
     """T in the last epoch, reached geometrically; unset, it stays what it is."""
     commitment: float = Field(0.25, ge=0)
     """Of `identity_straight_through`: the pull of items on codewords counts 1, this the reverse."""
-    commitment_weight: float = Field(1.0, ge=0)
-    """Of `identity_straight_through`: weight of both pulls in the loss."""
+    commitment_weight: float = Field(1.0, gt=0)
+    """Of `identity_straight_through`: weight of both pulls in the loss, from which alone codewords
+    learn."""
     revive_every: int = Field(0, ge=0)
     """Epochs between two revivals of codewords that no item uses; 0 never."""
     user_form: Literal["free", "identity", "linear", "mlp"] = "free"
@@ -156,11 +157,9 @@ class StudentConfig(LoopConfig):
                 "items = 'trained'",
             ),
             (
-                mapped
-                and self.selection == "identity_straight_through"
-                and self.commitment * self.commitment_weight == 0,
-                f"recurrence = '{self.recurrence}' learns from the commitment alone here: "
-                "commitment and commitment_weight must be positive",
+                mapped and self.selection == "identity_straight_through" and self.commitment == 0,
+                f"recurrence = '{self.recurrence}' learns from the pull on the items alone here: "
+                "commitment must be positive",
             ),
             (
                 self.ranking_distillation > 0 and self.num_negatives < 2,

@@ -42,25 +42,14 @@ from lightrec.teachers.fit import (
     fit_teacher,
 )
 from lightrec.teachers.ials import IalsConfig
+from lightrec.teachers.probes import WALKED, first_probe, ials_probes, in_full, most_probes
 from lightrec.teachers.sampled_softmax import SampledSoftmaxConfig
+from lightrec.teachers.tried import TriedTeachers
 from lightrec.training.interruptions import interruptions
 from lightrec.training.loop import Surroundings
 from lightrec.training.run_log import RunLog
 
 logger = logging.getLogger(__name__)
-PROBE_WIDTH = 64
-PROBE_EPOCHS = 6
-PROBE_NEGATIVES = 4096
-PROBE_SWEEPS = 10
-WALKED = {
-    "temperature": (0.05, 0.07, 0.1, 0.15, 0.2, 0.3),
-    "history_share": (0.1, 0.3, 0.5, 0.7, 0.85),
-    "popularity_power": (0.0, 0.05, 0.1, 0.15, 0.2),
-    "degree_power": (0.0, 0.25, 0.5),
-}
-"""Settings of sampled softmax to be chosen, in this order, and their values."""
-IALS_PENALTIES = ((0.2, 0.5), (0.025, 1.0), (0.01, 1.0), (0.004, 1.0))
-"""(l2, frequency_power) to try."""
 BLEND_WEIGHTS = (0.25, 0.5, 1.0)
 LEAST_GAIN = 0.0005
 """In Recall@100 + NDCG, for a blend to be worth another model."""
@@ -100,27 +89,31 @@ def choose_teacher(
         config: Settings.
         judge: Measures a teacher on held-out pairs.
         seed: Of every training run.
-        surroundings: Its log hears of every candidate. Checkpoints are not kept: a choice that was
-            interrupted starts again.
+        surroundings: Its log hears of every candidate. With a checkpoint, those that have come to
+            their end are not trained again when the same choice is made once more.
 
     Raises:
         InterruptedRunError: The user asked to stop.
+        CheckpointError: The checkpoint is of another run, or cannot be read.
     """
     surroundings = surroundings or Surroundings()
-    quiet = replace(surroundings, log=RunLog(), checkpoint=None)
     with interruptions() as interrupted:
 
         def measure(factors: Factors) -> dict[str, float]:
             if interrupted.is_set():
-                raise InterruptedRunError(
-                    "choice of the teacher: interrupted; run the same command again, it starts over"
-                )
+                raise InterruptedRunError("between two candidates")
             return judge(factors)
 
-        choice = _Choice(pairs, config, measure, seed, quiet, surroundings.log)
+        choice = _Choice(pairs, config, measure, seed, surroundings)
         logger.info("Choosing the teacher %s.", choice.plan.describe())
-        softmax, alternating = choice.probe()
-        chosen = choice.blended(choice.finalists(softmax, alternating))
+        try:
+            softmax, alternating = choice.probe()
+            chosen = choice.blended(choice.finalists(softmax, alternating))
+        except InterruptedRunError as error:
+            raise InterruptedRunError(
+                f"choice of the teacher: interrupted at {choice.describe_candidate()}; run the "
+                f"same command again, it {'goes on' if choice.tried.kept else 'starts over'}"
+            ) from error
     logger.info("The teacher: %s.", choice.describe(chosen))
     return chosen
 
@@ -135,27 +128,27 @@ class _Choice:
         judge: Judge,
         seed: int,
         surroundings: Surroundings,
-        log: RunLog,
     ) -> None:
         self.pairs, self.config, self.judge, self.seed = pairs, config, judge, seed
-        self.surroundings, self.log = surroundings, log
+        self.quiet = replace(surroundings, log=RunLog(), checkpoint=None)
+        self.log, self.tried = surroundings.log, TriedTeachers(surroundings)
         finalists = [
             in_full(each, width)
             for width in config.widths
-            for each in (_first_probe(), _ials_probes()[0])
+            for each in (first_probe(), ials_probes()[0])
         ]
-        self.plan = ChoicePlan(pairs, config.budget_minutes, _most_probes(), finalists)
+        self.plan = ChoicePlan(pairs, config.budget_minutes, most_probes(), finalists)
         self.minutes_left = config.budget_minutes
         self.values: dict[str, float] = {}
         self.all_tried = True
 
     def probe(self) -> tuple[SampledSoftmaxConfig, IalsConfig | None]:
         """The best settings of either kind, found narrow and short."""
-        softmax = _first_probe()
+        softmax = first_probe()
         self.attempt(softmax, room=math.inf, needed=True)
         for setting, values in WALKED.items():
             softmax = self.walk(softmax, setting, values)
-        best = max(_ials_probes(), key=self.value)
+        best = max(ials_probes(), key=self.value)
         return softmax, best if self.value(best) > -math.inf else None
 
     def walk(
@@ -191,20 +184,22 @@ class _Choice:
         set_aside = self.plan.set_aside if self.plan.fits else 0.0
         ready: list[FittedTeacher] = []
         for width in reversed(self.config.widths):
-            fitted = self.attempt(in_full(softmax, width), room=self.minutes_left)
+            full: SingleConfig = in_full(softmax, width)
+            fitted = self.attempt(full, room=self.minutes_left, finalist=True)
             if fitted is not None:
                 ready.append(fitted)
                 set_aside = 0.0  # it was set aside for this one
             if alternating is not None:
                 full = in_full(alternating, width)
-                fitted = self.attempt(full, room=self.minutes_left - set_aside)
+                room = self.minutes_left - set_aside
+                fitted = self.attempt(full, room=room, finalist=True)
                 ready += [] if fitted is None else [fitted]
         winner = max((each for each in (softmax, alternating) if each), key=self.value)
         if not self.plan.fits:
             best = max((each.value for each in ready), default=-math.inf)
             ready += self.beyond_the_budget(winner, best)
         if not ready:  # whatever was trained in full diverged
-            ready = [self.fit(winner)]
+            ready = [self.fit(winner, finalist=True)]
         return sorted(ready, key=lambda each: each.value, reverse=True)
 
     def beyond_the_budget(self, winner: SingleConfig, best: float) -> list[FittedTeacher]:
@@ -223,7 +218,7 @@ class _Choice:
             self.plan.minutes(full),
             self.plan.enough,
         )
-        fitted = self.attempt(full, room=math.inf)
+        fitted = self.attempt(full, room=math.inf, finalist=True)
         return [] if fitted is None else [fitted]
 
     def blended(self, finalists: list[FittedTeacher]) -> FittedTeacher:
@@ -255,9 +250,20 @@ class _Choice:
         return FittedTeacher(factors, config, epochs, metrics)
 
     def attempt(
-        self, candidate: SingleConfig, *, room: float, needed: bool = False
+        self,
+        candidate: SingleConfig,
+        *,
+        room: float,
+        needed: bool = False,
+        finalist: bool = False,
     ) -> FittedTeacher | None:
         """Trains a candidate if its work fits in `room`; None too where it diverges.
+
+        Args:
+            candidate: Its settings.
+            room: Minutes.
+            needed: Whether there is no choice without it.
+            finalist: Whether it may become the teacher: of others only the value counts.
 
         Raises:
             DivergedError: One that is needed diverges.
@@ -270,27 +276,35 @@ class _Choice:
             self.all_tried = False
             return None
         self.minutes_left -= minutes
-        try:
-            fitted = self.fit(candidate)
-        except DivergedError as error:
-            if needed:
-                raise  # the defaults diverge: the data are at fault, not the candidate
-            self.log.event("diverged", **told, error=str(error))
-            return None
-        self.log.event("tried", **told, epochs=fitted.epochs[0], **fitted.metrics)
+        fitted = self.tried.recall(candidate, vectors=finalist)
+        kind = "recalled" if fitted else "tried"
+        if fitted is None:
+            try:
+                fitted = self.fit(candidate, finalist=finalist)
+            except DivergedError as error:
+                if needed:
+                    raise  # the defaults diverge: the data are at fault, not the candidate
+                self.log.event("diverged", **told, error=str(error))
+                return None
+            self.tried.keep(candidate, fitted, vectors=finalist)
+        self.log.event(kind, **told, epochs=fitted.epochs[0], **fitted.metrics)
         self.values[key] = fitted.value
         return fitted
 
-    def fit(self, candidate: SingleConfig) -> FittedTeacher:
-        """Trains a candidate."""
-        doing = f"candidate {len(self.values)} of at most {self.plan.most_candidates}, "
+    def fit(self, candidate: SingleConfig, *, finalist: bool) -> FittedTeacher:
+        """Trains a candidate; a finalist takes long enough for checkpoints."""
+        around = replace(self.quiet, doing=f"{self.describe_candidate()}, ")
         return fit_teacher(
             self.pairs,
             candidate,
             seed=self.seed,
             judge=self.judge,
-            surroundings=replace(self.surroundings, doing=doing),
+            surroundings=self.tried.around(candidate, around) if finalist else around,
         )
+
+    def describe_candidate(self) -> str:
+        """Which candidate is being tried."""
+        return f"candidate {len(self.values)} of at most {self.plan.most_candidates}"
 
     def count_tried(self) -> int:
         """How many candidates have been trained."""
@@ -301,44 +315,3 @@ class _Choice:
         rest = "" if self.all_tried else "; the budget had no room for others"
         teacher = describe_teacher(chosen.config.model_dump(), chosen.epochs)
         return f"{teacher}, chosen on held-out pairs after {self.count_tried()} candidates{rest}"
-
-
-def in_full(probe: SingleConfig, width: int) -> SingleConfig:
-    """A probe's settings at full length and a width."""
-    if isinstance(probe, IalsConfig):
-        return IalsConfig(width=width, l2=probe.l2, frequency_power=probe.frequency_power)
-    return SampledSoftmaxConfig.model_validate(
-        {"width": width} | probe.model_dump(include=set(WALKED))
-    )
-
-
-def _first_probe() -> SampledSoftmaxConfig:
-    return SampledSoftmaxConfig(
-        width=PROBE_WIDTH,
-        num_negatives=PROBE_NEGATIVES,
-        epochs=PROBE_EPOCHS,
-        evaluate_every=PROBE_EPOCHS,
-    )
-
-
-def _ials_probes() -> list[IalsConfig]:
-    return [
-        IalsConfig(
-            width=PROBE_WIDTH,
-            l2=l2,
-            frequency_power=power,
-            sweeps=PROBE_SWEEPS,
-            evaluate_every=PROBE_SWEEPS,
-        )
-        for l2, power in IALS_PENALTIES
-    ]
-
-
-def _most_probes() -> list[SingleConfig]:
-    """As many as the longest walks through all settings try."""
-    first, steps = _first_probe(), 0
-    for setting, values in WALKED.items():
-        down = values.index(getattr(first, setting))
-        up = len(values) - 1 - down
-        steps += max(up, min(up, 1) + down)
-    return [*[first] * (1 + steps), *_ials_probes()]

@@ -1,0 +1,93 @@
+"""What a choice among teachers has tried, on disk: one that was interrupted goes on from there."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lightrec.factors import Factors
+from lightrec.teachers.fit import FittedTeacher, SingleConfig
+from lightrec.training.checkpoint import Checkpoint
+from lightrec.training.loop import Surroundings
+
+SECONDS_AT_STAKE = 240.0
+"""Work on a finalist that a crash may cost: its checkpoints are large, and one of many runs."""
+
+
+@dataclass(frozen=True)
+class TriedTeachers:
+    """The candidates of a choice, each with a folder of its own.
+
+    Attributes:
+        surroundings: Those of the choice; without a checkpoint nothing is kept.
+    """
+
+    surroundings: Surroundings
+
+    @property
+    def kept(self) -> bool:
+        """Whether anything is."""
+        return self.surroundings.checkpoint is not None
+
+    def recall(self, candidate: SingleConfig, *, vectors: bool) -> FittedTeacher | None:
+        """What an earlier run made of a candidate; None where none came to its end.
+
+        Args:
+            candidate: Its settings.
+            vectors: Whether they are wanted; else there may be none (no rows).
+
+        Raises:
+            CheckpointError: It is of another run, or cannot be read.
+        """
+        folder = self._folder(candidate)
+        if folder is None:
+            return None
+        found = Checkpoint.load(folder / "finished", self._fingerprint(candidate))
+        if found is None or (vectors and not found.tensors):
+            return None
+        users, items = (
+            found.tensors[name].numpy() if found.tensors else np.zeros((0, 1), np.float32)
+            for name in ("users", "items")
+        )
+        epochs, metrics = found.progress["epochs"], found.progress["metrics"]
+        return FittedTeacher(Factors(users, items), candidate, tuple(epochs), metrics)
+
+    def keep(self, candidate: SingleConfig, fitted: FittedTeacher, *, vectors: bool) -> None:
+        """Writes down what became of a candidate."""
+        folder = self._folder(candidate)
+        if folder is None:
+            return
+        matrices = {"users": fitted.factors.users, "items": fitted.factors.items}
+        tensors = {name: torch.from_numpy(matrix) for name, matrix in matrices.items()}
+        progress = {"epochs": fitted.epochs, "metrics": fitted.metrics}
+        fingerprint = self._fingerprint(candidate)
+        folder.mkdir(parents=True, exist_ok=True)
+        Checkpoint(fingerprint, progress, tensors if vectors else {}).save(folder / "finished")
+        shutil.rmtree(folder / "training", ignore_errors=True)
+
+    def around(self, candidate: SingleConfig, surroundings: Surroundings) -> Surroundings:
+        """The surroundings in which a long candidate is trained: with checkpoints of its own."""
+        folder = self._folder(candidate)
+        if folder is None:
+            return surroundings
+        folder.mkdir(parents=True, exist_ok=True)
+        return replace(
+            surroundings,
+            checkpoint=folder / "training",
+            fingerprint=self._fingerprint(candidate),
+            checkpoint_seconds=SECONDS_AT_STAKE,
+        )
+
+    def _folder(self, candidate: SingleConfig) -> Path | None:
+        kept = self.surroundings.checkpoint
+        name = hashlib.sha256(candidate.model_dump_json().encode()).hexdigest()[:16]
+        return None if kept is None else kept / name
+
+    def _fingerprint(self, candidate: SingleConfig) -> dict[str, Any]:
+        return self.surroundings.fingerprint | {"candidate": candidate.model_dump(mode="json")}
