@@ -98,13 +98,23 @@ def test_unusable_parquet_is_refused(tmp_path, frame, said):
     assert said in str(refused.value)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e39])
-def test_values_that_are_not_finite_are_named(tmp_path, bad):
+@pytest.mark.parametrize(
+    ("bad", "told"),
+    [
+        (np.nan, "nan is not a finite number"),
+        (np.inf, "inf is not a finite number"),
+        (-np.inf, "-inf is not a finite number"),
+        (1e39, "beyond the 1e+15 of a model"),
+        (-2e15, "beyond the 1e+15 of a model"),
+    ],
+)
+def test_values_that_no_model_can_hold_are_named(tmp_path, bad, told):
     values = VALUES.astype(np.float64)
     values[3, 1] = bad
     np.save(tmp_path / "v.npy", values)
-    with pytest.raises(InputError, match="row 4, dimension 2"):
+    with pytest.raises(InputError, match=r"v\.npy, row 4, dimension 2: ") as refused:
         read_vectors(tmp_path / "v.npy")
+    assert told in str(refused.value)
 
 
 @pytest.mark.parametrize(

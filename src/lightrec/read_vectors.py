@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from lightrec.artifact.verify import MAX_MAGNITUDE
 from lightrec.errors import InputError
 from lightrec.interactions.columns import ALIASES
 from lightrec.interactions.id_map import IdMap, id_series
@@ -54,7 +55,7 @@ def read_vectors(
 
     Raises:
         InputError: the file is missing, damaged or of another kind, its values are not finite
-            floats, or its shape does not fit: which row, and what to do.
+            floats or too large for a model, or its shape does not fit: which row, and what to do.
     """
     _check_is_file(path)
     kind = path.suffix.lower()
@@ -71,7 +72,7 @@ def read_vectors(
         raise InputError(f"{path}: unknown kind of file {path.suffix!r}; use {VECTOR_FORMATS}")
     if one and array.ndim == 1:
         array = array[np.newaxis]
-    return Vectors(_finite_float32(array, path), ids)
+    return Vectors(_sound_float32(array, path), ids)
 
 
 def read_ids(path: Path, what: str = "item") -> IdMap:
@@ -223,7 +224,7 @@ def _read_lines(path: Path) -> pl.Series:
     return pl.Series(lines, dtype=pl.String)
 
 
-def _finite_float32(array: npt.NDArray[Any], path: Path) -> npt.NDArray[np.float32]:
+def _sound_float32(array: npt.NDArray[Any], path: Path) -> npt.NDArray[np.float32]:
     if array.dtype.kind != "f" or array.dtype.itemsize > 8:
         raise InputError(
             f"{path} holds values of type {array.dtype}; convert them to float16, float32 or "
@@ -240,13 +241,15 @@ def _finite_float32(array: npt.NDArray[Any], path: Path) -> npt.NDArray[np.float
         if not as_they_are:
             with np.errstate(over="ignore"):  # found below, with its row
                 values[block] = array[block]
-        finite = np.isfinite(values[block])
-        if not finite.all():
-            row, column = np.argwhere(~finite)[0]
+        sound = np.abs(values[block]) <= MAX_MAGNITUDE
+        if not sound.all():
+            row, column = np.argwhere(~sound)[0]
             found = array[start + row, column]
+            finite = bool(np.isfinite(found))
+            fault = f"beyond the {MAX_MAGNITUDE:g} of a model" if finite else "not a finite number"
             raise InputError(
-                f"{path}, row {start + row + 1}, dimension {column + 1}: {found} is not a finite "
-                "float32 number; correct or remove the row"
+                f"{path}, row {start + row + 1}, dimension {column + 1}: {found} is {fault}; "
+                "correct or remove the row"
             )
     return np.asarray(values)
 

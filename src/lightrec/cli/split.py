@@ -83,11 +83,12 @@ def split(
         test_share=test_share,
     )
     separator = table.text.separator if table.text else None
+    earlier = ", in the place of earlier ones" if train_file.exists() or test_file.exists() else ""
     write_table(tables.train, train_file, separator=separator)
     write_table(tables.test, test_file, separator=separator)
     show(tables.split.train.report.describe())
     show(tables.split.describe())
-    show(f"written: {train_file}, {test_file}")
+    show(f"written: {train_file}, {test_file}{earlier}")
     named = {"--user-column": user_column, "--item-column": item_column}
     named |= {"--rating-column": rating_column, "--timestamp-column": timestamp_column}
     again = "".join(f" {name} {in_words(value)}" for name, value in named.items() if value)
