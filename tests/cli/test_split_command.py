@@ -80,5 +80,5 @@ def test_times_are_needed_and_the_remedy_is_named(refused, write, tmp_path):
 
 def test_earlier_parts_are_not_replaced_without_a_word(cli, ratings, tmp_path):
     split = ("split", ratings, "--out", tmp_path / "parts", "--by", "paper")
-    assert "earlier" not in cli(*split).out
+    assert "in the place" not in cli(*split).out
     assert "test.csv, in the place of earlier ones" in cli(*split).out
