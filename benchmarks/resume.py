@@ -167,8 +167,8 @@ def train_in(student: str, folder: str) -> None:
     """One run, in a process of its own; goes on where an earlier one was killed."""
     import torch
 
-    from lightrec import run_folder
     from lightrec.interactions import Interactions, synthetic_catalogue
+    from lightrec.run import folder as run_folder
     from lightrec.run_config import load_config
     from lightrec.train import train
     from lightrec.training.loop import Surroundings

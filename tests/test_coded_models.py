@@ -19,9 +19,15 @@ from lightrec.factors import Factors
 from lightrec.interactions.history import History
 from lightrec.interactions.id_map import IdMap
 from lightrec.outcome import assembled
+from lightrec.run.stages import (
+    FittedStudent,
+    fit_student,
+    quantize,
+    quantize_by_ranking,
+    student_start,
+)
 from lightrec.run_config import load_config
 from lightrec.search.post_ranking import inner_products
-from lightrec.stages import FittedStudent, fit_student, quantize, quantize_by_ranking, student_start
 from lightrec.updates.new_items import ItemEncoder
 
 USERS, ITEMS, WIDTH, BOOKS, WORDS = 30, 90, 8, 4, 16

@@ -20,15 +20,15 @@ from lightrec.codes.additive_quantization import (
 from lightrec.codes.coded_users import FORMS, users_in_form
 from lightrec.codes.item_metric import ItemMetric
 from lightrec.codes.ranking_quantization import quantize_in_ranking_metric
-from lightrec.comparison import Comparison
 from lightrec.compress import CompressConfig, compress
 from lightrec.errors import ArgumentError, InputError
+from lightrec.evaluation.comparison import Comparison
+from lightrec.evaluation.measured_pairs import measured_on_test
+from lightrec.evaluation.preferred_form import preferred_last
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer
 from lightrec.factors import Factors
 from lightrec.interactions import History, IdMap, Interactions
-from lightrec.measured_pairs import measured_on_test
-from lightrec.preferred_form import preferred_last
 from lightrec.serving.recommender import Recommender
 from lightrec.settings import validated
 from lightrec.vectors_to_compress import prepare

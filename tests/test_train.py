@@ -14,22 +14,22 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
-from lightrec import stages
 from lightrec import train as train_function
 from lightrec.artifact.contents import Model
+from lightrec.artifact.item_columns import check_catalogue, item_columns
 from lightrec.codes.coded_users import FORMS, UsersConfig, users_in_form
-from lightrec.comparison import Comparison
 from lightrec.errors import (
     ArgumentError,
     InputError,
     LightRecError,
 )
+from lightrec.evaluation.comparison import Comparison
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, PopularityScorer
-from lightrec.held_out_pairs import hold_out
 from lightrec.interactions import Interactions
 from lightrec.interactions.synthetic import SyntheticData, synthetic_catalogue
-from lightrec.item_columns import check_catalogue, item_columns
+from lightrec.run import stages
+from lightrec.run.held_out_pairs import hold_out
 from lightrec.run_config import RunConfig, load_config
 from lightrec.serving.recommender import Recommender
 from lightrec.teachers.fit import TeacherConfig, fit_teacher

@@ -19,6 +19,7 @@ import numpy as np
 from pydantic import Field
 
 from lightrec.artifact.contents import Model
+from lightrec.artifact.item_columns import nested_columns
 from lightrec.artifact.verify import check_item_columns
 from lightrec.codes.additive_quantization import AdditiveQuantizationConfig
 from lightrec.codes.coded_users import FORMS, MADE, CodedUsers, UsersConfig, users_in_forms
@@ -30,20 +31,23 @@ from lightrec.codes.ranking_quantization import (
     plain_start,
     quantize_in_ranking_metric,
 )
+from lightrec.codes.shared_codes import check_num_codewords, describe_shared_codes
 from lightrec.codes.user_fit_task import Effort
-from lightrec.comparison import Comparison
 from lightrec.errors import ArgumentError
+from lightrec.evaluation.comparison import Comparison
+from lightrec.evaluation.measured_pairs import (
+    MeasuredPairs,
+    measured_on_interactions,
+    measured_on_test,
+)
+from lightrec.evaluation.preferred_form import preferred_last
 from lightrec.evaluation.top_overlap import top_overlap
 from lightrec.factors import Factors
 from lightrec.interactions import IdMap, Interactions, read_items
 from lightrec.interactions.read_tables import TableSource
-from lightrec.item_columns import nested_columns
-from lightrec.measured_pairs import MeasuredPairs, measured_on_interactions, measured_on_test
 from lightrec.outcome import Compared, assembled, measured_alike
-from lightrec.preferred_form import preferred_last
 from lightrec.progress import steps_done
 from lightrec.settings import Settings
-from lightrec.shared_codes import check_num_codewords, describe_shared_codes
 from lightrec.vectors_to_compress import Given, id_map_of, prepare
 
 OVERLAP_AT = 100

@@ -15,7 +15,7 @@ from lightrec.codes.half_precision import half_precision
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.item_metric import ItemMetric
 from lightrec.codes.trained_selection import TrainedSelection
-from lightrec.comparison import Comparison, ComparisonRow
+from lightrec.evaluation.comparison import Comparison, ComparisonRow
 from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer, FloatScorer, Scorer
 from lightrec.factors import Factors

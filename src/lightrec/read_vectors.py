@@ -25,7 +25,7 @@ _PARQUET = frozenset({".parquet", ".pq"})
 
 
 @dataclass(frozen=True, eq=False)
-class Vectors:
+class VectorsAndIds:
     """Vectors of items, users or queries.
 
     Attributes:
@@ -39,7 +39,7 @@ class Vectors:
 
 def read_vectors(
     path: Path, what: str = "item", *, tensor: str | None = None, one: bool = False
-) -> Vectors:
+) -> VectorsAndIds:
     """Reads vectors from a file; nothing in it is executed.
 
     Args:
@@ -72,7 +72,7 @@ def read_vectors(
         raise InputError(f"{path}: unknown kind of file {path.suffix!r}; use {VECTOR_FORMATS}")
     if one and array.ndim == 1:
         array = array[np.newaxis]
-    return Vectors(_sound_float32(array, path), ids)
+    return VectorsAndIds(_sound_float32(array, path), ids)
 
 
 def read_ids(path: Path, what: str = "item") -> IdMap:

@@ -15,26 +15,27 @@ from dataclasses import replace
 from pathlib import Path
 
 from lightrec.artifact.contents import Model
+from lightrec.artifact.item_columns import check_catalogue, item_columns
 from lightrec.artifact.verify import check_item_columns
 from lightrec.codes.coded_users import FORMS, CodedUsers, UserForm, users_in_forms
+from lightrec.codes.shared_codes import check_num_codewords
 from lightrec.codes.user_fit_task import Effort
 from lightrec.encoder.student_config import StudentConfig
-from lightrec.given_pairs import given_pairs
-from lightrec.held_out_pairs import hold_out
+from lightrec.evaluation.preferred_form import preferred_last
 from lightrec.interactions import (
     ColumnNames,
     History,
     Interactions,
     read_items,
 )
+from lightrec.interactions.given_pairs import given_pairs
 from lightrec.interactions.read_tables import TableSource
-from lightrec.item_columns import check_catalogue, item_columns
-from lightrec.learned import Learned, assemble, compare
-from lightrec.preferred_form import preferred_last
+from lightrec.run.folder import RunFolder
+from lightrec.run.held_out_pairs import hold_out
+from lightrec.run.learned import Learned, assemble, compare
+from lightrec.run.stages import fit_student, quantize_by_ranking, student_start
+from lightrec.run.warm_start import STABILITY, WarmStart, requantize
 from lightrec.run_config import RunConfig, load_config
-from lightrec.run_folder import RunFolder
-from lightrec.shared_codes import check_num_codewords
-from lightrec.stages import fit_student, quantize_by_ranking, student_start
 from lightrec.teachers.choice import AutoConfig
 from lightrec.teachers.fit import AnyTeacherConfig, BlendConfig, FittedTeacher
 from lightrec.teachers.ials import IalsConfig
@@ -42,7 +43,6 @@ from lightrec.teachers.make_teacher import make_teacher
 from lightrec.teachers.sampled_softmax import SampledSoftmaxConfig
 from lightrec.training.device import device_of
 from lightrec.training.loop import LoopConfig
-from lightrec.warm_start import STABILITY, WarmStart, requantize
 
 
 def train(
@@ -75,9 +75,8 @@ def train(
         stability: How much smaller, as a share, an item's error must get before its code changes
             from the one in `warm_start`; 1 keeps all codes.
         run_folder: Where metrics and checkpoints go; the same call goes on where a run with the
-            same data and configuration stopped.
-            `run_folder.clear_checkpoints` removes the checkpoints once the model is saved. None
-            keeps nothing.
+            same data and configuration stopped. `lightrec.run.folder.clear_checkpoints` removes the
+            checkpoints once the model is saved. None keeps nothing.
         device: Where teachers and students are trained by gradient: `cpu`, `cuda`, or `auto` for
             the latter where there is one. The same run gives the same bits on the CPU only; all
             other stages run there anyway.

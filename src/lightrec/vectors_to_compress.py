@@ -8,21 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from lightrec.artifact.item_columns import item_columns
 from lightrec.artifact.verify import MAX_MAGNITUDE
 from lightrec.errors import ArgumentError, InputError
 from lightrec.factors import Factors
-from lightrec.given_pairs import given_pairs
 from lightrec.interactions import History, IdMap, Interactions
+from lightrec.interactions.given_pairs import given_pairs
+from lightrec.interactions.matching_ids import matching_rows
 from lightrec.interactions.read_tables import TableSource
-from lightrec.item_columns import item_columns
-from lightrec.matching_ids import matching_rows
-from lightrec.shared_pairs import shared_pair_keys
+from lightrec.interactions.shared_pairs import shared_pair_keys
 
 UNIT_LENGTH = 1e-3  # how far from 1 the norms of normalised vectors may be
 
 
 @dataclass(frozen=True)
-class Vectors:
+class PreparedVectors:
     """What is compressed: factors, and how they were made ready.
 
     Attributes:
@@ -62,7 +62,7 @@ class Given:
     @classmethod
     def of(
         cls,
-        vectors: Vectors,
+        vectors: PreparedVectors,
         user_ids: IdMap,
         item_ids: IdMap,
         interactions: Interactions | TableSource | None,
@@ -104,7 +104,9 @@ class Given:
         return cls(vectors.factors, user_ids, item_ids, history, held_out, degrees, columns, notes)
 
 
-def prepare(items: np.ndarray, users: np.ndarray | None, item_bias: np.ndarray | None) -> Vectors:
+def prepare(
+    items: np.ndarray, users: np.ndarray | None, item_bias: np.ndarray | None
+) -> PreparedVectors:
     """Float32 factors of one width, with the bias folded in and unit length respected.
 
     Args:
@@ -135,7 +137,7 @@ def prepare(items: np.ndarray, users: np.ndarray | None, item_bias: np.ndarray |
         ones = np.ones((len(user_vectors), 1), np.float32)
         user_vectors = np.hstack([user_vectors, ones])
         notes.append(f"the item bias is dimension {width + 1}; a query vector has 1 there")
-    return Vectors(Factors(user_vectors, item_vectors), tuple(notes))
+    return PreparedVectors(Factors(user_vectors, item_vectors), tuple(notes))
 
 
 def _bias(values: np.ndarray, num_items: int) -> np.ndarray:

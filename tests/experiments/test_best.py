@@ -15,8 +15,8 @@ from lightrec.experiments.parts import test_part as part_of_split  # pytest woul
 from lightrec.experiments.parts import validation_part
 from lightrec.interactions import synthetic_catalogue
 from lightrec.interactions.public_datasets import PUBLIC_DATASETS
+from lightrec.run.stages import quantize
 from lightrec.run_config import load_config
-from lightrec.stages import quantize
 from lightrec.teachers.bpr import BprConfig
 from lightrec.teachers.fit import fit_teacher
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from lightrec.errors import InputError
 from lightrec.interactions.history import History
-from lightrec.matching_ids import matching_rows
-from lightrec.shared_pairs import shared_pair_keys
+from lightrec.interactions.matching_ids import matching_rows
+from lightrec.interactions.shared_pairs import shared_pair_keys
 
 if TYPE_CHECKING:
     from lightrec.artifact import Model

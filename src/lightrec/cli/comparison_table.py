@@ -9,7 +9,7 @@ from lightrec.cli.terminal import show, show_table
 
 if TYPE_CHECKING:
     from lightrec.artifact import Model
-    from lightrec.comparison import Comparison, ComparisonRow
+    from lightrec.evaluation.comparison import Comparison, ComparisonRow
 
 _MEANINGS = {
     "popularity": "popularity (same for all)",
@@ -39,7 +39,7 @@ def show_bytes(model: Model, told: Sequence[str] = ()) -> None:
         model: The model.
         told: Notes that were shown before, and are not repeated.
     """
-    from lightrec.shared_codes import describe_shared_codes
+    from lightrec.codes.shared_codes import describe_shared_codes
 
     size, width = model.bytes_per_item, model.item_codes.width
     show(

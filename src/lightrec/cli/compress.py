@@ -31,7 +31,7 @@ from lightrec.errors import ArgumentError
 if TYPE_CHECKING:
     from lightrec.artifact import Model
     from lightrec.interactions import Interactions
-    from lightrec.read_vectors import Vectors
+    from lightrec.read_vectors import VectorsAndIds
 
 
 def compress(
@@ -119,9 +119,9 @@ def compress(
         --item-table songs.csv --out model
     """
     from lightrec.artifact.save import check_target
-    from lightrec.comparison import Comparison
     from lightrec.compress import CompressConfig
     from lightrec.compress import compress as compress_vectors
+    from lightrec.evaluation.comparison import Comparison
     from lightrec.interactions import Interactions
     from lightrec.read_vectors import read_ids, read_vectors
     from lightrec.settings import merged, read_toml, validated
@@ -136,7 +136,7 @@ def compress(
         raise ArgumentError("--codeword-width goes with --user-form linear, mlp, fitted or auto")
     columns = column_names(user_column, item_column, rating_column, timestamp_column)
 
-    def vectors(path: Path, what: str, *, one: bool = False) -> Vectors:
+    def vectors(path: Path, what: str, *, one: bool = False) -> VectorsAndIds:
         named = tensor if path.suffix.lower() == ".safetensors" else None
         return read_vectors(path, what, tensor=named, one=one)
 

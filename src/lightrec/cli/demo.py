@@ -43,10 +43,10 @@ def demo(
     """
     from lightrec.artifact.save import check_target
     from lightrec.cli.query_times import query_times
-    from lightrec.comparison import Comparison
+    from lightrec.evaluation.comparison import Comparison
     from lightrec.interactions import Interactions, synthetic_catalogue
+    from lightrec.run.folder import clear_checkpoints
     from lightrec.run_config import load_config
-    from lightrec.run_folder import clear_checkpoints
     from lightrec.train import train
 
     if verbose:

@@ -12,7 +12,7 @@ from lightrec.errors import ArtifactError
 
 if TYPE_CHECKING:
     from lightrec.artifact import Manifest, Model
-    from lightrec.comparison import Comparison, ComparisonRow
+    from lightrec.evaluation.comparison import Comparison, ComparisonRow
 
 
 def inspect(model: ModelPath, as_json: Json = False) -> None:
@@ -107,7 +107,7 @@ def _comparison_in(model: Model, path: object) -> Comparison | None:
     Raises:
         ArtifactError: It is not the table that `train` and `compress` write.
     """
-    from lightrec.comparison import Comparison
+    from lightrec.evaluation.comparison import Comparison
 
     told = model.config.get("comparison")
     if told is None:
@@ -125,7 +125,7 @@ def _comparison_in(model: Model, path: object) -> Comparison | None:
 
 
 def _can_be_shown(row: ComparisonRow) -> bool:
-    from lightrec.comparison import SHOWN_METRICS
+    from lightrec.evaluation.comparison import SHOWN_METRICS
 
     if not isinstance(row.metrics, Mapping):
         return False

@@ -30,7 +30,7 @@ def read_items_table(path: Path, item_column: str | None) -> pl.DataFrame:
 
 def show_columns_left_out(items_table: pl.DataFrame | None) -> None:
     """Prints the names of the columns that a model cannot keep, where there are some."""
-    from lightrec.item_columns import nested_columns
+    from lightrec.artifact.item_columns import nested_columns
 
     left_out = [] if items_table is None else nested_columns(items_table)
     if left_out:

@@ -47,7 +47,7 @@ def publish(
         LightRecError: The two cannot be compared; the old model stays and the new one is kept.
     """
     from lightrec.artifact import load_model, save_model
-    from lightrec.run_folder import clear_checkpoints
+    from lightrec.run.folder import clear_checkpoints
     from lightrec.updates.removed_items import with_removed_of
     from lightrec.updates.report import shown
 

@@ -148,10 +148,10 @@ def train(
     from lightrec.artifact.manifest import MANIFEST
     from lightrec.artifact.save import check_target
     from lightrec.cli.two_models import check_can_be_measured
-    from lightrec.comparison import Comparison
+    from lightrec.evaluation.comparison import Comparison
     from lightrec.interactions import Interactions
+    from lightrec.run.folder import clear_checkpoints
     from lightrec.run_config import load_config
-    from lightrec.run_folder import clear_checkpoints
     from lightrec.train import train as train_model
     from lightrec.training.device import device_of
 

@@ -87,7 +87,7 @@ def check_can_be_measured(
     """
     import numpy as np
 
-    from lightrec.matching_ids import matching_rows
+    from lightrec.interactions.matching_ids import matching_rows
 
     if old.history is None:
         raise ArgumentError(_NO_HISTORY.format("old"))
@@ -110,7 +110,7 @@ def check_can_be_measured(
 
 
 def _known(model: Model, pairs: Interactions) -> np.ndarray:
-    from lightrec.matching_ids import matching_rows
+    from lightrec.interactions.matching_ids import matching_rows
 
     users = matching_rows(pairs.users, model.user_ids)[pairs.user_rows]
     items = matching_rows(pairs.items, model.item_ids)[pairs.item_rows]

@@ -30,8 +30,8 @@ from lightrec.experiments.rows import coded_sizes, float_sizes, ranking_row
 from lightrec.experiments.runner import Row, Runner, command_for
 from lightrec.experiments.teacher_cache import CachedTeacher, description_of, fitted_teacher
 from lightrec.factors import Factors
+from lightrec.run.stages import quantize
 from lightrec.run_config import RunConfig, load_config
-from lightrec.stages import quantize
 from lightrec.teachers.bpr import BprConfig
 from lightrec.teachers.fit import FittedTeacher
 from lightrec.training.loop import Surroundings

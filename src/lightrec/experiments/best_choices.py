@@ -21,9 +21,9 @@ from lightrec.experiments.parts import Part, teacher_of, validation_part
 from lightrec.experiments.provenance import sources_of
 from lightrec.experiments.runner import Row, Runner, command_for, digest_of
 from lightrec.factors import Factors
+from lightrec.run.stages import quantize
 from lightrec.run_config import RunConfig, load_config
 from lightrec.settings import merged, validated
-from lightrec.stages import quantize
 from lightrec.teachers.fit import FittedTeacher
 from lightrec.training.loop import Surroundings
 

@@ -25,8 +25,8 @@ from lightrec.experiments.provenance import sources_of
 from lightrec.experiments.rows import NO_CODES, coded_sizes, float_sizes, ranking_row
 from lightrec.experiments.runner import Row, Runner, command_for
 from lightrec.factors import Factors
+from lightrec.run.stages import quantize
 from lightrec.run_config import RunConfig, load_config
-from lightrec.stages import quantize
 from lightrec.teachers.fit import FittedTeacher
 from lightrec.training.loop import Surroundings
 

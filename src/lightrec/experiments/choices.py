@@ -18,9 +18,9 @@ from lightrec.evaluation.scorers import CodeScorer, FloatScorer, Scorer
 from lightrec.experiments.parts import Part, teacher_of, validation_part
 from lightrec.experiments.provenance import sources_of
 from lightrec.experiments.runner import Row, Runner, command_for
+from lightrec.run.stages import fit_student, student_start
 from lightrec.run_config import RunConfig, load_config
 from lightrec.settings import Settings
-from lightrec.stages import fit_student, student_start
 from lightrec.training.loop import Surroundings
 
 NAME = "choices"

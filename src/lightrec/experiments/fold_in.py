@@ -26,12 +26,12 @@ from lightrec.experiments.provenance import sources_of
 from lightrec.experiments.rows import coded_sizes, float_sizes, ranking_row
 from lightrec.experiments.runner import Row, Runner, command_for, digest_of
 from lightrec.interactions import History
+from lightrec.run.stages import quantize
 from lightrec.run_config import RunConfig, load_config
 from lightrec.serving.fold_in import FoldIn
 from lightrec.serving.item_vectors import DecodedItems, FloatItems, ItemVectors
 from lightrec.serving.new_users import NewUserFit
 from lightrec.serving.user_map import map_vectors
-from lightrec.stages import quantize
 from lightrec.teachers.fit import FittedTeacher
 from lightrec.training.loop import Surroundings
 

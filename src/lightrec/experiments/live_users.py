@@ -28,9 +28,9 @@ from lightrec.experiments.parts import Part, teacher_of, validation_part
 from lightrec.experiments.provenance import sources_of
 from lightrec.experiments.runner import Row, Runner, command_for
 from lightrec.factors import Factors
+from lightrec.run.stages import quantize
 from lightrec.run_config import RunConfig, load_config
 from lightrec.serving.user_map import map_vectors
-from lightrec.stages import quantize
 from lightrec.training.loop import Surroundings
 
 NAME = "live_users"

@@ -26,8 +26,8 @@ from lightrec.experiments.provenance import sources_of
 from lightrec.experiments.runner import Row, Runner, command_for
 from lightrec.experiments.teacher_cache import CachedTeacher
 from lightrec.factors import Factors
+from lightrec.run.stages import fit_student, student_start
 from lightrec.run_config import RunConfig, load_config
-from lightrec.stages import fit_student, student_start
 from lightrec.teachers.bpr import BprConfig
 from lightrec.teachers.fit import FittedTeacher
 from lightrec.training.loop import Surroundings

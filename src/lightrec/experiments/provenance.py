@@ -28,17 +28,14 @@ _RANKING = (
     "presets",
     "run_config.py",
     "settings.py",
-    "stages.py",
+    "run/stages.py",
     "teachers",
     "training",
 )
 _RANKING_KERNELS = ("encode", "row_adam", "score_table", "scores", "user_fit")
 """The kernels that those call; what these include counts with them (`kernel_closure`)."""
-_TRAIN = ("held_out_pairs.py", "item_columns.py", "learned.py", "outcome.py", "train.py")
-_COMPRESS = (
-    *("comparison.py", "compress.py", "measured_pairs.py", "preferred_form.py"),
-    "vectors_to_compress.py",
-)
+_TRAIN = ("artifact/item_columns.py", "outcome.py", "run", "train.py")
+_COMPRESS = ("compress.py", "vectors_to_compress.py")
 _BESIDE = {
     "budgets": ("baselines", "experiments/best.py"),
     "fold_in": ("serving", "experiments/best.py"),
@@ -48,7 +45,7 @@ _BESIDE = {
     "live_users": ("serving/user_map.py", "experiments/best.py", "experiments/fold_in.py"),
     "training_study": ("experiments/best.py",),
     "updates": (
-        *("artifact", "serving", "updates", "warm_start.py", "matching_ids.py"),
+        *("artifact", "serving", "updates", "run/warm_start.py"),
         "experiments/best.py",
     ),
     "timings": ("native/*", "artifact", "search", "serving", *_TRAIN, *_COMPRESS),
@@ -58,7 +55,7 @@ _SPEED = (
     *(*_SEARCH, "cli/turns.py"),
     *(f"benchmarks/{part}.py" for part in ("catalogues", "opponents", "timing")),
 )
-_RESUME = ("artifact", "durable_files", "native/*", "run_folder.py", *_TRAIN)
+_RESUME = ("artifact", "durable_files", "native/*", *_TRAIN)
 _KILL = (
     *("artifact", "durable_files", "training/checkpoint.py"),
     *(f"benchmarks/{part}.py" for part in ("interrupted", "writers")),

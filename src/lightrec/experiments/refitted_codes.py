@@ -33,8 +33,8 @@ from lightrec.experiments.best import chosen_teacher
 from lightrec.experiments.parts import Part, teacher_of, validation_part
 from lightrec.experiments.provenance import sources_of
 from lightrec.experiments.runner import Row, Runner, command_for
+from lightrec.run.stages import quantize
 from lightrec.run_config import RunConfig, load_config
-from lightrec.stages import quantize
 from lightrec.teachers.fit import FittedTeacher
 from lightrec.training.loop import Surroundings
 

@@ -29,8 +29,8 @@ from lightrec.experiments.runner import Runner, command_for
 from lightrec.factors import Factors
 from lightrec.interactions.public_datasets import DATA_VARIABLE
 from lightrec.progress import track
+from lightrec.run.stages import quantize
 from lightrec.run_config import load_config
-from lightrec.stages import quantize
 from lightrec.teachers.bpr import BprConfig
 from lightrec.teachers.description import describe_teacher
 from lightrec.teachers.fit import fit_teacher

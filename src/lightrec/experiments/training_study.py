@@ -33,9 +33,9 @@ from lightrec.experiments.provenance import sources_of
 from lightrec.experiments.rows import coded_sizes, ranking_row
 from lightrec.experiments.runner import Row, Runner, command_for
 from lightrec.factors import Factors
+from lightrec.run.stages import FittedStudent, fit_student, quantize
 from lightrec.run_config import RunConfig, load_config
 from lightrec.settings import merged, validated
-from lightrec.stages import FittedStudent, fit_student, quantize
 from lightrec.training.loop import Surroundings
 
 NAME = "training_study"

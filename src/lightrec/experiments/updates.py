@@ -28,13 +28,13 @@ from lightrec.experiments.rows import coded_sizes, ranking_row
 from lightrec.experiments.runner import Row, Runner, command_for, digest_of
 from lightrec.factors import Factors
 from lightrec.interactions import History, IdMap, Interactions
+from lightrec.run.stages import quantize_by_ranking
+from lightrec.run.warm_start import WarmStart, requantize
 from lightrec.run_config import RunConfig, load_config
-from lightrec.stages import quantize_by_ranking
 from lightrec.teachers.fit import FittedTeacher
 from lightrec.training.loop import Surroundings
 from lightrec.updates import difference, update
 from lightrec.updates.catalogue import without_items
-from lightrec.warm_start import WarmStart, requantize
 
 NAME = "updates"
 DATA = ("citeulike-t",)

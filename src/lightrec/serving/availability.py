@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from lightrec.interactions.id_map import IdMap
-from lightrec.matching_ids import matching_rows
+from lightrec.interactions.matching_ids import matching_rows
 from lightrec.search.row_mask import RowMask
 from lightrec.serving.arguments import IdList, known_rows
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from lightrec.artifact.contents import Model
 from lightrec.errors import ArgumentError
-from lightrec.matching_ids import matching_rows
+from lightrec.interactions.matching_ids import matching_rows
 from lightrec.progress import track
 from lightrec.serving.recommender import Recommender
 

@@ -16,7 +16,7 @@ from lightrec.codes.half_precision import half_precision
 from lightrec.interactions.history import History
 from lightrec.interactions.id_map import IdMap
 from lightrec.interactions.interactions import Interactions
-from lightrec.matching_ids import matching_rows
+from lightrec.interactions.matching_ids import matching_rows
 from lightrec.progress import track
 from lightrec.serving.encoding import QueryEncoder
 from lightrec.serving.queries import HistoryQueries

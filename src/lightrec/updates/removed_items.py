@@ -14,7 +14,7 @@ import polars as pl
 from lightrec.artifact.contents import Model
 from lightrec.errors import ArtifactError
 from lightrec.interactions.id_map import IdMap
-from lightrec.matching_ids import matching_rows
+from lightrec.interactions.matching_ids import matching_rows
 
 REMOVED = "removed_items"
 MOST_REMOVED = 1_000_000

@@ -18,8 +18,8 @@ from lightrec._version import __version__
 from lightrec.artifact.contents import Model
 from lightrec.artifact.verify import verify
 from lightrec.errors import ArgumentError, UnknownIdError
-from lightrec.given_pairs import given_pairs
 from lightrec.interactions.columns import ITEM
+from lightrec.interactions.given_pairs import given_pairs
 from lightrec.interactions.id_map import IdMap
 from lightrec.interactions.interactions import Interactions
 from lightrec.interactions.read_items import read_items

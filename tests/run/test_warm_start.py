@@ -104,6 +104,6 @@ def test_what_a_warm_start_refuses(whole, earlier):
 
 
 def _comparison(model: Model):
-    from lightrec.comparison import Comparison
+    from lightrec.evaluation.comparison import Comparison
 
     return Comparison.from_json(model.config["comparison"])

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 import polars as pl
 
 from lightrec.artifact.contents import Model
+from lightrec.artifact.item_columns import item_columns, nested_columns
 from lightrec.codes.coded_users import CodedUsers, UserForm
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.item_metric import ItemMetric
+from lightrec.codes.shared_codes import describe_shared_codes
 from lightrec.codes.trained_selection import TrainedSelection
-from lightrec.comparison import Comparison
+from lightrec.evaluation.comparison import Comparison
 from lightrec.evaluation.scorers import PopularityScorer
 from lightrec.interactions import History, Interactions
-from lightrec.item_columns import item_columns, nested_columns
 from lightrec.outcome import Compared, assembled, measured_alike
+from lightrec.run.stages import FittedStudent, quantize
 from lightrec.run_config import RunConfig
-from lightrec.shared_codes import describe_shared_codes
-from lightrec.stages import FittedStudent, quantize
 from lightrec.teachers.fit import FittedTeacher
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from lightrec.codes.coded_users import CodedUsers
 from lightrec.codes.item_codes import ItemCodes
+from lightrec.evaluation.preferred_form import preferred_last
 from lightrec.interactions.history import History
-from lightrec.preferred_form import preferred_last
 
 ITEMS = 4
 CODES = ItemCodes(np.arange(ITEMS, dtype=np.uint8)[:, None], np.eye(ITEMS, dtype=np.float32)[None])

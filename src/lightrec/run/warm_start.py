@@ -24,7 +24,7 @@ from lightrec.errors import ArgumentError
 from lightrec.factors import Factors
 from lightrec.interactions.history import History
 from lightrec.interactions.id_map import IdMap
-from lightrec.matching_ids import matching_rows
+from lightrec.interactions.matching_ids import matching_rows
 from lightrec.run_config import RunConfig
 from lightrec.teachers.fit import AnyTeacherConfig, FittedTeacher, TeacherConfig
 from lightrec.training.run_log import RunLog

@@ -8,7 +8,7 @@ import polars as pl
 from lightrec.artifact.verify import can_keep
 from lightrec.errors import InputError
 from lightrec.interactions import IdMap, Interactions
-from lightrec.matching_ids import matching_rows
+from lightrec.interactions.matching_ids import matching_rows
 
 
 def item_columns(

@@ -17,13 +17,13 @@ from lightrec._version import __version__
 from lightrec.durable_files.leftovers import lock
 from lightrec.errors import CheckpointError
 from lightrec.native import KERNELS
+from lightrec.run.stage_bar import Report, ReportingLog, stage_bar
 from lightrec.run_config import RunConfig
-from lightrec.stage_bar import Report, ReportingLog, stage_bar
 from lightrec.training.loop import Surroundings
 
 CHECKPOINTS = "checkpoints"
 STEPS_OF_A_LONG_EPOCH = 5_000  # half a minute and more
-LEARNING = ("codes", "encoder", "evaluation", "interactions", "teachers", "training")
+LEARNING = ("codes", "encoder", "evaluation", "interactions", "run", "teachers", "training")
 """Packages whose code decides what a run learns, with the modules beside them."""
 STAGES = tuple(
     f"{stage}-{part}" for part in ("validation", "all") for stage in ("teacher", "codes", "student")
@@ -120,7 +120,7 @@ def code_digests() -> dict[str, str]:
 
     By path within the package, so that a checkpoint of other code can say what has changed.
     """
-    package = Path(__file__).parent
+    package = Path(__file__).parent.parent
     folders = [package / name for name in LEARNING]
     files = [*package.glob("*.py"), *(file for folder in folders for file in folder.rglob("*.py"))]
     found = {str(file.relative_to(package)): file for file in sorted(files)}

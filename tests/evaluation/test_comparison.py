@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from lightrec.comparison import Comparison, ComparisonRow
+from lightrec.evaluation.comparison import Comparison, ComparisonRow
 
 METRICS = {"recall@20": 0.1, "recall@100": 0.25, "ndcg@100": 0.125, "ndcg": 0.5}
 TABLE = Comparison(

@@ -17,8 +17,8 @@ from lightrec.evaluation.ranking_evaluation import evaluate_ranking
 from lightrec.evaluation.scorers import CodeScorer
 from lightrec.factors import Factors
 from lightrec.interactions.history import History
+from lightrec.run.stages import fit_student, quantize, student_start
 from lightrec.run_config import RunConfig, load_config
-from lightrec.stages import fit_student, quantize, student_start
 from lightrec.training.checkpoint import Checkpoint
 from lightrec.training.loop import Surroundings
 from lightrec.training.row_adam import RowAdam

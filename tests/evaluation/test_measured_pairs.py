@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lightrec import measured_pairs
+from lightrec.evaluation import measured_pairs
+from lightrec.evaluation.measured_pairs import measured_on_interactions, measured_on_test
 from lightrec.interactions import History
-from lightrec.measured_pairs import measured_on_interactions, measured_on_test
-from lightrec.shared_pairs import shared_pair_keys
+from lightrec.interactions.shared_pairs import shared_pair_keys
 
 RNG = np.random.default_rng(0)
 KEYS = RNG.permutation(40 * 30)[:300]

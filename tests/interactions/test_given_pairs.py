@@ -9,8 +9,8 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from lightrec.errors import InputError
-from lightrec.given_pairs import given_pairs
 from lightrec.interactions import ColumnNames, Interactions
+from lightrec.interactions.given_pairs import given_pairs
 
 PAIRS = {"user_id": ["a", "a", "b"], "item_id": ["x", "x", "y"]}
 

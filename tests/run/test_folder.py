@@ -12,14 +12,13 @@ import numpy as np
 import pytest
 import torch
 
-from lightrec import run_folder
 from lightrec.artifact.contents import Model
 from lightrec.encoder.student import Student
 from lightrec.errors import CheckpointError, InterruptedRunError
 from lightrec.interactions import Interactions
 from lightrec.interactions.synthetic import synthetic_catalogue
+from lightrec.run.folder import RunFolder, clear_checkpoints, code_digests
 from lightrec.run_config import RunConfig, load_config
-from lightrec.run_folder import RunFolder, clear_checkpoints, code_digests
 from lightrec.teachers.bpr import BprFactorization
 from lightrec.teachers.sampled_softmax import SampledSoftmax
 from lightrec.train import train
@@ -97,7 +96,7 @@ def cut_at(monkeypatch, stage: str, step: int) -> None:
 
     monkeypatch.setattr(kind, "forward", failing)
     monkeypatch.setattr(
-        "lightrec.run_folder.Surroundings", functools.partial(Surroundings, checkpoint_seconds=0)
+        "lightrec.run.folder.Surroundings", functools.partial(Surroundings, checkpoint_seconds=0)
     )
 
 
@@ -217,13 +216,13 @@ def test_another_runs_checkpoints_are_refused(pairs, tmp_path) -> None:
 
 
 def test_checkpoints_of_other_code_are_refused(pairs, tmp_path, monkeypatch) -> None:
-    assert {"stages.py", "training/loop.py", "encoder/student.py"} <= code_digests().keys()
+    assert {"run/stages.py", "training/loop.py", "encoder/student.py"} <= code_digests().keys()
     with pytest.MonkeyPatch.context() as patch:
         cut_at(patch, "teacher", 3)
         with pytest.raises(Cut):
             train(pairs, config=small(), run_folder=tmp_path)
     edited = code_digests() | {"training/loop.py": "0" * 64}
-    monkeypatch.setattr(run_folder, "code_digests", lambda: edited)
+    monkeypatch.setattr("lightrec.run.folder.code_digests", lambda: edited)
     with pytest.raises(CheckpointError, match=r"different: code\.training/loop\.py\)"):
         train(pairs, config=small(), run_folder=tmp_path)
 
@@ -266,7 +265,7 @@ def test_a_stage_tells_its_bar_about_every_epoch(tmp_path, monkeypatch) -> None:
         told.append((description, epochs, enabled))
         yield lambda done: told.append(done)
 
-    monkeypatch.setattr("lightrec.run_folder.stage_bar", bar)
+    monkeypatch.setattr("lightrec.run.folder.stage_bar", bar)
     run = RunFolder(tmp_path, small(), progress=True)
     with run.stage("teacher-all", epochs=3, steps=10) as surroundings:
         assert not surroundings.progress
@@ -294,7 +293,7 @@ def test_every_teacher_tells_its_bar(pairs, monkeypatch, teacher: dict, expected
         told.append((description, epochs, enabled))
         yield told.append
 
-    monkeypatch.setattr("lightrec.run_folder.stage_bar", bar)
+    monkeypatch.setattr("lightrec.run.folder.stage_bar", bar)
     train(pairs, config=without_student(teacher), refit=False, progress=True)
     assert told == [*expected, ("codes", 0, True)]
 
