@@ -4,11 +4,12 @@
     python -m benchmarks.resume --trials 3
 
 A run trains a teacher and a student on made-up data in a process of its own, with a checkpoint
-after almost every step. It is killed (SIGKILL) at a moment drawn between the first line of its log
-and its end, twice in every second trial, and then run to its end; the model's files must be those
-of a run that was never killed. `resumed` counts the trials whose log tells that training went on
-from a checkpoint: nearly all of them, or the kills came too early to say anything. Rows go to
-`benchmarks/results/resume.json`, one for each kind of student.
+after almost every step; in one kind of run the teacher is chosen among many. It is killed (SIGKILL)
+at a moment drawn between the first line of its log and its end, twice in every second trial, and
+then run to its end; the model's files must be those of a run that was never killed. `resumed`
+counts the trials whose log tells that training went on from a checkpoint: nearly all of them, or
+the kills came too early to say anything. Rows go to
+`benchmarks/results/resume.json`, one for each kind of run.
 """
 
 from __future__ import annotations
@@ -33,17 +34,22 @@ from lightrec.experiments.provenance import commit, source_digest, sources_of
 
 NAME = "resume"
 ROOT = Path(__file__).resolve().parents[1]
-STUDENTS = {
-    "joint": {},
+TEACHER = {"width": 16, "epochs": 12, "learning_rate": 0.01, "batch_size": 512}
+KINDS = {
+    "joint": {"teacher": TEACHER},
     "straight_through": {
-        "start": "random",
-        "selection": "straight_through",
-        "similarity": "bilinear",
-        "items": "trained",
-        "final_temperature": 0.5,
-        "revive_every": 1,
-        "inner_product_distillation": 1.0,
+        "teacher": TEACHER,
+        "student": {
+            "start": "random",
+            "selection": "straight_through",
+            "similarity": "bilinear",
+            "items": "trained",
+            "final_temperature": 0.5,
+            "revive_every": 1,
+            "inner_product_distillation": 1.0,
+        },
     },
+    "chosen_teacher": {"teacher": {"kind": "auto", "widths": [8, 12]}},
 }
 """What is changed in the preset `trained`; between them all that a checkpoint has to hold."""
 MOST_KILLS = 2
@@ -59,13 +65,13 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--trials", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--child", nargs=2, metavar=("STUDENT", "DIR"), help=argparse.SUPPRESS)
+    parser.add_argument("--child", nargs=2, metavar=("KIND", "DIR"), help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
     if asked.child:
         train_in(*asked.child)
         return
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    rows = [tried(student, asked.trials, asked.seed) for student in STUDENTS]
+    rows = [tried(kind, asked.trials, asked.seed) for kind in KINDS]
     command = f"python -m benchmarks.resume --trials {asked.trials} --seed {asked.seed}"
     write_results(NAME, command, rows)
     for row in rows:
@@ -74,13 +80,13 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(1)
 
 
-def tried(student: str, trials: int, seed: int) -> Row:
-    """The trials of one kind of student."""
-    rng = np.random.default_rng([seed, list(STUDENTS).index(student)])
-    trials = -(-trials // len(STUDENTS))
+def tried(kind: str, trials: int, seed: int) -> Row:
+    """The trials of one kind of run."""
+    rng = np.random.default_rng([seed, list(KINDS).index(kind)])
+    trials = -(-trials // len(KINDS))
     with tempfile.TemporaryDirectory() as scratch:
         whole = Path(scratch) / "whole"
-        seconds = run(student, whole)
+        seconds = run(kind, whole)
         assert seconds is not None
         right = digest_of(whole)
         identical = kills = resumed = lost = 0
@@ -89,26 +95,26 @@ def tried(student: str, trials: int, seed: int) -> Row:
             left = seconds
             for _ in range(1 + trial % MOST_KILLS):
                 moment = float(rng.uniform(0.0, left))
-                while run(student, folder, kill_after=moment) is not None:
+                while run(kind, folder, kill_after=moment) is not None:
                     shutil.rmtree(folder)  # it was quicker than that: no kill, no trial
                     left, moment = seconds, float(rng.uniform(0.0, seconds / 2))
                 left -= moment
                 kills += 1
             try:
-                run(student, folder)
+                run(kind, folder)
                 identical += digest_of(folder) == right
             except subprocess.CalledProcessError as error:
-                logger.error("%s: %s", student, error.stderr.decode(errors="replace"))
+                logger.error("%s: %s", kind, error.stderr.decode(errors="replace"))
                 lost += 1
-            resumed += len(events_of(folder, "resumed")) > 0
+            resumed += any(events_of(folder, each) for each in ("resumed", "recalled"))
             logger.warning(
                 "%s: %d of %d identical, %d kills, %d gone on from a checkpoint",
-                *(student, identical, trial + 1, kills, resumed),
+                *(kind, identical, trial + 1, kills, resumed),
             )
     return {
         "system": "lightrec",
         "fault": "kill_random",
-        "student": student,
+        "student": kind,
         "trials": trials,
         "kills": kills,
         "resumed": resumed,
@@ -131,11 +137,11 @@ def lines_of(folder: Path) -> list[str]:
     return log.read_text(encoding="utf-8").splitlines() if log.exists() else []
 
 
-def run(student: str, folder: Path, kill_after: float | None = None) -> float | None:
+def run(kind: str, folder: Path, kill_after: float | None = None) -> float | None:
     """Trains to the end, or until it is killed.
 
     Args:
-        student: Its name.
+        kind: Its name.
         folder: Of the run.
         kill_after: Seconds from the first line that the run adds to its log; None for never.
 
@@ -145,7 +151,7 @@ def run(student: str, folder: Path, kill_after: float | None = None) -> float | 
     Raises:
         subprocess.CalledProcessError: Training failed.
     """
-    command = [sys.executable, "-m", "benchmarks.resume", "--child", student, str(folder)]
+    command = [sys.executable, "-m", "benchmarks.resume", "--child", kind, str(folder)]
     one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     before = len(lines_of(folder))
     child = subprocess.Popen(command, cwd=ROOT, env=os.environ | one_thread, stderr=subprocess.PIPE)
@@ -163,24 +169,26 @@ def run(student: str, folder: Path, kill_after: float | None = None) -> float | 
     return time.perf_counter() - begun
 
 
-def train_in(student: str, folder: str) -> None:
+def train_in(kind: str, folder: str) -> None:
     """One run, in a process of its own; goes on where an earlier one was killed."""
     import torch
 
     from lightrec.interactions import Interactions, synthetic_catalogue
     from lightrec.run import folder as run_folder
     from lightrec.run_config import load_config
+    from lightrec.teachers import tried as teachers_tried
     from lightrec.train import train
     from lightrec.training.loop import Surroundings
 
     torch.set_num_threads(1)
     often = functools.partial(Surroundings, checkpoint_seconds=0.01)
     setattr(run_folder, "Surroundings", often)  # noqa: B010
+    setattr(teachers_tried, "SECONDS_AT_STAKE", 0.01)  # noqa: B010
     config = load_config(
         "trained",
-        teacher={"width": 16, "epochs": 12, "learning_rate": 0.01, "batch_size": 512},
+        teacher=KINDS[kind]["teacher"],
         codes={"num_codebooks": 4, "num_codewords": 32, "rounds": 2},
-        student={"epochs": 6, "batch_size": 256, **STUDENTS[student]},
+        student={"epochs": 6, "batch_size": 256, **KINDS[kind].get("student", {})},
     )
     made = synthetic_catalogue(400, 300, seed=0, pairs_per_user=20)
     target = Path(folder)

@@ -304,7 +304,8 @@ class _Judge:
         if given.items is not None and entry.filters is None:
             row["recall"] = self._recall(entry, k)
         if opponent.scan is not None and entry.filters is None:
-            scored = [opponent.scan.num_scored(table, k) for table in self.tables]
+            wanted = entry.told.get("post_ranking") or k
+            scored = [opponent.scan.num_scored(table, wanted) for table in self.tables]
             row["survivors"] = float(np.mean(scored)) / codes.num_items
             row |= self._sizes(entry)
             row["read_us"] = 1e6 * codes.codes.nbytes / self.reading

@@ -110,7 +110,7 @@ Ranking BoundScan::top_k(const float* table, std::size_t k, const RowFilter& fil
     const std::vector<std::int32_t> rows = filter.mask.rows(num_items());
     return score_listed(table, k, Rows{rows.data(), rows.data() + rows.size()}, filter, order);
   }
-  for (const std::int32_t* row = filter.excluded.begin; row != filter.excluded.end; ++row) prefetch(codes_of(*row));
+  if (ExcludedRows::are_few(filter.excluded)) prefetch_codes(filter.excluded);
   const LabelledTable labelled(table, num_codebooks(), num_codewords(), labels_);
   const PermittedRows permitted(scratch().marked, scratch().allowed, num_items(), filter);
   const ExcludedRows excluded = with_scores(filter.excluded, table);
@@ -125,7 +125,12 @@ Ranking BoundScan::top_k(const float* table, std::size_t k, const RowFilter& fil
   return found;
 }
 
+void BoundScan::prefetch_codes(Rows rows) const {
+  for (const std::int32_t* row = rows.begin; row != rows.end; ++row) prefetch(codes_of(*row));
+}
+
 ExcludedRows BoundScan::with_scores(Rows excluded, const float* table) const {
+  if (excluded.size() == 0 || !ExcludedRows::are_few(excluded)) return ExcludedRows(scratch().excluded);
   const PaddedTable padded(table, num_codebooks(), num_codewords());
   return {scratch().excluded, excluded,
           [&](std::int32_t row) { return score_of(padded, codes_of(row), num_codebooks()); }};

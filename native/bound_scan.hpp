@@ -25,8 +25,8 @@ enum class Layout { kFlat, kCells };
 // (the first the low half). Safe to use from several threads.
 class BoundScan final : public Scan {
  public:
-  // codes: (num_items, num_codebooks), row-major, borrowed for the life of the scan, which reads them for lists
-  // of rows.
+  // codes: (num_items, num_codebooks), row-major, borrowed for the life of the scan, which reads them for lists of
+  // allowed rows, and to score few excluded ones: they must not change.
   BoundScan(const std::uint8_t* codes, std::size_t num_items, std::size_t num_codebooks,
             std::size_t num_codewords, const Labels& labels, InstructionSet set, Layout layout);
 
@@ -39,6 +39,7 @@ class BoundScan final : public Scan {
   Ranking probe(const float* table, std::size_t k, std::size_t nprobe, const RowFilter& filter) const;
 
  private:
+  void prefetch_codes(Rows rows) const;
   ExcludedRows with_scores(Rows excluded, const float* table) const;
   float starting_bar(BoundQuery& query, std::size_t k) const;
   void scan(BoundQuery& query, std::size_t k, float bar) const;

@@ -25,10 +25,15 @@ class ExcludedRows {
   // Of more than these the scores cost more than a bit for every row does (permitted_rows.hpp).
   static bool are_few(Rows rows) { return rows.size() <= 128; }
 
-  // score(row): exact. None are taken where they are many.
+  // None.
+  explicit ExcludedRows(Memory& memory) : memory_(memory) {
+    memory_.orders.clear();
+    memory_.rows.clear();
+  }
+
+  // score(row): exact.
   template <typename Score>
   ExcludedRows(Memory& memory, Rows rows, Score score) : memory_(memory) {
-    if (!are_few(rows)) rows = Rows{};
     memory_.orders.resize(rows.size());
     memory_.rows.assign(rows.begin, rows.end);
     for (std::size_t i = 0; i < rows.size(); ++i) memory_.orders[i] = order_of(score(rows.begin[i]));

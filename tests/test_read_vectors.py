@@ -104,8 +104,8 @@ def test_unusable_parquet_is_refused(tmp_path, frame, said):
         (np.nan, "nan is not a finite number"),
         (np.inf, "inf is not a finite number"),
         (-np.inf, "-inf is not a finite number"),
-        (1e39, "beyond the 1e+15 of a model"),
-        (-2e15, "beyond the 1e+15 of a model"),
+        (1e39, "beyond the 1e+15 that a model can keep"),
+        (-2e15, "beyond the 1e+15 that a model can keep"),
     ],
 )
 def test_values_that_no_model_can_hold_are_named(tmp_path, bad, told):

@@ -246,7 +246,11 @@ def _sound_float32(array: npt.NDArray[Any], path: Path) -> npt.NDArray[np.float3
             row, column = np.argwhere(~sound)[0]
             found = array[start + row, column]
             finite = bool(np.isfinite(found))
-            fault = f"beyond the {MAX_MAGNITUDE:g} of a model" if finite else "not a finite number"
+            fault = (
+                f"beyond the {MAX_MAGNITUDE:g} that a model can keep"
+                if finite
+                else "not a finite number"
+            )
             raise InputError(
                 f"{path}, row {start + row + 1}, dimension {column + 1}: {found} is {fault}; "
                 "correct or remove the row"

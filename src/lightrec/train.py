@@ -175,6 +175,13 @@ def _teacher(
     with run.stage(f"teacher-{part}", **_teacher_length(pairs, settings, chosen)) as surroundings:
         if isinstance(settings, AutoConfig | BlendConfig):  # several runs, each with its own bars
             surroundings = replace(surroundings, progress=run.progress)
+        if chosen is not None:  # elsewhere than in this run's configuration
+            repeated = {
+                "teacher": chosen.config.model_dump(mode="json"),
+                "epochs": [*chosen.epochs],
+            }
+            fingerprint = surroundings.fingerprint | {"repeated": repeated}
+            surroundings = replace(surroundings, fingerprint=fingerprint)
         return make_teacher(
             pairs,
             config.teacher,

@@ -9,7 +9,7 @@ from benchmarks import results, resume
 
 def test_a_killed_run_ends_as_one_that_was_not(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "FOLDER", tmp_path)
-    monkeypatch.setattr(resume, "STUDENTS", {"joint": {}})
+    monkeypatch.setattr(resume, "KINDS", {"joint": resume.KINDS["joint"]})
     resume.main(["--trials", "1"])
     (row,) = json.loads((tmp_path / "resume.json").read_text())["rows"]
     assert (row["trials"], row["identical_share"], row["lost"]) == (1, 1.0, 0)

@@ -172,6 +172,15 @@ def test_titles_of_known_items_change_and_what_is_told_in_vain_is_said(cli, fold
     assert made.item_columns["category"][3] == "Crime"
 
 
+def test_the_items_table_of_an_update_may_name_its_ids_as_the_interactions_do(cli, folder, write):
+    items = write("items.csv", "sku,title\n1003,7.50\n")
+    log = write("log.csv", "user_id,sku\nu1,1003\n")
+    words = ("update", folder, "--interactions", log, "--item-column", "sku", "--items", items)
+    outcome = cli(*words)
+    assert outcome.code == 0, outcome.err
+    assert Model.load(folder).item_columns["title"][3] == "7.50"
+
+
 def test_removed_items_stay_out_until_they_are_restored(cli, folder, write):
     log = write("log.csv", "user_id,item_id\n" + "".join(f"u{u},1003\n" for u in range(9)))
     assert cli("update", folder, "--remove", "1003").code == 0

@@ -215,6 +215,21 @@ def test_another_runs_checkpoints_are_refused(pairs, tmp_path) -> None:
         train(fewer, config=small(), run_folder=tmp_path)
 
 
+def test_a_teacher_chosen_elsewhere_is_told_from_another(pairs, tmp_path) -> None:
+    """What an earlier model's choice left half trained is not taken up for that of another."""
+    earlier = [
+        train(pairs, config=without_student(SOFTMAX | {"temperature": temperature}))
+        for temperature in (0.1, 0.2)
+    ]
+    config = without_student(SOFTMAX)
+    with pytest.MonkeyPatch.context() as patch:
+        cut_at(patch, "sampled softmax", 2)
+        with pytest.raises(Cut):
+            train(pairs, config=config, warm_start=earlier[0], run_folder=tmp_path)
+    with pytest.raises(CheckpointError, match=r"repeated\.teacher\.temperature 0.1 then, 0.2 now"):
+        train(pairs, config=config, warm_start=earlier[1], run_folder=tmp_path)
+
+
 def test_checkpoints_of_other_code_are_refused(pairs, tmp_path, monkeypatch) -> None:
     assert {"run/stages.py", "training/loop.py", "encoder/student.py"} <= code_digests().keys()
     with pytest.MonkeyPatch.context() as patch:

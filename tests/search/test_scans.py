@@ -185,6 +185,10 @@ def test_large_catalogues(scan_class, num_codebooks, num_codewords, kind, order)
             assert_same(batch.of(query), expected.of(query))
         for rows in (
             Filter.of(20_011, exclude=seen),
+            Filter.of(20_011, exclude=best[:100]),
+            Filter.of(20_011, exclude=best[1::6], mask=half),
+            Filter.of(20_011, exclude=best[:100], mask=tenth),
+            Filter.of(20_011, exclude=best[:100], allow=many),
             Filter.of(20_011, allow=seen),
             Filter.of(20_011, exclude=best[::2], allow=seen),
             Filter.of(20_011, allow=best[:3]),

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import signal
+import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -437,7 +439,8 @@ def test_no_choice_takes_more_than_is_told(choose, favourite, budget: float) -> 
     script = Script(liking(*favourite))
     config = AutoConfig(widths=(16, 32), budget_minutes=budget)
     choose(script, config)
-    told = choice._Choice(PAIRS, config, script.judge, SEED, Surroundings()).plan
+    nobody = threading.Event()
+    told = choice._Choice(PAIRS, config, script.judge, SEED, Surroundings(), nobody).plan
     training, validation = told.most_minutes()
     assert sum(estimated_minutes(PAIRS, each) for each in script.trained) <= training * (1 + 1e-9)
     assert sum(validation_minutes(PAIRS, each) for each in script.trained) <= validation * 1.001
@@ -704,10 +707,52 @@ def test_an_interrupted_choice_says_whether_it_goes_on(choose, tmp_path) -> None
         choose(script, checkpoint=tmp_path)
 
 
-def test_what_was_tried_on_other_data_is_refused(really_choose, tmp_path) -> None:
+def test_what_was_tried_on_other_data_is_refused_with_one_folder_to_delete(
+    really_choose, tmp_path
+) -> None:
     really_choose(checkpoint=tmp_path, fingerprint={"data": "a"})
-    with pytest.raises(CheckpointError, match="data"):
+    with pytest.raises(CheckpointError, match="data") as refused:
         really_choose(checkpoint=tmp_path, fingerprint={"data": "b"})
+    assert str(refused.value).endswith(f"delete {tmp_path} to start again")
+
+
+def test_what_diverged_is_not_tried_again(really_choose, tmp_path, monkeypatch) -> None:
+    train, diverged = choice.fit_teacher, []
+
+    def fit_teacher(pairs, config, **how) -> FittedTeacher:
+        if getattr(config, "temperature", 0.1) != 0.1:
+            diverged.append(config)
+            raise DivergedError("the loss is not finite")
+        return train(pairs, config, **how)
+
+    monkeypatch.setattr(choice, "fit_teacher", fit_teacher)
+    logs = [tmp_path / name for name in ("first", "second")]
+    first, second = (really_choose(checkpoint=tmp_path / "kept", log=RunLog(log)) for log in logs)
+    assert first.config == second.config
+    assert len(diverged) == 2  # one step up, one step down
+    told = [
+        [event["teacher"] for event in events_of(log) if event["event"] == "diverged"]
+        for log in logs
+    ]
+    assert told[0] == told[1] == [config.model_dump() for config in diverged]
+
+
+def test_a_wish_to_stop_is_heard_between_two_candidates(choose, tmp_path) -> None:
+    script = Script(liking())
+    train = script.fit_teacher
+
+    def fit_teacher(pairs, config, **how) -> FittedTeacher:
+        if len(script.trained) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return train(pairs, config, **how)
+
+    script.fit_teacher = fit_teacher
+    with pytest.raises(InterruptedRunError, match="candidate 3 of"):
+        choose(script, checkpoint=tmp_path)
+    assert len(script.trained) == 3
+    script.fit_teacher = train
+    choose(script, checkpoint=tmp_path)
+    assert len({config.model_dump_json() for config in script.trained}) == len(script.trained)
 
 
 @pytest.mark.parametrize(

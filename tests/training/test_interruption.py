@@ -198,6 +198,18 @@ def _ctrl_c_raises() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_ctrl_c_raises")
+def test_a_stage_that_begins_after_ctrl_c_is_told_of_it() -> None:
+    with interruptions() as outer:
+        with interruptions() as before:
+            assert not before.is_set()
+        os.kill(os.getpid(), signal.SIGINT)
+        assert outer.is_set()
+        with interruptions() as inner:
+            assert inner.is_set()
+    with interruptions() as later:
+        assert not later.is_set()
+
+
 def test_the_second_ctrl_c_acts_at_once_within_nested_stages() -> None:
     with interruptions() as outer:
         with interruptions() as inner:

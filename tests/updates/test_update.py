@@ -265,8 +265,18 @@ def test_an_items_table_changes_the_columns_of_known_items(titled):
     assert "3 known ones have other columns now" in done.describe()
     others = np.setdiff1d(np.arange(120), rows)
     assert done.model.item_columns[others].equals(titled.item_columns[others])
-    with pytest.raises(InputError, match="'year'"):
-        update(titled, items={"item_id": ["i3"], "year": ["soon"]})
+    for year in ("soon", 1999.5):  # never 1999
+        with pytest.raises(InputError, match="'year'"):
+            update(titled, items={"item_id": ["i3"], "year": [year]})
+    made = update(titled, items={"item_id": ["i3"], "year": [1999.0]}).model
+    assert made.item_columns["year"][int(rows[0])] == 1999
+
+
+def test_text_that_looks_like_a_number_stays_as_written(titled, tmp_path):
+    (tmp_path / "items.csv").write_text("item_id,title\ni3,9.90\n")
+    done = update(titled, items=tmp_path / "items.csv")
+    row = int(titled.item_ids.rows(["i3"])[0])
+    assert done.model.item_columns["title"][row] == "9.90"
 
 
 def test_what_an_items_table_tells_in_vain_is_said(titled):

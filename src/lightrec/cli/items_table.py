@@ -1,7 +1,8 @@
-"""The items table that `train` and `compress` take: read, and what a model cannot keep of it."""
+"""The items table of `train`, `compress`, `update`: read, and what a model cannot keep of it."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,15 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-def read_items_table(path: Path, item_column: str | None) -> pl.DataFrame:
+def read_items_table(
+    path: Path, item_column: str | None, as_text: Collection[str] = ()
+) -> pl.DataFrame:
     """The table, whose id column may have the name that --item-column gives, or another.
 
     Args:
         path: Its file.
         item_column: The column of item ids in the table of interactions, where that was named.
+        as_text: Names of columns that stay text whatever their cells look like.
 
     Raises:
         InputError: The table cannot be used.
@@ -25,7 +29,7 @@ def read_items_table(path: Path, item_column: str | None) -> pl.DataFrame:
     from lightrec.interactions.read_tables import open_table
 
     named = item_column if item_column in open_table(path).names else None
-    return read_items(path, named)
+    return read_items(path, named, as_text=as_text)
 
 
 def show_columns_left_out(items_table: pl.DataFrame | None) -> None:

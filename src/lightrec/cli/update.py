@@ -98,8 +98,10 @@ def update(
       lightrec update model --item-vectors new.npy --item-ids new.txt
     """
     from lightrec.artifact import check_target, load_model, save_model
+    from lightrec.cli.items_table import read_items_table
     from lightrec.interactions import Interactions
     from lightrec.updates import update as update_model
+    from lightrec.updates.catalogue import text_columns
 
     given = (interactions, items, item_vectors, remove, restore_item)
     if not any(given):
@@ -118,10 +120,13 @@ def update(
         )
         if not as_json:
             show(pairs.report.describe())
+    described = None
+    if items is not None:
+        described = read_items_table(items, item_column, text_columns(loaded))
     done = update_model(
         loaded,
         pairs,
-        items=items,
+        items=described,
         remove_items=read_ids_given(remove, loaded.item_ids, or_files=True) if remove else None,
         restore_items=_restored(restore_item, loaded) if restore_item else None,
         refit_known=refit_known,
@@ -172,7 +177,7 @@ def _restored(texts: list[str], model: Model) -> list[Any]:
 
 
 def _told(done: Update) -> dict[str, Any]:
-    """The report as JSON values: counts, and every id in place of the counts of ids."""
+    """The report as JSON values: counts, and ids beside them."""
     listed = ("items_left_out", "items_kept_out", "ids_sharing_a_code", "users_left_out")
     ids = {name: [str(value) for value in getattr(done, name)] for name in listed}
     return {**done.counts(), **ids, "notes": done.notes}

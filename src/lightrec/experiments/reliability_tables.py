@@ -74,7 +74,7 @@ def kill_table(content: Mapping[str, Any]) -> str:
 def resume_table(content: Mapping[str, Any]) -> str:
     """Training runs that were killed and went on, held against runs that were left alone."""
     lines = [
-        "| selection of the student | runs | killed | resumed | identical, bit for bit | lost |",
+        "| what was trained | runs | killed | resumed | identical, bit for bit | lost |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     for row in content["rows"]:

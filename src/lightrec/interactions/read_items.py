@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import polars as pl
 
 from lightrec.errors import InputError
@@ -14,12 +16,15 @@ _INTEGER = r"^-?(0|[1-9][0-9]{0,17})$"
 _DECIMAL = r"^-?(0|[1-9][0-9]{0,17})(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?$"
 
 
-def read_items(source: TableSource, item_column: str | None = None) -> pl.DataFrame:
+def read_items(
+    source: TableSource, item_column: str | None = None, *, as_text: Collection[str] = ()
+) -> pl.DataFrame:
     """Reads an items table: a catalogue with columns such as title, category or price.
 
     Args:
         source: a path or table, as in `open_table`.
         item_column: the table's name of the id column; by default `item_id` or a known alias.
+        as_text: names of columns of a text file that stay text whatever their cells look like.
 
     Returns:
         The table with its id column first and called `item_id` (String or Int64, unique), and
@@ -46,7 +51,8 @@ def read_items(source: TableSource, item_column: str | None = None) -> pl.DataFr
         name = column.name.split(":", 1)[0]
         if name in columns:
             raise InputError(f"{table.label}: two columns would be called {name!r}; rename one")
-        columns[name] = column if table.text is None else _values(column, table)
+        stays = table.text is None or name in as_text
+        columns[name] = column if stays else _values(column, table)
     return pl.DataFrame(columns)
 
 

@@ -152,7 +152,7 @@ class BoundScan(CompiledScan):
     Flat, it keeps 4 bytes an item in the order of the rows and reads them all. In cells it keeps 7
     bytes an item, items that share their first codeword and nearly their second side by side, and
     skips whole cells whose bound fails. Either borrows the codes given, which it reads for lists of
-    allowed rows; they may lie in a mapped file, and must not change.
+    allowed or of few excluded rows; they may lie in a mapped file, and must not change.
 
     Args:
         codes: (N, 4) uint8, or (N, 8) where W is at most 16 and two codes make a byte; every code
@@ -237,7 +237,7 @@ class ScanMaker:
             scan = BoundScan(codes, self._num_codewords, self._labels)
         else:
             scan = PortableScan(codes, self._num_codewords)
-        give_back(codes)  # read whole to make the scan; from now on for lists only
+        give_back(codes)  # read whole to make the scan; from now on here and there, for lists
         return scan
 
 

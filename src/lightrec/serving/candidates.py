@@ -14,8 +14,8 @@ from lightrec.search.row_mask import RowMask
 from lightrec.serving.arguments import id_list, known_rows
 from lightrec.serving.item_conditions import matching_rows
 
-FEW = 256
-"""A list of fewer than this part of the items is searched as a list, a longer one as a mask."""
+MOST_LISTED = 1 / 256
+"""Share of the items up to which a list is searched as a list; a longer one as a mask."""
 
 
 def _no_rows() -> np.ndarray:
@@ -87,7 +87,7 @@ def read_candidates(
     mask = None
     if where is not None and not (isinstance(where, Mapping) and not where):
         matching = matching_rows(model.item_columns, where)
-        if allowed is None and len(matching) > model.num_items // FEW:
+        if allowed is None and len(matching) > MOST_LISTED * model.num_items:
             mask = RowMask.of_rows(model.num_items, matching)
         else:
             allowed = matching if allowed is None else np.intersect1d(allowed, matching)

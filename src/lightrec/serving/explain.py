@@ -30,7 +30,7 @@ class Explanation:
             `contribution`; None where the query has no history. Contributions are those of the
             fold-in (`lightrec.serving.fold_in`): without the item, the score of a user folded in
             from this history would lack about that much. They are scaled to the user's score where
-            their sum is positive.
+            that and their sum are positive.
         fallback: "popularity" where the query held nothing to go by; None everywhere else.
     """
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Literal
@@ -98,13 +99,7 @@ def choose_teacher(
     """
     surroundings = surroundings or Surroundings()
     with interruptions() as interrupted:
-
-        def measure(factors: Factors) -> dict[str, float]:
-            if interrupted.is_set():
-                raise InterruptedRunError("between two candidates")
-            return judge(factors)
-
-        choice = _Choice(pairs, config, measure, seed, surroundings)
+        choice = _Choice(pairs, config, judge, seed, surroundings, interrupted)
         logger.info("Choosing the teacher %s.", choice.plan.describe())
         try:
             softmax, alternating = choice.probe()
@@ -128,8 +123,10 @@ class _Choice:
         judge: Judge,
         seed: int,
         surroundings: Surroundings,
+        interrupted: threading.Event,
     ) -> None:
         self.pairs, self.config, self.judge, self.seed = pairs, config, judge, seed
+        self.interrupted = interrupted
         self.quiet = replace(surroundings, log=RunLog(), checkpoint=None)
         self.log, self.tried = surroundings.log, TriedTeachers(surroundings)
         finalists = [
@@ -199,7 +196,7 @@ class _Choice:
             best = max((each.value for each in ready), default=-math.inf)
             ready += self.beyond_the_budget(winner, best)
         if not ready:  # whatever was trained in full diverged
-            ready = [self.fit(winner, finalist=True)]
+            ready = [self.tried.recall(winner, vectors=True) or self.trained(winner, finalist=True)]
         return sorted(ready, key=lambda each: each.value, reverse=True)
 
     def beyond_the_budget(self, winner: SingleConfig, best: float) -> list[FittedTeacher]:
@@ -244,7 +241,7 @@ class _Choice:
         singles = tuple(part.config for part in parts)
         config = BlendConfig.model_validate({"parts": singles, "weights": weights, "width": width})
         factors = blend([part.factors for part in parts], weights, width)
-        metrics = self.judge(factors)
+        metrics = self.measure(factors)
         self.log.event("blended", teacher=config.model_dump(), **metrics)
         epochs = tuple(count for part in parts for count in part.epochs)
         return FittedTeacher(factors, config, epochs, metrics)
@@ -276,31 +273,49 @@ class _Choice:
             self.all_tried = False
             return None
         self.minutes_left -= minutes
-        fitted = self.tried.recall(candidate, vectors=finalist)
-        kind = "recalled" if fitted else "tried"
-        if fitted is None:
-            try:
-                fitted = self.fit(candidate, finalist=finalist)
-            except DivergedError as error:
-                if needed:
-                    raise  # the defaults diverge: the data are at fault, not the candidate
-                self.log.event("diverged", **told, error=str(error))
-                return None
-            self.tried.keep(candidate, fitted, vectors=finalist)
+        try:
+            recalled = self.tried.recall(candidate, vectors=finalist)
+            fitted = recalled or self.trained(candidate, finalist=finalist)
+        except DivergedError as error:
+            if needed:
+                raise  # the defaults diverge: the data are at fault, not the candidate
+            self.log.event("diverged", **told, error=str(error))
+            return None
+        kind = "recalled" if recalled else "tried"
         self.log.event(kind, **told, epochs=fitted.epochs[0], **fitted.metrics)
         self.values[key] = fitted.value
+        self.heed()
         return fitted
 
-    def fit(self, candidate: SingleConfig, *, finalist: bool) -> FittedTeacher:
-        """Trains a candidate; a finalist takes long enough for checkpoints."""
+    def trained(self, candidate: SingleConfig, *, finalist: bool) -> FittedTeacher:
+        """Trains a candidate, and writes down what becomes of it.
+
+        A finalist takes long enough for checkpoints of its own.
+        """
         around = replace(self.quiet, doing=f"{self.describe_candidate()}, ")
-        return fit_teacher(
-            self.pairs,
-            candidate,
-            seed=self.seed,
-            judge=self.judge,
-            surroundings=self.tried.around(candidate, around) if finalist else around,
-        )
+        try:
+            fitted = fit_teacher(
+                self.pairs,
+                candidate,
+                seed=self.seed,
+                judge=self.measure,
+                surroundings=self.tried.around(candidate, around) if finalist else around,
+            )
+        except DivergedError as error:
+            self.tried.keep_diverged(candidate, error)
+            raise
+        self.tried.keep(candidate, fitted, vectors=finalist)
+        return fitted
+
+    def measure(self, factors: Factors) -> dict[str, float]:
+        """What the judge says of a teacher."""
+        self.heed()
+        return self.judge(factors)
+
+    def heed(self) -> None:
+        """Ends the choice where the user has asked for that."""
+        if self.interrupted.is_set():
+            raise InterruptedRunError("between two candidates")
 
     def describe_candidate(self) -> str:
         """Which candidate is being tried."""

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from lightrec.errors import DivergedError
 from lightrec.factors import Factors
 from lightrec.teachers.fit import FittedTeacher, SingleConfig
 from lightrec.training.checkpoint import Checkpoint
 from lightrec.training.loop import Surroundings
 
+FINISHED, TRAINING = "finished", "training"
 SECONDS_AT_STAKE = 240.0
 """Work on a finalist that a crash may cost: its checkpoints are large, and one of many runs."""
 
@@ -43,13 +45,23 @@ class TriedTeachers:
             vectors: Whether they are wanted; else there may be none (no rows).
 
         Raises:
+            DivergedError: It diverged then.
             CheckpointError: It is of another run, or cannot be read.
         """
         folder = self._folder(candidate)
         if folder is None:
             return None
-        found = Checkpoint.load(folder / "finished", self._fingerprint(candidate))
-        if found is None or (vectors and not found.tensors):
+        found = Checkpoint.load(
+            folder / FINISHED,
+            self._fingerprint(candidate),
+            among=self.surroundings.checkpoint,
+        )
+        if found is None:
+            return None
+        shutil.rmtree(folder / TRAINING, ignore_errors=True)  # where a kill came in between
+        if "diverged" in found.progress:
+            raise DivergedError(found.progress["diverged"])
+        if vectors and not found.tensors:
             return None
         users, items = (
             found.tensors[name].numpy() if found.tensors else np.zeros((0, 1), np.float32)
@@ -60,16 +72,14 @@ class TriedTeachers:
 
     def keep(self, candidate: SingleConfig, fitted: FittedTeacher, *, vectors: bool) -> None:
         """Writes down what became of a candidate."""
-        folder = self._folder(candidate)
-        if folder is None:
-            return
         matrices = {"users": fitted.factors.users, "items": fitted.factors.items}
         tensors = {name: torch.from_numpy(matrix) for name, matrix in matrices.items()}
         progress = {"epochs": fitted.epochs, "metrics": fitted.metrics}
-        fingerprint = self._fingerprint(candidate)
-        folder.mkdir(parents=True, exist_ok=True)
-        Checkpoint(fingerprint, progress, tensors if vectors else {}).save(folder / "finished")
-        shutil.rmtree(folder / "training", ignore_errors=True)
+        self._finish(candidate, progress, tensors if vectors else {})
+
+    def keep_diverged(self, candidate: SingleConfig, error: DivergedError) -> None:
+        """Writes down that a candidate diverged."""
+        self._finish(candidate, {"diverged": str(error)}, {})
 
     def around(self, candidate: SingleConfig, surroundings: Surroundings) -> Surroundings:
         """The surroundings in which a long candidate is trained: with checkpoints of its own."""
@@ -79,10 +89,20 @@ class TriedTeachers:
         folder.mkdir(parents=True, exist_ok=True)
         return replace(
             surroundings,
-            checkpoint=folder / "training",
+            checkpoint=folder / TRAINING,
             fingerprint=self._fingerprint(candidate),
             checkpoint_seconds=SECONDS_AT_STAKE,
         )
+
+    def _finish(
+        self, candidate: SingleConfig, progress: dict[str, Any], tensors: dict[str, torch.Tensor]
+    ) -> None:
+        folder = self._folder(candidate)
+        if folder is None:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        Checkpoint(self._fingerprint(candidate), progress, tensors).save(folder / FINISHED)
+        shutil.rmtree(folder / TRAINING, ignore_errors=True)
 
     def _folder(self, candidate: SingleConfig) -> Path | None:
         kept = self.surroundings.checkpoint

@@ -77,6 +77,8 @@ class Checkpoint:
         folder: Path,
         fingerprint: dict[str, Any],
         on_damage: Callable[[CheckpointError], None] | None = None,
+        *,
+        among: Path | None = None,
     ) -> Checkpoint | None:
         """The newest sound checkpoint in `folder`, or None where there is none at all.
 
@@ -84,6 +86,8 @@ class Checkpoint:
             folder: Where `save` wrote.
             fingerprint: The present run's.
             on_damage: Told why one of the two cannot be used when the other is.
+            among: The folder of all checkpoints of which this is one: what another run left there
+                is told to be deleted whole.
 
         Raises:
             CheckpointError: It belongs to another run, or all there are are damaged.
@@ -103,7 +107,7 @@ class Checkpoint:
         if not sound:
             return None
         newest = max(sound, key=lambda numbered: numbered[0])[1]
-        _require_same_run(folder, newest.fingerprint, fingerprint)
+        _require_same_run(among or folder, newest.fingerprint, fingerprint)
         if on_damage is not None:
             for reason in refused:
                 on_damage(reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 
 import numpy as np
@@ -54,7 +55,7 @@ def with_items(model: Model, ids: pl.Series, made: NewItems) -> Model:
         item_codes=ItemCodes(np.concatenate([codes.codes, made.codes]), codes.codebooks),
         item_ids=IdMap(pl.concat([model.item_ids.series, ids.alias(model.item_ids.series.name)])),
         item_columns=_extended(model.item_columns, len(ids)),
-        history=None if model.history is None else replace_catalogue(model.history, len(ids)),
+        history=None if model.history is None else _with_more_items(model.history, len(ids)),
         float_items=None if floats is None else _appended(floats, made.float_vectors),
         digest=None,
     )
@@ -96,17 +97,24 @@ def told_columns(model: Model, columns: pl.DataFrame) -> list[str]:
     ]
 
 
+def text_columns(model: Model) -> list[str]:
+    """Names of the model's columns that hold text: what looks like a number stays as written."""
+    return [name for name, dtype in model.item_columns.schema.items() if dtype == pl.String]
+
+
 def _cast(values: pl.Series, dtype: pl.DataType) -> pl.Series:
-    try:
-        return values.cast(dtype)
-    except pl.exceptions.PolarsError:
-        raise InputError(
-            f"items table, column {values.name!r}: {values.dtype} values where the model has "
-            f"{dtype}; give values of that type, or leave the column out"
-        ) from None
+    """The values as the model's column has them; never others: 9.9 does not become 9."""
+    with contextlib.suppress(pl.exceptions.PolarsError):
+        cast = values.cast(dtype)
+        if not cast.cast(values.dtype).ne_missing(values).any():
+            return cast
+    raise InputError(
+        f"items table, column {values.name!r}: {values.dtype} values where the model has "
+        f"{dtype}; give values of that type, or leave the column out"
+    )
 
 
-def replace_catalogue(history: History, num_new: int) -> History:
+def _with_more_items(history: History, num_new: int) -> History:
     """The same pairs in a catalogue of more items."""
     return History(history.indptr, history.item_rows, history.num_items + num_new)
 

@@ -55,7 +55,8 @@ def difference(
 ) -> Difference:
     """Compares two models: their catalogues, codes, and the lists that users would get.
 
-    Ids are matched as everywhere: an integer and its one canonical spelling are the same id.
+    Ids are matched though one model holds text and the other integers: an integer and its one
+    canonical spelling are the same id.
 
     Args:
         old: The model in use.

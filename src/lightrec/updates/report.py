@@ -23,8 +23,8 @@ class Update:
         items_removed: Items taken out.
         items_added: Items put in.
         items_described: Known items whose columns the items table changed.
-        items_left_out: Ids of the interactions' items that no known user touched: there is nothing
-            to encode them by.
+        items_left_out: Ids of the interactions' items that nobody touched whom the model knows,
+            or now gets to know: there is nothing to encode them by.
         items_kept_out: Ids of the interactions' items that were removed earlier, or just now, and
             that `restore_items` does not name.
         items_restored: Removed items that may come in again.

@@ -26,5 +26,8 @@ def typed(ids: pl.Series, known: IdMap, what: str) -> pl.Series:
     numbers = ids.cast(pl.Int64, strict=False)
     for given, number in zip(ids, numbers, strict=True):
         if number is None or str(number) != given:
-            raise InputError(f"{what} id {given!r}: the model's {what} ids are integers")
+            raise InputError(
+                f"{what} id {given!r}: the model's {what} ids are "
+                "integers; correct the id, or remove its row"
+            )
     return numbers

@@ -26,7 +26,13 @@ from lightrec.interactions.read_items import read_items
 from lightrec.interactions.read_tables import TableSource
 from lightrec.serving.arguments import IdList, id_list, known_rows
 from lightrec.serving.queries import check_bounded
-from lightrec.updates.catalogue import described, told_columns, with_items, without_items
+from lightrec.updates.catalogue import (
+    described,
+    text_columns,
+    told_columns,
+    with_items,
+    without_items,
+)
 from lightrec.updates.new_items import ItemEncoder
 from lightrec.updates.new_pairs import counted, with_pairs
 from lightrec.updates.removed_items import (
@@ -219,5 +225,5 @@ def _new_ids(item_ids: Sequence[Any], model: Model) -> pl.Series:
 
 
 def _columns_of(items: TableSource, model: Model) -> pl.DataFrame:
-    table = read_items(items)
+    table = read_items(items, as_text=text_columns(model))
     return table.with_columns(typed(table[ITEM], model.item_ids, "item"))
