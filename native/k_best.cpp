@@ -321,8 +321,8 @@ Ranking KBest::best_first() {
 Ranking KBest::finish(Order wanted) {
   Ranking best = wanted == Order::kAny ? in_any_order() : best_first();
   if (orders_.size() > kMostKept) {
-    std::vector<std::int32_t>().swap(orders_);
-    std::vector<std::uint32_t>().swap(items_);
+    LargeArray<std::int32_t>().swap(orders_);
+    LargeArray<std::uint32_t>().swap(items_);
     std::vector<std::uint64_t>().swap(keys_);
     std::vector<std::uint64_t>().swap(sorted_);
     size_ = settled_ = 0;

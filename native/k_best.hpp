@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "float_order.hpp"
+#include "large_pages.hpp"
 #include "ranking.hpp"
 
 namespace lightrec {
@@ -102,10 +103,10 @@ class KBest {
   float bar_ = kNoBar;
   const std::uint32_t* row_of_ = nullptr;
   std::size_t num_going_ = 0;  // of those that are going, those that reach the bar: the first of
-  std::vector<std::int32_t> going_orders_;
-  std::vector<std::uint32_t> going_rows_;
-  std::vector<std::int32_t> orders_;
-  std::vector<std::uint32_t> items_;
+  LargeArray<std::int32_t> going_orders_;
+  LargeArray<std::uint32_t> going_rows_;
+  LargeArray<std::int32_t> orders_;
+  LargeArray<std::uint32_t> items_;
   std::vector<std::uint64_t> keys_, sorted_;
 };
 

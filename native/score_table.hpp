@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <vector>
 
+#include "large_pages.hpp"
+
 namespace lightrec {
 
 // Most codewords that a codebook can have: a code is one byte.
@@ -29,7 +31,7 @@ class ScoreTableBuilder {
 
  private:
   std::size_t num_codebooks_, num_codewords_, width_;
-  std::vector<float> panels_;  // (panels, width, 64)
+  LargeArray<float> panels_;  // (panels, width, 64)
 };
 
 // A score table as every scan reads it: 256 entries for each codebook, so that the row of a codebook is
