@@ -1,4 +1,4 @@
-# make demo     the offline demonstration, from a bare machine
+# make demo     the demonstration, from a bare machine; only packages are downloaded
 # make test     every test, with the compiled kernels; what depends on them also without
 # make sanitize tests of the kernels with memory, arithmetic and threads watched; needs g++
 # make coverage which lines and branches of what is saved the tests reach; fails under 95 %

@@ -47,7 +47,7 @@ def experiment(
         ),
     ] = None,
     stale: Annotated[
-        bool, typer.Option("--stale", help="Measure again what an older source measured.")
+        bool, typer.Option("--stale", help="Measure again what is older than its sources.")
     ] = False,
     data_root: Annotated[
         Path | None,
@@ -57,6 +57,7 @@ def experiment(
 ) -> None:
     """Measure an experiment and write its result file.
 
+    Works in a checkout of the project, whose experiments/results it adds to.
     The data sets lie in one folder, each in a folder of its name with
     interactions.parquet. Finished cells are kept: an interrupted experiment
     goes on where it stopped.
@@ -92,6 +93,10 @@ def experiment(
       lightrec experiment main_path
       lightrec experiment best --data gowalla --splits 0 -v
     """
+    from lightrec.experiments.provenance import project_root
+
+    if not (project_root() / "native").is_dir():
+        raise ArgumentError("experiments work in a checkout of the project: there is none here")
     if verbose:
         set_up_log(verbose=True)
     options: dict[str, Any] = {"root": data_root}

@@ -42,7 +42,8 @@ BytesPerItem = Annotated[
         "--bytes",
         metavar="N",
         help="Bytes an item, 1 to 64, each an index into a codebook of 256 codewords; 2, 3, 4, 6, "
-        "8 and 16 are usual. More keep more of the ranking.",
+        "8 and 16 are usual. More keep more of the ranking where users are as they are (identity); "
+        "the fast search is for 4: of any other size it scores every item.",
         show_default="4",
     ),
 ]

@@ -22,7 +22,8 @@ def report(
 
     Works in a checkout of the project: every table between
     `<!-- table: NAME -->` and `<!-- end table -->` is rendered anew from the
-    files of experiments/results. --figures draws those of docs/figures too.
+    files of experiments/results and benchmarks/results, the settings and the
+    sources. --figures draws those of docs/figures too.
 
     Examples:
       lightrec report --figures

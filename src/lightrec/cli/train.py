@@ -112,7 +112,8 @@ def train(
 ) -> None:
     """Train a model from a table of interactions.
 
-    INTERACTIONS has one row an interaction; ratings and times are optional:
+    INTERACTIONS has one row an interaction; ratings and times are optional, and
+    every row counts alike unless --rating-above says which do:
 
       user_id,item_id,rating,timestamp
       anna,0345339681,5,1136073600
@@ -132,7 +133,8 @@ def train(
     With --publish-if-better TEST a model that is already in MODEL stays there
     (exit code 8) unless the new one is at least as good: Recall@100 + NDCG on
     the pairs of TEST that both know. It stays too (exit code 4) if another
-    command changed it during the training. The new model is then in MODEL.run.
+    command changed it during the training. The new model is then in
+    MODEL.run/model (RUN-FOLDER/model).
 
     --config changes settings of the preset, in TOML:
 
@@ -141,7 +143,7 @@ def train(
 
     Examples:
       lightrec train ratings.csv --out model
-      lightrec train plays.parquet --items songs.csv --out model --bytes 8
+      lightrec train ratings.csv --rating-above 3 --items films.csv --out model
       lightrec train plays.parquet --out model --user-form identity --seed 7
     """
     from lightrec.artifact import load_model, read_manifest

@@ -6,8 +6,8 @@ A document asks for a table by a pair of comments:
     <!-- end table -->
 
 Everything between them is rendered: tables from result files, `demo` from recorded output, `tree`
-from the source. Under a table stands how many of its rows an older source measured. `--check` only
-says whether all is current.
+from the source. Under a table stands how many of its rows are older than their sources. `--check`
+only says whether all is current.
 """
 
 from __future__ import annotations
@@ -119,7 +119,10 @@ def _table(name: str, root: Path, document: str) -> str:
     content = PARTS.get(name, dict)(read_json(results))
     now = source_digest(sources_of(experiment))
     old = sum(row.get("source_digest") != now for row in content["rows"])
-    note = f"\n\n*{old} of {len(content['rows'])} rows were measured by an older source.*"
+    note = (
+        f"\n\n*{old} of {len(content['rows'])} rows are older than the last change of a file that "
+        "they may depend on.*"
+    )
     return table(content) + (note if old else "")
 
 

@@ -72,8 +72,9 @@ def search_summary(content: Mapping[str, Any]) -> str:
     """The README's short table: one row a catalogue, at k = 100 and the best instructions."""
     rows = [row for row in content["rows"] if row["k"] == K and _plain(row)]
     lines = [
-        "| catalogue | items | numpy µs | float scan µs | LightRec µs | x numpy | x float scan |",
-        "|---" * 7 + "|",
+        "| catalogue | items | numpy µs | float scan µs | LightRec µs | x numpy | x float scan "
+        "| share of the float top 100 |",
+        "|---" * 8 + "|",
     ]
     for row in rows:
         same = [one for one in rows if _catalogue(one) == _catalogue(row)]
@@ -83,6 +84,7 @@ def search_summary(content: Mapping[str, Any]) -> str:
                 *(f"{row['catalogue']}, {row['factors']}", f"{row['items']:,}"),
                 *(slow.get("numpy_float", ""), slow.get("fused_float", "")),
                 *(f"{row['median_us']:.0f}", _times(row, "numpy"), _times(row, "fused_float")),
+                f"{row['recall']:.2f}" if "recall" in row else "",
             ]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, "", f"k = {K}. {_machines(rows)}"])

@@ -1,4 +1,4 @@
-"""The README's tree: every source file with the first sentence that it says about itself."""
+"""The tree in docs/design.md: every source file with the first sentence of what it says."""
 
 from __future__ import annotations
 
