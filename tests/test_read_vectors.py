@@ -80,7 +80,10 @@ def test_parquet(tmp_path, kind, id_name):
     ("frame", "said"),
     [
         ({"id": ["a", "b"], "v": [[1.0, 2.0], [3.0]]}, "row 2, column 'v': the list has 1 values"),
-        ({"id": ["a", "b"], "v": [[1.0, 2.0], None]}, "row 2, column 'v'"),
+        ({"id": ["a", "b"], "v": [[1.0, 2.0], None]}, "row 2, column 'v': the vector is missing"),
+        ({"id": ["a", "b"], "v": [None, [1.0, 2.0]]}, "row 1, column 'v': the vector is missing"),
+        ({"id": ["a", "b"], "x": [1.0, 2.0], "row": [7, 9]}, "column 'row': is Int64"),
+        ({"item": ["a", "b"], "asin": ["c", "d"], "x": [1.0, 2.0]}, "both could hold the ids"),
         ({"id": ["a", "b"], "v": [[1.0, 2.0], [3.0, None]]}, "row 2, column 'v': a value"),
         ({"id": ["a", "b"], "v": [["x"], ["y"]]}, "lists must hold floats"),
         ({"id": ["a", "b"], "v": [[1.0], [2.0]], "w": [[1.0], [2.0]]}, "several columns"),
@@ -133,6 +136,18 @@ def test_any_bytes_are_refused_with_the_file_named(tmp_path_factory, ending, dat
     path.write_bytes(data)
     with pytest.raises(InputError, match=f"v{ending}"):
         read_vectors(path)
+
+
+def test_the_best_name_of_an_id_column_is_taken(tmp_path):
+    columns = {"id": [0, 1], "item_id": ["a", "b"], "v": [[1.0], [2.0]]}
+    pl.DataFrame(columns).write_parquet(tmp_path / "v.parquet")
+    assert read_vectors(tmp_path / "v.parquet").ids.ids([0, 1]) == ["a", "b"]
+
+
+def test_ids_in_an_unknown_kind_of_file(tmp_path):
+    (tmp_path / "ids.json").write_text("[1, 2]")
+    with pytest.raises(InputError, match=r"'\.json'; use \.txt"):
+        read_ids(tmp_path / "ids.json")
 
 
 def test_truncated_files_are_refused(tmp_path):

@@ -12,7 +12,7 @@ import polars as pl
 
 from lightrec.artifact.verify import MAX_MAGNITUDE
 from lightrec.errors import InputError
-from lightrec.interactions.columns import ALIASES
+from lightrec.interactions.columns import tiers
 from lightrec.interactions.id_map import IdMap, id_series
 from lightrec.interactions.read_tables import open_table
 
@@ -22,6 +22,7 @@ ID_FORMATS = ".txt (one id a line), .csv, .tsv or .parquet (their first column) 
 _FLOAT_TENSORS = frozenset({"F16", "F32", "F64"})
 _BLOCK_ROWS = 1 << 16
 _PARQUET = frozenset({".parquet", ".pq"})
+_ID_TABLES = _PARQUET | {".csv", ".tsv", ".tab", ".inter", ".item", ".user", ".gz"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +45,9 @@ def read_vectors(
 
     Args:
         path: `.npy` of shape (n, D); `.safetensors` with such an array; or `.parquet` with one
-            column of lists, or one numeric column for each dimension, and optionally ids: a column
-            with a known name (`item_id`, `id` ...), else a first column of text or integers.
+            column of lists, or one column of floats for each dimension, and optionally ids: a
+            column with a known name (`item_id`, else an alias, else `id`), else a first column of
+            text or integers.
         what: "item" or "user": which names of id columns are known, and for error messages.
         tensor: which array of a safetensors file; needed when there are several.
         one: also takes an array of shape (D,) as a single vector.
@@ -92,9 +94,11 @@ def read_ids(path: Path, what: str = "item") -> IdMap:
         values: Any = _read_npy(path)
     elif kind == ".txt":
         values = _read_lines(path)
-    else:
+    elif kind in _ID_TABLES:
         table = open_table(path)
         values = table.read(table.names[:1]).to_series()
+    else:
+        raise InputError(f"{path}: unknown kind of file {kind!r}; use {ID_FORMATS}")
     try:
         return IdMap(id_series(values, f"{what} ids"), what)
     except InputError as error:
@@ -145,7 +149,7 @@ def _read_tensor(path: Path, tensor: str | None) -> npt.NDArray[Any]:
 
 def _read_parquet(path: Path, what: str) -> tuple[npt.NDArray[Any], IdMap | None]:
     frame = open_table(path).read()
-    id_column = _id_column(frame, what)
+    id_column = _id_column(frame, what, path)
     ids = None
     if id_column is not None:
         try:
@@ -161,13 +165,18 @@ def _read_parquet(path: Path, what: str) -> tuple[npt.NDArray[Any], IdMap | None
     return _from_columns(frame, path), ids
 
 
-def _id_column(frame: pl.DataFrame, what: str) -> str | None:
-    """The column that holds the ids, if there is one."""
-    known = ALIASES[f"{what}_id"] | {"id", f"{what}id"}
-    named = [name for name in frame.columns if name.lower().replace("_", "") in known]
+def _id_column(frame: pl.DataFrame, what: str, path: Path) -> str | None:
+    """The column that holds the ids, if there is one: by the best kind of name that is there."""
+    plain = [name for name in frame.columns if name.lower() == "id"]
+    for fitting in (*tiers(frame.columns, f"{what}_id"), plain):
+        if len(fitting) > 1:
+            raise InputError(
+                f"{path}: columns {fitting[0]!r} and {fitting[1]!r} both could hold the ids; "
+                "remove or rename one"
+            )
+        if fitting:
+            return fitting[0]
     first = frame.columns[0]
-    if named:
-        return named[0]
     return first if frame[first].dtype == pl.String or frame[first].dtype.is_integer() else None
 
 
@@ -178,13 +187,16 @@ def _from_lists(column: pl.Series, path: Path) -> npt.NDArray[Any]:
         raise InputError(f"{path}, column {name!r}: lists must hold floats, not {inner}")
     if isinstance(column.dtype, pl.Array):
         column = column.arr.to_list()
-    lengths = column.list.len()  # null for a missing list
-    fits = (lengths == lengths[0]).fill_null(value=False)
+    if column.null_count():
+        row = int(column.is_null().arg_max() or 0)
+        raise InputError(f"{path}, row {row + 1}, column {name!r}: the vector is missing")
+    lengths = column.list.len()
+    fits = lengths == lengths[0]
     if not fits.all():
         row = int((~fits).arg_max() or 0)
         raise InputError(
-            f"{path}, row {row + 1}, column {name!r}: the list has {lengths[row] or 0} values, "
-            f"row 1 has {lengths[0] or 0}; vectors must be of one width"
+            f"{path}, row {row + 1}, column {name!r}: the list has {lengths[row]} values, row 1 "
+            f"has {lengths[0]}; vectors must be of one width"
         )
     values = column.explode()
     if values.null_count():
@@ -200,10 +212,11 @@ def _from_columns(frame: pl.DataFrame, path: Path) -> npt.NDArray[Any]:
             "dimension"
         )
     for column in frame:
-        if not column.dtype.is_numeric():
+        if not column.dtype.is_float():
             raise InputError(
                 f"{path}, column {column.name!r}: is {column.dtype}, where every column but the "
-                "ids must be a number; remove it, or keep the vectors in one column of lists"
+                "ids must hold floats; remove or convert it, or keep the vectors in one column of "
+                "lists"
             )
         if column.null_count():
             row = int(column.is_null().arg_max() or 0)

@@ -26,9 +26,9 @@ from lightrec.interactions import (
     ColumnNames,
     History,
     Interactions,
-    read_items,
 )
 from lightrec.interactions.given_pairs import given_pairs
+from lightrec.interactions.read_items import read_catalogue
 from lightrec.interactions.read_tables import TableSource
 from lightrec.run.folder import RunFolder
 from lightrec.run.held_out_pairs import hold_out
@@ -68,7 +68,8 @@ def train(
         preset: `default`, `paper`, `trained` or `kde`; ignored when `config` is given.
         config: The whole configuration.
         items: Items table: the catalogue, with any columns to keep (title, category, ...).
-        columns: The table's column names where they are not recognised.
+        columns: The table's column names where they are not recognised; the items table may have
+            its ids in a column of the name given here, too.
         refit: Trains the shipped model on all pairs; False ships the one that validation saw.
         warm_start: An earlier model from `train`: its choice of teacher and of the users' form is
             repeated instead of made anew, and items keep their codes where these still fit.
@@ -96,7 +97,7 @@ def train(
         CheckpointError: Checkpoints in `run_folder` are of another run, or one is at work there.
     """
     config = config or load_config(preset)
-    items_table = None if items is None else read_items(items)
+    items_table = None if items is None else read_catalogue(items, columns)
     pairs = given_pairs(interactions, columns, items=items_table)
     check_num_codewords(config.codes, len(pairs.items))
     if items_table is not None and isinstance(interactions, Interactions):

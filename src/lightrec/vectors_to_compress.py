@@ -10,6 +10,7 @@ import polars as pl
 
 from lightrec.artifact.item_columns import item_columns
 from lightrec.artifact.verify import MAX_MAGNITUDE
+from lightrec.codes.finite_vectors import first_row_beyond
 from lightrec.errors import ArgumentError, InputError
 from lightrec.factors import Factors
 from lightrec.interactions import History, IdMap, Interactions
@@ -122,7 +123,7 @@ def prepare(
     item_vectors = _matrix(items, "items")
     width = item_vectors.shape[1]
     user_vectors = np.zeros((0, width), np.float32) if users is None else _matrix(users, "users")
-    norms = np.linalg.norm(item_vectors, axis=1)
+    norms = np.sqrt(np.einsum("nd,nd->n", item_vectors, item_vectors))  # without a copy of all
     of_unit_length = bool(len(norms)) and bool(np.abs(norms - 1.0).max() < UNIT_LENGTH)
     if item_bias is None and of_unit_length and len(user_vectors):
         lengths = np.linalg.norm(user_vectors, axis=1, keepdims=True)
@@ -142,7 +143,7 @@ def prepare(
 
 def _bias(values: np.ndarray, num_items: int) -> np.ndarray:
     """(N, 1) float32."""
-    bias = np.asarray(values)
+    bias = _array(values, "item_bias")
     if bias.dtype.kind not in "fiu" or bias.shape not in ((num_items,), (num_items, 1)):
         raise ArgumentError(
             f"item_bias must be {num_items} numbers, one an item, not {bias.shape} {bias.dtype}"
@@ -151,23 +152,33 @@ def _bias(values: np.ndarray, num_items: int) -> np.ndarray:
 
 
 def _matrix(values: np.ndarray, name: str) -> np.ndarray:
-    try:
-        matrix = np.asarray(values)
-    except ValueError:
-        raise ArgumentError(f"{name} must be a matrix: its rows differ in width") from None
+    matrix = _array(values, name)
     if matrix.ndim != 2 or matrix.dtype.kind not in "fiu" or not matrix.shape[1]:
         raise ArgumentError(
             f"{name} must be a matrix of numbers, not {matrix.shape} {matrix.dtype}"
         )
     with np.errstate(over="ignore"):  # what becomes infinite is refused
         matrix = np.ascontiguousarray(matrix, dtype=np.float32)
-    large = np.flatnonzero(~(np.abs(matrix) <= MAX_MAGNITUDE).all(axis=1))
-    if len(large):
+    row = first_row_beyond(matrix, MAX_MAGNITUDE)
+    if row is not None:
         raise ArgumentError(
-            f"{name} row {large[0]} holds a value that is not finite, or is beyond the "
+            f"{name} row {row} holds a value that is not finite, or is beyond the "
             f"{MAX_MAGNITUDE:g} that a model folder can keep"
         )
     return matrix
+
+
+def _array(values: np.ndarray, name: str) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise ArgumentError(f"{name} must be a matrix: its rows differ in width") from None
+    except (TypeError, RuntimeError) as error:  # torch's, for a gradient, a device or bfloat16
+        reason = str(error).partition("\n")[0]
+        raise ArgumentError(
+            f"{name} cannot be read as an array ({reason}); of a torch tensor, give "
+            "tensor.detach().float().cpu().numpy()"
+        ) from None
 
 
 def id_map_of(ids: Sequence[str] | Sequence[int] | IdMap | None, count: int, what: str) -> IdMap:

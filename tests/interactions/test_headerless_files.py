@@ -109,6 +109,16 @@ def test_movies_csv(write) -> None:
 # LightGCN
 
 
+def test_rows_of_a_table_are_not_taken_for_lists(write) -> None:
+    """Ratings and times would become items."""
+    path = write("ratings.txt", "1 100 4\n1 101 5\n2 100 1\n")
+    said = refusal(path)
+    assert f"{path}, line 2: user '1' begins a second line" in said
+    assert "put a line of column names above them" in said
+    assert len(Interactions.from_table(path, file_format="lightgcn")) == 6
+    assert len(Interactions.from_table(write("pairs.txt", "1 100\n1 101\n2 100\n"))) == 3
+
+
 def test_lightgcn_lists(write) -> None:
     rng = random.Random(3)
     lists = {user: rng.sample(range(40), rng.randrange(6)) for user in range(30)}

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from lightrec.errors import InputError
-from lightrec.interactions import read_items
+from lightrec.interactions import ColumnNames, Interactions, read_items
 
 
 def test_ids_stay_text_and_plain_numbers_become_numbers(tmp_path: Path) -> None:
@@ -18,6 +18,22 @@ def test_ids_stay_text_and_plain_numbers_become_numbers(tmp_path: Path) -> None:
     assert items.columns == ["item_id", "title", "year", "price", "zip", "note"]
     assert items.dtypes == [pl.String, pl.String, pl.Int64, pl.Float64, pl.String, pl.String]
     assert items.row(0) == ("007", "Alien", 1979, 9.9, "01234", None)
+
+
+@pytest.mark.parametrize(
+    "cells", [("1E5", "2E7"), ("123456789012345678", "1.5"), ("0.1234567890123456", "1")]
+)
+def test_what_a_number_would_change_stays_text(tmp_path: Path, cells: tuple[str, str]) -> None:
+    (tmp_path / "items.csv").write_text("item_id,code\n1,{}\n2,{}\n".format(*cells))
+    assert read_items(tmp_path / "items.csv")["code"].to_list() == list(cells)
+
+
+def test_the_ids_may_be_called_as_in_the_interactions() -> None:
+    names = ColumnNames(user_id="u", item_id="code")
+    pairs = Interactions.from_table(
+        {"u": [1, 2], "code": ["x", "y"]}, names, items={"code": ["y", "x", "z"], "item": [1, 2, 3]}
+    )
+    assert pairs.items.ids([0, 1, 2]) == ["y", "x", "z"]
 
 
 def test_typed_tables_keep_their_types() -> None:

@@ -64,3 +64,10 @@ def test_refusals() -> None:
         split_table(table, "random")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="needs timestamps"):
         split_table(table)
+
+
+@pytest.mark.parametrize("by", ["paper", "last"])
+def test_a_split_that_leaves_nothing_to_test_on_is_refused(by: str) -> None:
+    table = {"user_id": ["a", "b"], "item_id": ["x", "y"], "timestamp": [1, 2]}
+    with pytest.raises(InputError, match="no pair would be left to test on"):
+        split_table(table, by)

@@ -106,7 +106,8 @@ def check_item_columns(columns: pl.DataFrame, num_items: int) -> None:
 def _check_columns(columns: pl.DataFrame, num_items: int) -> None:
     """Checks all but what lists hold, which is checked when they are written or read."""
     _check(len(columns) == num_items, ITEM_TABLE, f"{len(columns)} rows for {num_items} items")
-    _check(len(columns.columns) < MAX_COLUMNS, ITEM_TABLE, f"more than {MAX_COLUMNS} columns")
+    few = len(columns.columns) < MAX_COLUMNS
+    _check(few, ITEM_TABLE, f"more than {MAX_COLUMNS} columns; leave some of the items table out")
     _check(ITEM_ID not in columns.columns, ITEM_TABLE, f"column {ITEM_ID!r} is there twice")
     for name, dtype in columns.schema.items():
         _check(name != "", ITEM_TABLE, "a column has no name")

@@ -25,11 +25,10 @@ def read_items_table(
     Raises:
         InputError: The table cannot be used.
     """
-    from lightrec.interactions import read_items
-    from lightrec.interactions.read_tables import open_table
+    from lightrec.interactions import ColumnNames
+    from lightrec.interactions.read_items import read_catalogue
 
-    named = item_column if item_column in open_table(path).names else None
-    return read_items(path, named, as_text=as_text)
+    return read_catalogue(path, ColumnNames(item_id=item_column), as_text=as_text)
 
 
 def show_columns_left_out(items_table: pl.DataFrame | None) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lightrec.codes.item_metric import BLOCK, ItemMetric
+from lightrec.codes.residual_kmeans import weighted_means
 
 RANK = 16
 """Directions kept of each cell's matrix."""
@@ -43,10 +44,9 @@ class CellMetrics:
         width, count = items.shape[1], len(metric.matrices)
         cells = np.zeros(len(items), np.int32) if metric.cells is None else metric.cells
         sizes = np.bincount(cells, minlength=count)
-        sums = np.zeros((count, width))
-        np.add.at(sums, cells, items)
+        nowhere = np.zeros((count, width), np.float32)
         used = np.flatnonzero(sizes)
-        centres = (sums[used] / sizes[used, None]).astype(np.float32)
+        centres = weighted_means(items, np.ones(len(items)), cells, count, nowhere)[used]
         values, directions = np.linalg.eigh(metric.matrices[used].astype(np.float64))
         rank = min(rank, width)
         rest = values[:, : width - rank].mean(axis=1) if rank < width else values[:, 0] / 2

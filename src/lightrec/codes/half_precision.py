@@ -16,7 +16,7 @@ def half_precision(vectors: np.ndarray) -> np.ndarray:
     Args:
         vectors: Float32 of any shape.
     """
-    largest = np.abs(vectors).max(initial=0.0)
+    largest = max(vectors.max(initial=0.0), -vectors.min(initial=0.0))  # without a copy
     limits = np.finfo(np.float16)
     fits = largest == 0 or SMALLEST_LARGEST * limits.smallest_normal <= largest <= limits.max
     return vectors.astype(np.float16) if fits else vectors

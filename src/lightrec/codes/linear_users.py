@@ -17,8 +17,8 @@ RIDGE = 1e-2  # of the mean square of a number: what users say little of gets no
 def linear_map(users: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """The map W that comes closest to given vectors.
 
-    Ridge regression: it minimises `sum_u |W p_u - v_u|^2` and a little of `|W|^2`. Whatever
-    metric the error were measured in, W would be the same.
+    Ridge regression: it minimises `sum_u |W p_u - v_u|^2` and a little of `|W|^2`. But for that
+    little, W would be the same whatever metric the error were measured in.
 
     Args:
         users: (M, T) float32, P1; at least one.

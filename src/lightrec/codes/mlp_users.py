@@ -41,11 +41,13 @@ def mlp_map(
         rng: Draws the start, the batches and the users held out.
 
     Raises:
-        ArgumentError: Shapes do not fit, or there are too few users.
+        ArgumentError: Shapes do not fit, or there are too few users, or all are zero.
     """
     require_pairs(users, vectors)
     if len(users) < 2:
         raise ArgumentError("a network needs at least two users, one of them to be held out")
+    if not users.any():
+        raise ArgumentError("a network needs users that differ from zero")
     if vectors.shape[1] != item_codes.width:
         raise ArgumentError(f"vectors are {vectors.shape[1]} wide, codewords {item_codes.width}")
     # In these coordinates of a vector, squared errors are those of its score table.

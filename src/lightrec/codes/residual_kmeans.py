@@ -69,7 +69,7 @@ def kmeans(
     centres = points[rng.choice(len(points), num_centres, replace=False)].copy()
     for _ in range(iterations):
         nearest, distances = _nearest(points, centres)
-        centres = _weighted_means(points, mass, nearest, num_centres, centres)
+        centres = weighted_means(points, mass, nearest, num_centres, centres)
         empty = np.flatnonzero(np.bincount(nearest, weights=mass, minlength=num_centres) <= 0)
         if len(empty):
             far = np.argpartition(-distances * mass, len(empty) - 1)[: len(empty)]
@@ -135,7 +135,7 @@ def _nearest(points: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.nd
     return nearest, np.maximum(distances, 0.0)
 
 
-def _weighted_means(
+def weighted_means(
     points: np.ndarray,
     mass: np.ndarray,
     nearest: np.ndarray,

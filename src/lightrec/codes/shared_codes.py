@@ -41,8 +41,7 @@ def describe_shared_codes(item_codes: ItemCodes, popularity: np.ndarray) -> str:
             f"all {item_codes.num_items:,} items share one code, and so all their scores: nothing "
             "puts one above another"
         )
-    unseen = int((popularity[sharing] == 0).sum())
-    return (
-        f"{len(sharing):,} items share their code with another, and so its scores; {unseen:,} of "
-        "them occur in no pair"
-    )
+    told = f"{len(sharing):,} items share their code with another, and so its scores"
+    if not popularity.any():  # no pairs were given
+        return told
+    return f"{told}; {int((popularity[sharing] == 0).sum()):,} of them occur in no pair"

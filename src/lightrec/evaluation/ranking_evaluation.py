@@ -30,7 +30,7 @@ class RankingResult:
     """Metrics of one model on one test part.
 
     Attributes:
-        user_rows: (n,) int64, the evaluated users: all that have a test pair.
+        user_rows: (n,) int64, the evaluated users: those asked for, else all that have a test pair.
         per_user: Each metric as (n,) float64, in the order of `user_rows`.
     """
 

@@ -113,7 +113,7 @@ def find_column(
             )
         return _once(given, found, source)
     if given is None:
-        for fitting in _tiers(found, canonical):
+        for fitting in tiers(found, canonical):
             if len(fitting) > 1:
                 raise InputError(
                     f"{source}: columns {fitting[0]!r} and {fitting[1]!r} both could be "
@@ -128,7 +128,7 @@ def find_column(
     return None
 
 
-def _tiers(found: Sequence[str], canonical: str) -> list[list[str]]:
+def tiers(found: Sequence[str], canonical: str) -> list[list[str]]:
     """Columns that fit, best kind of fit first: exact name, its spelling, then aliases."""
     simplified = {name: _simplified(name) for name in found}
     spelled = _simplified(canonical)

@@ -62,7 +62,7 @@ def format_of(path: Path, named: str | None = None) -> FileFormat:
         return "parquet"
     raise InputError(
         f"{path}: unknown kind of file {kind!r}; use {READ_FORMATS}, or say what it is with "
-        "--format (format=)"
+        "--format (file_format=)"
     )
 
 
@@ -97,5 +97,5 @@ def _dat_format(path: Path) -> FileFormat:
     raise InputError(
         f"{path}, line 1: no known kind of .dat file ({lines[0][:60]!r}); MovieLens's have fields "
         "such as 1::1193::5::978300760, CiteULike's a count and as many numbers; for other files "
-        "give --format (format=) with csv, tsv, recbole, parquet or lightgcn"
+        "give --format (file_format=) with csv, tsv, recbole, parquet or lightgcn"
     )

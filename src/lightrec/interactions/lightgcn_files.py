@@ -40,7 +40,8 @@ def read_lightgcn(path: Path, *, any_ids: bool = False) -> RowsRead:
             whose format was named by its owner.
 
     Raises:
-        InputError: a line is no list of whole numbers, or no line has an item.
+        InputError: a line is no list of whole numbers, no line has an item, or the lines look like
+            rows of a table.
     """
     lines = read_lines(path)
     if any_ids:
@@ -56,6 +57,8 @@ def read_lightgcn(path: Path, *, any_ids: bool = False) -> RowsRead:
         )
     ids = lines.str.strip_chars_end(" ").str.split(" ")
     counts = ids.list.len().to_numpy().astype(np.int64) - 1
+    if not any_ids:
+        _require_one_list_a_user(path, ids.list.first(), counts, numbers)
     if not counts.any():
         raise InputError(f"{path}: no line names an item; a line is a user and the user's items")
     return pairs_of_lists(
@@ -64,6 +67,20 @@ def read_lightgcn(path: Path, *, any_ids: bool = False) -> RowsRead:
         numbers,
         "LightGCN's lists, on each line a user and the user's items",
     )
+
+
+def _require_one_list_a_user(
+    path: Path, users: pl.Series, counts: np.ndarray, numbers: np.ndarray
+) -> None:
+    """Refuses what is rather a table: its rows would be read as lists, ratings as items."""
+    again = ~users.is_first_distinct().to_numpy()
+    if again.any() and counts.max() > 1:
+        row = int(np.argmax(again))
+        raise InputError(
+            f"{path}, line {numbers[row]}: user {users[row]!r} begins a second line, where each "
+            "has one in LightGCN's lists; if the lines are rows of a table, put a line of column "
+            "names above them, else name the format (--format lightgcn, file_format='lightgcn')"
+        )
 
 
 def pairs_of_lists(users: pl.Series, items: pl.Series, lines: np.ndarray, what: str) -> RowsRead:

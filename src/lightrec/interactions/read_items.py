@@ -8,12 +8,14 @@ import polars as pl
 
 from lightrec.errors import InputError
 from lightrec.interactions.cell_values import ids_of
-from lightrec.interactions.columns import ITEM, find_column
+from lightrec.interactions.columns import ITEM, ColumnNames, find_column
 from lightrec.interactions.item_sequences import as_sequence
 from lightrec.interactions.read_tables import Table, TableSource, open_table
 
 _INTEGER = r"^-?(0|[1-9][0-9]{0,17})$"
-_DECIMAL = r"^-?(0|[1-9][0-9]{0,17})(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?$"
+_DECIMAL = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$"
+_DIGITS = 15
+"""Of a decimal, so that a double holds it."""
 
 
 def read_items(
@@ -29,7 +31,8 @@ def read_items(
     Returns:
         The table with its id column first and called `item_id` (String or Int64, unique), and
         RecBole's type suffixes removed from the other names. Text columns of text files become
-        numbers where every cell is a plainly written number (`12`, `9.90`; not `007`), and lists
+        numbers where every cell is a plainly written number (`12`, `9.90`; not `007` or `1E5`) of
+        at most 18 digits, or 15 of a decimal (`1.10` and `1.1` are one number then), and lists
         where they are declared as sequences (`item_sequences`).
 
     Raises:
@@ -56,6 +59,25 @@ def read_items(
     return pl.DataFrame(columns)
 
 
+def read_catalogue(
+    source: TableSource, names: ColumnNames | None, *, as_text: Collection[str] = ()
+) -> pl.DataFrame:
+    """Reads an items table that goes with a table of interactions.
+
+    Args:
+        source: as for `read_items`.
+        names: of the interactions' columns: where the items table has a column of the name given
+            there for the item ids, it is taken for the ids here too.
+        as_text: as for `read_items`.
+
+    Raises:
+        InputError: as for `read_items`.
+    """
+    table = open_table(source)
+    named = names.item_id if names is not None and names.item_id in table.names else None
+    return read_items(table, named, as_text=as_text)
+
+
 def _values(column: pl.Series, table: Table) -> pl.Series:
     """Cells of a text file as lists, numbers or text."""
     sequences = as_sequence(column, table)
@@ -69,5 +91,6 @@ def _as_number(column: pl.Series) -> pl.Series:
     if column.str.contains(_INTEGER).all():
         return column.cast(pl.Int64)
     if column.str.contains(_DECIMAL).all():
-        return column.cast(pl.Float64)
+        digits = column.str.count_matches("[0-9]").max()
+        return column.cast(pl.Float64) if int(digits or 0) <= _DIGITS else column  # type: ignore[arg-type]
     return column

@@ -20,7 +20,7 @@ from lightrec.interactions.columns import (
 )
 from lightrec.interactions.filters import PairFilter, in_groups_of_at_least, merge_duplicates
 from lightrec.interactions.id_map import IdMap
-from lightrec.interactions.read_items import read_items
+from lightrec.interactions.read_items import read_catalogue
 from lightrec.interactions.read_report import ReadReport
 from lightrec.interactions.read_tables import TableSource, open_table
 
@@ -70,7 +70,7 @@ def read_pairs(
             "name it with --rating-column NAME or ColumnNames(rating=NAME), or do not filter"
         )
     items = table.catalogue if items is None else items
-    catalogue = None if items is None else read_items(items)[ITEM]
+    catalogue = None if items is None else read_catalogue(items, columns)[ITEM]
     item_column, catalogue, notes = _of_one_type(ids_of(frame, names[ITEM], table), catalogue)
     notes = [*table.notes, *notes]
     if ratings is not None and pair_filter.rating_above is None:

@@ -129,7 +129,10 @@ def open_table(source: TableSource, file_format: str | None = None) -> Table:
     if is_sparse_matrix(source):
         return Table.of_rows(read_matrix(source), label)
     if isinstance(source, pl.LazyFrame):
-        source = source.collect()
+        try:
+            source = source.collect()
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise InputError(f"{label} cannot be read: {error}") from None
     frame = source if isinstance(source, pl.DataFrame) else _frame_of(source, label)
     return Table(frame.lazy(), tuple(frame.columns), label)
 

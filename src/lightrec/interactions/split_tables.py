@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from lightrec.errors import ArgumentError
+from lightrec.errors import ArgumentError, InputError
 from lightrec.interactions.columns import ColumnNames
 from lightrec.interactions.filters import PairFilter
 from lightrec.interactions.interactions import Interactions
@@ -58,7 +58,8 @@ def split_table(
         last_n: pairs per user of the split "last".
 
     Raises:
-        InputError: the table cannot be used, or has no timestamps and needs them.
+        InputError: the table cannot be used, has no timestamps and needs them, or a part would be
+            empty.
         ArgumentError: an option is out of range.
     """
     table = open_table(source)
@@ -72,6 +73,12 @@ def split_table(
         split = paper_split(interactions, seed, 1 - test_share)
     else:
         raise ArgumentError(f"a split is by 'time', 'last' or 'paper', not {by!r}")
+    for part, name in ((split.train, "train on"), (split.test, "test on")):
+        if not len(part):
+            raise InputError(
+                f"{table.label}: no pair would be left to {name}; users have too few pairs for "
+                "this split, take another (--by) or another share"
+            )
     tested = np.isin(interactions.pair_keys(), split.test.pair_keys(), assume_unique=True)
     frame = table.read()
     return SplitTables(
