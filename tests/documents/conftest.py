@@ -50,13 +50,16 @@ def books(empty, quick):
 
 @pytest.fixture
 def films(empty, quick):
-    """What the README takes for granted: ratings, films, vectors and today's interactions."""
+    """What the README takes for granted: plays, ratings, films, vectors and today's plays."""
     rng = np.random.default_rng(0)
     data = synthetic_catalogue(300, 1_000, 0)
     pairs = data.interactions.with_columns(pl.col("user_id", "item_id").str.slice(1))
     pairs = pairs.with_columns(pl.col("user_id", "item_id").str.strip_chars_start("0"))
     films = data.items.with_columns(pl.col("item_id").str.slice(1).str.strip_chars_start("0"))
-    pairs.filter(pl.col("user_id") != "", pl.col("item_id") != "").write_csv("ratings.csv")
+    pairs = pairs.filter(pl.col("user_id") != "", pl.col("item_id") != "")
+    pairs.write_csv("plays.csv")
+    rating = pl.Series("rating", rng.integers(1, 6, len(pairs)))
+    pairs.with_columns(rating).write_csv("ratings.csv")
     films.filter(pl.col("item_id") != "").write_csv("films.csv")
     pl.DataFrame({"user_id": ["new", "new"], "item_id": ["7", "9"]}).write_csv("today.csv")
     np.save("V.npy", rng.standard_normal((1_000, 16), np.float32))

@@ -423,7 +423,7 @@ FAULTS = {
     ),
     "another run's checkpoint read": (
         f"{CHECKPOINT}.load",
-        ("    _require_same_run(folder, newest.fingerprint, fingerprint)\n", ""),
+        ("    _require_same_run(among or folder, newest.fingerprint, fingerprint)\n", ""),
         "checkpoints are strict",
     ),
     "oldest checkpoint read": (
