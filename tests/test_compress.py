@@ -623,3 +623,25 @@ def test_tensors_that_numpy_cannot_read_are_refused_with_the_remedy(items) -> No
             compress(tensor, config=config())
     with pytest.raises(ArgumentError, match="item_bias"):
         compress(items, item_bias=[[1.0], [1.0, 2.0]], config=config())
+    with pytest.raises(ArgumentError, match="not a path"):
+        compress("V.npy", config=config())
+
+
+def test_tensors_ask_as_arrays_do(items) -> None:
+    torch = pytest.importorskip("torch")
+    made = compress(items, items[:50], config=config())
+    rec = Recommender(made)
+    vectors = torch.from_numpy(items[:2].copy())
+    by_tensor, by_array = rec.recommend(vectors=vectors, k=5), rec.recommend(vectors=items[:2], k=5)
+    assert by_tensor.item_ids.to_list() == by_array.item_ids.to_list()
+    by_tensor, by_list = rec.recommend(users=torch.tensor([3, 1]), k=5), rec.recommend([3, 1], k=5)
+    assert by_tensor.item_ids.to_list() == by_list.item_ids.to_list()
+    with pytest.raises(ArgumentError, match=r"vectors cannot be read .*detach\(\)\.float\(\)"):
+        rec.recommend(vectors=vectors.requires_grad_(), k=5)
+
+
+def test_a_model_is_told_in_a_line(items) -> None:
+    made = compress(items, items[:50], config=config())
+    assert repr(made).startswith(f"<Model: {len(items):,} items, ")
+    assert repr(made).endswith("50 users (identity)>")
+    assert repr(Recommender(made).recommend([0, 1], k=5)).startswith("<Recommendations: 2 queries")

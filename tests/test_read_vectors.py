@@ -74,6 +74,16 @@ def test_parquet(tmp_path, kind, id_name):
     read = read_vectors(tmp_path / "v.parquet")
     np.testing.assert_array_equal(read.values, VALUES)
     assert read.ids is None if id_name is None else read.ids.ids([4]) == ["i4"]
+    by = "rows are numbered" if id_name is None else f"ids from {id_name!r}"
+    assert f"{by}, vectors of 3 numbers from" in read.notes[0]
+
+
+def test_columns_beside_the_lists_are_told(tmp_path):
+    columns = {"sku": ["a"], "title": ["A"], "price": [1.5], "v": [[1.0, 2.0]]}
+    pl.DataFrame(columns).write_parquet(tmp_path / "v.parquet")
+    taken, unused = read_vectors(tmp_path / "v.parquet").notes
+    assert taken.endswith("ids from 'sku', vectors of 2 numbers from lists in 'v'")
+    assert unused.endswith("not used: 'title', 'price'")
 
 
 @pytest.mark.parametrize(

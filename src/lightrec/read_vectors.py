@@ -21,6 +21,8 @@ ID_FORMATS = ".txt (one id a line), .csv, .tsv or .parquet (their first column) 
 
 _FLOAT_TENSORS = frozenset({"F16", "F32", "F64"})
 _BLOCK_ROWS = 1 << 16
+_NO_VECTOR = "the vector is missing; remove the row"
+_NO_VALUE = "a value is missing; correct or remove the row"
 _PARQUET = frozenset({".parquet", ".pq"})
 _ID_TABLES = _PARQUET | {".csv", ".tsv", ".tab", ".inter", ".item", ".user", ".gz"}
 
@@ -32,10 +34,12 @@ class VectorsAndIds:
     Attributes:
         values: float32 (n, D), contiguous and finite.
         ids: their ids, where the file holds them.
+        notes: which columns of a table were taken for what, and which were not used.
     """
 
     values: npt.NDArray[np.float32]
     ids: IdMap | None = None
+    notes: tuple[str, ...] = ()
 
 
 def read_vectors(
@@ -63,22 +67,23 @@ def read_vectors(
     kind = path.suffix.lower()
     if tensor is not None and kind != ".safetensors":
         raise InputError(f"{path} is no safetensors file, so it has no tensor {tensor!r}")
-    ids = None
+    ids: IdMap | None = None
+    notes: tuple[str, ...] = ()
     if kind == ".npy":
         array = _read_npy(path)
     elif kind == ".safetensors":
         array = _read_tensor(path, tensor)
     elif kind in _PARQUET:
-        array, ids = _read_parquet(path, what)
+        array, ids, notes = _read_parquet(path, what)
     else:
         raise InputError(f"{path}: unknown kind of file {path.suffix!r}; use {VECTOR_FORMATS}")
     if one and array.ndim == 1:
         array = array[np.newaxis]
-    return VectorsAndIds(_sound_float32(array, path), ids)
+    return VectorsAndIds(_sound_float32(array, path), ids, notes)
 
 
 def read_ids(path: Path, what: str = "item") -> IdMap:
-    """Reads ids in row order.
+    """Reads ids in row order, each once.
 
     Args:
         path: `.txt` with one id a line and no line of column names; `.csv`, `.tsv` or `.parquet`,
@@ -87,6 +92,20 @@ def read_ids(path: Path, what: str = "item") -> IdMap:
 
     Raises:
         InputError: the file cannot be read, or an id is missing or occurs twice.
+    """
+    try:
+        return IdMap(read_id_column(path, what), what)
+    except InputError as error:
+        if str(error).startswith(str(path)):
+            raise
+        raise InputError(f"{path}: {error}") from None
+
+
+def read_id_column(path: Path, what: str = "item") -> pl.Series:
+    """Does what `read_ids` does with ids that may be repeated; String or Int64 (n,).
+
+    Raises:
+        InputError: the file cannot be read, or an id is missing.
     """
     _check_is_file(path)
     kind = path.suffix.lower()
@@ -100,7 +119,7 @@ def read_ids(path: Path, what: str = "item") -> IdMap:
     else:
         raise InputError(f"{path}: unknown kind of file {kind!r}; use {ID_FORMATS}")
     try:
-        return IdMap(id_series(values, f"{what} ids"), what)
+        return id_series(values, f"{what} ids")
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
@@ -147,7 +166,7 @@ def _read_tensor(path: Path, tensor: str | None) -> npt.NDArray[Any]:
     return array
 
 
-def _read_parquet(path: Path, what: str) -> tuple[npt.NDArray[Any], IdMap | None]:
+def _read_parquet(path: Path, what: str) -> tuple[npt.NDArray[Any], IdMap | None, tuple[str, ...]]:
     frame = open_table(path).read()
     id_column = _id_column(frame, what, path)
     ids = None
@@ -160,9 +179,18 @@ def _read_parquet(path: Path, what: str) -> tuple[npt.NDArray[Any], IdMap | None
     lists = [name for name, dtype in frame.schema.items() if dtype in (pl.List, pl.Array)]
     if len(lists) > 1:
         raise InputError(f"{path} has several columns of lists ({_listed(lists)}); keep one")
-    if lists:
-        return _from_lists(frame[lists[0]], path), ids
-    return _from_columns(frame, path), ids
+    array = _from_lists(frame[lists[0]], path) if lists else _from_columns(frame, path)
+    by = "rows are numbered" if id_column is None else f"ids from {id_column!r}"
+    taken = f"lists in {lists[0]!r}" if lists else f"columns {_first_and_last(frame.columns)}"
+    notes = [f"{path}: {by}, vectors of {array.shape[1]} numbers from {taken}"]
+    unused = [name for name in frame.columns if lists and name != lists[0]]
+    if unused:
+        notes.append(f"{path}: not used: {_listed(unused)}")
+    return array, ids, tuple(notes)
+
+
+def _first_and_last(names: list[str]) -> str:
+    return repr(names[0]) if len(names) == 1 else f"{names[0]!r} to {names[-1]!r}"
 
 
 def _id_column(frame: pl.DataFrame, what: str, path: Path) -> str | None:
@@ -189,7 +217,9 @@ def _from_lists(column: pl.Series, path: Path) -> npt.NDArray[Any]:
         column = column.arr.to_list()
     if column.null_count():
         row = int(column.is_null().arg_max() or 0)
-        raise InputError(f"{path}, row {row + 1}, column {name!r}: the vector is missing")
+        raise InputError(
+            f"{path}, row {row + 1}, column {name!r}: the vector is missing; remove the row"
+        )
     lengths = column.list.len()
     fits = lengths == lengths[0]
     if not fits.all():
@@ -201,7 +231,9 @@ def _from_lists(column: pl.Series, path: Path) -> npt.NDArray[Any]:
     values = column.explode()
     if values.null_count():
         row = int(values.is_null().arg_max() or 0) // int(lengths[0])
-        raise InputError(f"{path}, row {row + 1}, column {name!r}: a value is missing")
+        raise InputError(
+            f"{path}, row {row + 1}, column {name!r}: a value is missing; correct or remove the row"
+        )
     return values.to_numpy().reshape(len(column), -1)
 
 
@@ -220,7 +252,8 @@ def _from_columns(frame: pl.DataFrame, path: Path) -> npt.NDArray[Any]:
             )
         if column.null_count():
             row = int(column.is_null().arg_max() or 0)
-            raise InputError(f"{path}, row {row + 1}, column {column.name!r}: a value is missing")
+            place = f"{path}, row {row + 1}, column {column.name!r}"
+            raise InputError(f"{place}: {_NO_VALUE}")
     return frame.cast(pl.Float64).to_numpy()
 
 

@@ -27,6 +27,8 @@ def read_toml(file: Path | str) -> dict[str, Any]:
     Raises:
         ConfigError: It is not there or is not TOML.
     """
+    if not Path(file).exists():
+        raise ConfigError(f"{file} does not exist; check the path")
     try:
         return tomllib.loads(Path(file).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

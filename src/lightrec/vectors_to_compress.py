@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -169,6 +170,11 @@ def _matrix(values: np.ndarray, name: str) -> np.ndarray:
 
 
 def _array(values: np.ndarray, name: str) -> np.ndarray:
+    if isinstance(values, str | Path):
+        raise ArgumentError(
+            f"{name} must be an array, not a path: give numpy.load({str(values)!r}), or use the "
+            "command `lightrec compress`"
+        )
     try:
         return np.asarray(values)
     except ValueError:

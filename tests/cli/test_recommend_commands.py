@@ -355,3 +355,26 @@ def test_similar_items_are_those_of_the_library(cli, refused, model, model_folde
     assert [item["item_id"] for item in found[0]["items"]] == expected.items
     assert "unknown item id: 'x'" in refused(5, "similar", model_folder, "--item", "x")
     assert cli("similar", model_folder, "--item", 1004).out.startswith("similar to 1004:\n")
+
+
+def test_a_model_without_titles_tells_items_by_their_ids(cli, model, tmp_path):
+    bare = replace(model, item_columns=model.item_columns.select("popularity"), digest=None)
+    bare.save(tmp_path / "bare")
+    item = model.item_ids.ids([7])[0]
+    for query in (("--user", "u3"), ("--history", item)):
+        outcome = cli("score", tmp_path / "bare", *query, "--item", item)
+        assert outcome.code == 0, outcome.err
+        assert str(item) in outcome.out
+        (line,) = answers(cli("score", tmp_path / "bare", *query, "--item", item, "--json"))
+        assert [scored["item_id"] for scored in line["items"]] == [item]
+
+
+def test_ids_in_a_file_may_be_repeated(cli, model_folder, write):
+    users = write("users.txt", "u3\nu1\nu3\n")
+    found = answers(cli("recommend", model_folder, "--users", users, "--json"))
+    assert [line["user_id"] for line in found] == ["u3", "u1"]
+
+
+def test_a_file_of_ids_that_is_not_there_is_told_as_such(refused, model_folder):
+    said = refused(3, "recommend", model_folder, "--user", "u3", "--deny", "nothing.txt")
+    assert "nothing.txt does not exist" in said

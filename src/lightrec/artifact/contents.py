@@ -148,7 +148,7 @@ class BytesPerUser:
         return self.values + self.map
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Model:
     """A trained model: what `train` and `compress` return, and a folder keeps.
 
@@ -178,6 +178,14 @@ class Model:
     selection: Selection | None = None
     float_items: FloatArray | None = None
     digest: str | None = None
+
+    def __repr__(self) -> str:
+        codes = self.item_codes
+        return (
+            f"<Model: {self.num_items:,} items, {codes.num_codebooks} codebooks of "
+            f"{codes.num_codewords} codewords of {codes.width} numbers, {self.num_users:,} users "
+            f"({self.users.form})>"
+        )
 
     @property
     def num_items(self) -> int:

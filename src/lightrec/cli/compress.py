@@ -123,7 +123,7 @@ def compress(
     from lightrec.compress import compress as compress_vectors
     from lightrec.evaluation.comparison import Comparison
     from lightrec.interactions import Interactions
-    from lightrec.read_vectors import read_ids, read_vectors
+    from lightrec.read_vectors import read_ids
     from lightrec.settings import merged, read_toml, validated
 
     if verbose:
@@ -136,10 +136,6 @@ def compress(
         raise ArgumentError("--codeword-width goes with --user-form linear, mlp, fitted or auto")
     columns = column_names(user_column, item_column, rating_column, timestamp_column)
 
-    def vectors(path: Path, what: str, *, one: bool = False) -> VectorsAndIds:
-        named = tensor if path.suffix.lower() == ".safetensors" else None
-        return read_vectors(path, what, tensor=named, one=one)
-
     def pairs(path: Path | None) -> Interactions | None:
         if path is None:
             return None
@@ -150,8 +146,8 @@ def compress(
         return read
 
     items_table = None if item_table is None else read_items_table(item_table, item_column)
-    item_vectors = vectors(items, "item")
-    user_vectors = None if users is None else vectors(users, "user")
+    item_vectors = _vectors(items, "item", tensor)
+    user_vectors = None if users is None else _vectors(users, "user", tensor)
     user_map = None if user_vectors is None else user_vectors.ids
     if user_ids is not None:
         user_map = read_ids(user_ids, "user")
@@ -161,7 +157,7 @@ def compress(
         None if user_vectors is None else user_vectors.values,
         item_bias=None
         if item_bias is None
-        else vectors(item_bias, "item", one=True).values.ravel(),
+        else _vectors(item_bias, "item", tensor, one=True).values.ravel(),
         item_ids=item_vectors.ids if item_ids is None else read_ids(item_ids, "item"),
         user_ids=user_map,
         interactions=pairs(interactions),
@@ -193,6 +189,17 @@ def compress(
     show()
     show(f"The model is in {out}.")
     _show_next(model, in_words(out))
+
+
+def _vectors(path: Path, what: str, tensor: str | None, *, one: bool = False) -> VectorsAndIds:
+    """Vectors from a file, telling which of its columns they are."""
+    from lightrec.read_vectors import read_vectors
+
+    named = tensor if path.suffix.lower() == ".safetensors" else None
+    read = read_vectors(path, what, tensor=named, one=one)
+    for note in read.notes:
+        show(note)
+    return read
 
 
 def _show_next(model: Model, place: str) -> None:

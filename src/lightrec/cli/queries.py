@@ -7,7 +7,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lightrec.errors import ArgumentError
+from lightrec.errors import ArgumentError, InputError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lightrec.artifact import Model
     from lightrec.interactions import IdMap
 
+_ID_FILES = frozenset({".txt", ".csv", ".tsv", ".parquet", ".npy"})
 Query = dict[str, Any]
 """One of `users`, `histories` and `vectors`, as `Recommender` takes them."""
 
@@ -61,6 +62,8 @@ def read_ids_given(texts: Sequence[str], id_map: IdMap, *, or_files: bool = Fals
         known = id_map.find([value])[0] >= 0
         if not known and or_files and Path(text).is_file():
             ids.extend(_ids_of_file(Path(text), id_map, "item"))
+        elif not known and or_files and Path(text).suffix in _ID_FILES:
+            raise InputError(f"{text} does not exist, and is no id that the model knows")
         elif not known and "," in text:
             ids += [id_map.parse(part) for part in text.split(",") if part]
         else:
@@ -154,15 +157,15 @@ def _value(text: str, column: pl.Series, option: str) -> Any:  # noqa: ANN401
 
 
 def _ids_of_file(path: Path, id_map: IdMap, what: str) -> pl.Series | list[Any]:
-    """The ids in a file, as `IdMap.parse` reads them; a column where they are of one type.
+    """The ids in a file, each once, as `IdMap.parse` reads them; a column if they are of one type.
 
     A file may name all users, and a Python object for each takes several times their column.
     """
     import polars as pl
 
-    from lightrec.read_vectors import read_ids
+    from lightrec.read_vectors import read_id_column
 
-    ids = read_ids(path, what).series
+    ids = read_id_column(path, what).unique(maintain_order=True)
     if id_map.dtype_name == "str":
         return ids.cast(pl.String)
     if ids.dtype == pl.Int64:

@@ -22,7 +22,7 @@ _QUERIES = {"user_id": "user", "query": "query", "similar_to": "similar to"}
 def described(items: pl.DataFrame, model: Model) -> pl.DataFrame:
     """A table with a column `item_id`, and what the model knows to name those items by."""
     rows = model.item_ids.rows(items["item_id"])
-    return items.hstack(model.item_columns.select(_naming(model))[rows])
+    return items.with_columns(model.item_columns[name].gather(rows) for name in _naming(model))
 
 
 def _naming(model: Model) -> list[str]:

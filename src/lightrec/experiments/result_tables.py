@@ -29,6 +29,7 @@ from lightrec.experiments.reliability_tables import (
 )
 from lightrec.experiments.search_tables import (
     exactness_table,
+    of_last_processor,
     of_one_processor,
     scaling_table,
     search_machines,
@@ -208,9 +209,10 @@ TABLES = {
     "main_path_summary": ("main_path.json", main_path_summary),
 }
 """Each table that a document can hold: its result file and what renders it."""
-PARTS = dict.fromkeys(
-    ("search", "search_opponents", "search_summary", "search_variants"), of_one_processor
-)
+PARTS = {
+    **dict.fromkeys(("search", "search_opponents", "search_summary"), of_one_processor),
+    "search_variants": of_last_processor,
+}
 """What of its result file a table is given, where that is not all."""
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 Row = Mapping[str, Any]
@@ -33,13 +34,25 @@ ENGINES = {
 def of_one_processor(content: Mapping[str, Any]) -> dict[str, Any]:
     """`search.json` with the rows of one processor for each catalogue, opponents of the same run.
 
-    It is the one with the most instruction sets; of several the last measured, which comes first.
+    It is the one with the most instruction sets, and of several the one that was given the most
+    catalogues, so that they can be compared.
     """
+    widest = Counter(cpu for _, cpu in {(_catalogue(row), row["cpu"]) for row in content["rows"]})
+    return _chosen(content, lambda cpu: widest[cpu])
+
+
+def of_last_processor(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Likewise, but of several with as many instruction sets the one that was measured last."""
+    return _chosen(content, lambda _: 0)  # which comes first
+
+
+def _chosen(content: Mapping[str, Any], preference: Callable[[str], int]) -> dict[str, Any]:
     sets: dict[tuple[str, str], dict[str, set[str]]] = {}
     for row in content["rows"]:
         sets.setdefault(_catalogue(row), {}).setdefault(row["cpu"], set()).add(row["isa"])
     chosen = {
-        catalogue: max(found, key=lambda cpu: len(found[cpu])) for catalogue, found in sets.items()
+        catalogue: max(found, key=lambda cpu: (len(found[cpu]), preference(cpu)))
+        for catalogue, found in sets.items()
     }
     rows = [row for row in content["rows"] if row["cpu"] == chosen[_catalogue(row)]]
     return {**content, "rows": rows}
@@ -169,7 +182,7 @@ def search_variants(content: Mapping[str, Any]) -> str:
             ]
             if rows:
                 lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, "", "Medians in microseconds."])
+    return "\n".join([*lines, "", f"Medians in microseconds. {_machines(content['rows'])}"])
 
 
 def scaling_table(content: Mapping[str, Any]) -> str:

@@ -109,7 +109,7 @@ def find_column(
     if given:
         if given not in found:
             raise InputError(
-                f"{source} has no column {given!r} (asked for as {canonical}); {_listing(found)}"
+                f"{source} has no column {given!r} (asked for as {canonical}); {listing(found)}"
             )
         return _once(given, found, source)
     if given is None:
@@ -123,7 +123,7 @@ def find_column(
                 return _once(fitting[0], found, source)
     if required:
         raise InputError(
-            f"{source} has no column {canonical}; {_listing(found)}; {_remedy(canonical)}"
+            f"{source} has no column {canonical}; {listing(found)}; {_remedy(canonical)}"
         )
     return None
 
@@ -151,12 +151,13 @@ def _once(name: str, found: Sequence[str], source: str) -> str:
     return name
 
 
-def _listing(found: Sequence[str]) -> str:
-    listing = "columns found: " + (", ".join(repr(name) for name in found) or "none")
+def listing(found: Sequence[str]) -> str:
+    """The columns found, for an error that misses one."""
+    told = "columns found: " + (", ".join(repr(name) for name in found) or "none")
     numbers = [name for name in found if name.replace(".", "", 1).replace(" ", "").isdecimal()]
     if len(numbers) > len(found) / 2:
-        listing += " (is this a row? The first line must hold the column names)"
-    return listing
+        told += " (is this a row? The first line must hold the column names)"
+    return told
 
 
 def _remedy(canonical: str) -> str:

@@ -16,6 +16,7 @@ from lightrec.interactions.columns import (
     TIMESTAMP,
     USER,
     ColumnNames,
+    listing,
     weight_columns,
 )
 from lightrec.interactions.filters import PairFilter, in_groups_of_at_least, merge_duplicates
@@ -67,7 +68,8 @@ def read_pairs(
     if pair_filter.rating_above is not None and ratings is None:
         raise InputError(
             f"{table.label} has no rating column for rating_above={pair_filter.rating_above:g}; "
-            "name it with --rating-column NAME or ColumnNames(rating=NAME), or do not filter"
+            f"{listing(table.names)}; name it with --rating-column NAME or "
+            "ColumnNames(rating=NAME), or do not filter"
         )
     items = table.catalogue if items is None else items
     catalogue = None if items is None else read_catalogue(items, columns)[ITEM]

@@ -47,7 +47,8 @@ def id_list(value: object, argument: str) -> IdList:
             f"{argument} must be a list of ids, not a table; give one of its columns"
         )
     if isinstance(value, Iterable) and not isinstance(value, bytes):
-        return list(value)
+        as_list = getattr(value, "tolist", None)  # of tensors and of pandas, whose items are no ids
+        return list(as_list() if callable(as_list) else value)
     raise ArgumentError(f"{argument} must be an id or a list of ids, not {value!r}")
 
 

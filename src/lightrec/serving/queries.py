@@ -163,6 +163,12 @@ def _read_vectors(value: object, width: int) -> np.ndarray:
         array = np.asarray(value)
     except ValueError:
         raise ArgumentError(f"vectors must all be {width} wide; they differ in width") from None
+    except (TypeError, RuntimeError) as error:  # torch's, for a gradient, a device or bfloat16
+        reason = str(error).partition("\n")[0]
+        raise ArgumentError(
+            f"vectors cannot be read as an array ({reason}); of a torch tensor, give "
+            "tensor.detach().float().cpu().numpy()"
+        ) from None
     if array.dtype.kind not in "fiu":
         raise ArgumentError(f"vectors must be numbers of width {width}, not {array.dtype}")
     given = array.shape

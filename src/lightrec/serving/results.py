@@ -37,7 +37,7 @@ class RankedItems:
         return len(self.items)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Recommendations:
     """The answers to Q queries, one after the other; iterate, index, or turn them into a table.
 
@@ -63,6 +63,9 @@ class Recommendations:
     fallbacks: tuple[Fallback | None, ...] | None = None
     item_rows: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     catalogue: pl.DataFrame = field(default_factory=pl.DataFrame)
+
+    def __repr__(self) -> str:
+        return f"<Recommendations: {len(self):,} queries, {len(self.item_ids):,} items in all>"
 
     def __len__(self) -> int:
         return len(self.counts)

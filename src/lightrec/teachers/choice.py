@@ -101,6 +101,8 @@ def choose_teacher(
     with interruptions() as interrupted:
         choice = _Choice(pairs, config, judge, seed, surroundings, interrupted)
         logger.info("Choosing the teacher %s.", choice.plan.describe())
+        if before := choice.tried.count():
+            logger.info("%d of them were tried before; goes on from there.", before)
         try:
             softmax, alternating = choice.probe()
             chosen = choice.blended(choice.finalists(softmax, alternating))

@@ -37,6 +37,11 @@ class TriedTeachers:
         """Whether anything is."""
         return self.surroundings.checkpoint is not None
 
+    def count(self) -> int:
+        """How many candidates came to their end in earlier runs."""
+        kept = self.surroundings.checkpoint
+        return 0 if kept is None else sum(1 for _ in kept.glob(f"*/{FINISHED}"))
+
     def recall(self, candidate: SingleConfig, *, vectors: bool) -> FittedTeacher | None:
         """What an earlier run made of a candidate; None where none came to its end.
 

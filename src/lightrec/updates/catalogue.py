@@ -81,7 +81,7 @@ def described(model: Model, columns: pl.DataFrame) -> tuple[Model, np.ndarray]:
     rows = rows.join(columns.select(ITEM, *told), on=ITEM, how="left", maintain_order="left")
     changed = np.zeros(len(known), np.bool_)
     for name in told:
-        given, held = _cast(rows[name], known.schema[name]), known[name]
+        given, held = _cast(rows[name], known.schema[name], rows[ITEM]), known[name]
         merged = given.zip_with(given.is_not_null(), held)
         changed |= merged.ne_missing(held).to_numpy()
         known = known.with_columns(merged.alias(name))
@@ -102,14 +102,18 @@ def text_columns(model: Model) -> list[str]:
     return [name for name, dtype in model.item_columns.schema.items() if dtype == pl.String]
 
 
-def _cast(values: pl.Series, dtype: pl.DataType) -> pl.Series:
+def _cast(values: pl.Series, dtype: pl.DataType, ids: pl.Series) -> pl.Series:
     """The values as the model's column has them; never others: 9.9 does not become 9."""
+    example = ""
     with contextlib.suppress(pl.exceptions.PolarsError):
-        cast = values.cast(dtype)
-        if not cast.cast(values.dtype).ne_missing(values).any():
+        cast = values.cast(dtype, strict=False)
+        other = cast.cast(values.dtype).ne_missing(values)
+        if not other.any():
             return cast
+        row = int(other.arg_max() or 0)
+        example = f" (item {ids[row]!r} has {values[row]!r})"
     raise InputError(
-        f"items table, column {values.name!r}: {values.dtype} values where the model has "
+        f"items table, column {values.name!r}: {values.dtype} values{example} where the model has "
         f"{dtype}; give values of that type, or leave the column out"
     )
 
