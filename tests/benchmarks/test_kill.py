@@ -157,6 +157,7 @@ def test_a_writer_whose_versions_are_one_is_refused(tmp_path):
 
 def test_rows_are_written_and_losses_end_in_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "FOLDER", tmp_path)
+    monkeypatch.setattr(kill, "LEAST_INSIDE", 0.0)  # three kills may all come between two saves
     for maker in ("model_writer", "checkpoint_writer"):
         monkeypatch.setattr(kill, maker, file_writer)
     kill.main(["--kills", "3", "--faults", "kill_random"])
@@ -183,6 +184,7 @@ def test_rivals_write_what_they_read_again(tmp_path, monkeypatch):
         with pytest.raises(Exception):  # noqa: B017 - each its own
             writer.load(trials.target)
     monkeypatch.setattr(results, "FOLDER", tmp_path)
+    monkeypatch.setattr(kill, "LEAST_INSIDE", 0.0)
     monkeypatch.setattr(kill_rivals, "rivals", lambda: [_writer(_in_place)])
     monkeypatch.setattr(kill_rivals, "FAULTS", ("kill_random",))
     kill_rivals.main(["--kills", "3"])
