@@ -101,8 +101,6 @@ def choose_teacher(
     with interruptions() as interrupted:
         choice = _Choice(pairs, config, judge, seed, surroundings, interrupted)
         logger.info("Choosing the teacher %s.", choice.plan.describe())
-        if before := choice.tried.count():
-            logger.info("%d of them were tried before; goes on from there.", before)
         try:
             softmax, alternating = choice.probe()
             chosen = choice.blended(choice.finalists(softmax, alternating))
@@ -283,6 +281,8 @@ class _Choice:
                 raise  # the defaults diverge: the data are at fault, not the candidate
             self.log.event("diverged", **told, error=str(error))
             return None
+        if recalled and len(self.values) == 1:  # the first one
+            logger.info("%d of them were tried before; goes on from there.", self.tried.count())
         kind = "recalled" if recalled else "tried"
         self.log.event(kind, **told, epochs=fitted.epochs[0], **fitted.metrics)
         self.values[key] = fitted.value
