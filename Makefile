@@ -33,7 +33,8 @@ gcc_library = $(shell g++ -print-file-name=$(1))
 
 # What must not lose anything, and its own tests.
 COVERED := lightrec.artifact,lightrec.durable_files,lightrec.training.checkpoint
-COVERED_TESTS := tests/artifact tests/durable_files tests/test_durable_files.py tests/training/test_checkpoint.py
+COVERED_TESTS := tests/artifact tests/test_compressed_item_columns.py tests/durable_files tests/test_durable_files.py \
+  tests/training/test_checkpoint.py
 
 # Tests whose answers come from the kernels, or from numpy where there are none.
 KERNEL_TESTS := tests/codes tests/search tests/serving/test_similar_items.py tests/test_native.py
