@@ -12,6 +12,7 @@ import polars as pl
 from lightrec.artifact.item_columns import item_columns
 from lightrec.artifact.verify import MAX_MAGNITUDE
 from lightrec.codes.finite_vectors import first_row_beyond
+from lightrec.codes.given_arrays import given_array
 from lightrec.errors import ArgumentError, InputError
 from lightrec.factors import Factors
 from lightrec.interactions import History, IdMap, Interactions
@@ -175,16 +176,8 @@ def _array(values: np.ndarray, name: str) -> np.ndarray:
             f"{name} must be an array, not a path: give numpy.load({str(values)!r}), or use the "
             "command `lightrec compress`"
         )
-    try:
-        return np.asarray(values)
-    except ValueError:
-        raise ArgumentError(f"{name} must be a matrix: its rows differ in width") from None
-    except (TypeError, RuntimeError) as error:  # torch's, for a gradient, a device or bfloat16
-        reason = str(error).partition("\n")[0]
-        raise ArgumentError(
-            f"{name} cannot be read as an array ({reason}); of a torch tensor, give "
-            "tensor.detach().float().cpu().numpy()"
-        ) from None
+    ragged = f"{name} must be a matrix: its rows differ in width"
+    return given_array(values, name, ragged=ragged)
 
 
 def id_map_of(ids: Sequence[str] | Sequence[int] | IdMap | None, count: int, what: str) -> IdMap:

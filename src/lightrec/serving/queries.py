@@ -14,6 +14,7 @@ import polars as pl
 
 from lightrec.artifact.contents import Model
 from lightrec.artifact.verify import MAX_MAGNITUDE
+from lightrec.codes.given_arrays import given_array
 from lightrec.errors import ArgumentError
 from lightrec.interactions.id_map import IdMap
 from lightrec.serving.arguments import id_list, is_one_id, known_rows
@@ -159,16 +160,8 @@ def _listed_histories(value: object) -> list[object]:
 
 
 def _read_vectors(value: object, width: int) -> np.ndarray:
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        raise ArgumentError(f"vectors must all be {width} wide; they differ in width") from None
-    except (TypeError, RuntimeError) as error:  # torch's, for a gradient, a device or bfloat16
-        reason = str(error).partition("\n")[0]
-        raise ArgumentError(
-            f"vectors cannot be read as an array ({reason}); of a torch tensor, give "
-            "tensor.detach().float().cpu().numpy()"
-        ) from None
+    ragged = f"vectors must all be {width} wide; they differ in width"
+    array = given_array(value, "vectors", ragged=ragged)
     if array.dtype.kind not in "fiu":
         raise ArgumentError(f"vectors must be numbers of width {width}, not {array.dtype}")
     given = array.shape
