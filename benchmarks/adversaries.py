@@ -16,8 +16,8 @@ from lightrec.search.row_mask import RowMask
 SIZES = (
     (1, 6, 0.1),
     (6, 300, 0.4),
-    (300, 4_096, 0.3),
-    (4_096, 20_000, 0.134),  # from 4,096 items on, scans take a sample first
+    (300, 2_048, 0.3),
+    (2_048, 20_000, 0.134),  # from 2,048 items on, scans take a sample first
     (20_000, 60_000, 0.06),
     (204_800, 230_000, 0.004),  # from here on, AVX-512 filters short runs of cells
     (819_200, 900_000, 0.0015),  # and AVX2 too

@@ -17,7 +17,7 @@ from lightrec.search.faiss_index import to_faiss
 from lightrec.search.filters import Filter
 from lightrec.search.float_scan import FloatScan
 from lightrec.search.inverted_file import InvertedFile
-from lightrec.search.scan import BoundScan, CompiledScan, PortableScan
+from lightrec.search.scan import BoundScan, CompiledScan, Layout, PortableScan
 
 TopK = tuple[np.ndarray, np.ndarray]
 """Rows and scores, best first."""
@@ -80,9 +80,7 @@ def fused_float(catalogue: Catalogue) -> Iterator[Opponent]:
     yield Opponent("fused_float", lambda query, k: _pair(scan.top_k(query, k)), "float")
 
 
-def lightrec(
-    catalogue: Catalogue, instruction_set: str, layout: Literal["flat", "cells"] | None = None
-) -> Opponent:
+def lightrec(catalogue: Catalogue, instruction_set: str, layout: Layout | None = None) -> Opponent:
     """The scan by bounds; the score table is built for every query."""
     codes = catalogue.item_codes
     begun = time.perf_counter()

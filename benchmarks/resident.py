@@ -11,13 +11,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
 from lightrec.codes.item_codes import ItemCodes
 from lightrec.search.code_search import CodeSearch
 from lightrec.search.mapped_memory import give_back
-from lightrec.search.scan import BoundScan
+from lightrec.search.scan import BoundScan, Layout
 
 ROOT = Path(__file__).resolve().parents[1]
 NUM_QUERIES = 50
@@ -44,7 +45,7 @@ def main(codes: str, codebooks: str, instruction_set: str, layout: str) -> None:
         scan = BoundScan(
             *(item_codes.codes, item_codes.num_codewords, labels),
             instruction_set=instruction_set,
-            layout="cells" if layout == "cells" else "flat",
+            layout=cast("Layout", layout),
         )
         search = CodeSearch(item_codes, scan)
         give_back(item_codes.codes)

@@ -36,6 +36,26 @@ struct RunFilter {
   std::size_t words_in_run;
 };
 
+// Tiles (tile_order.hpp) as a filter reads them; it may read up to 64 bytes past the last one. The places of a tile that
+// hold no item come last.
+struct Tiles {
+  Planes planes;
+  const std::uint8_t *words, *counts;  // of each tile: its codeword of book 0, and how many items it has
+  const std::uint8_t *lows, *highs;    // and two entries of a table, whose lesser one bounds book 1
+};
+
+// A filter in two steps: tiles, then the items of those that are left.
+struct TileFilter {
+  // Which tiles from `begin` to `end` have a bound by book 1 of at most `left`. ranges: (64,), aligned to as many bytes.
+  // `found` has room for 16 more than there are.
+  std::size_t (*near)(const std::uint8_t* ranges, const Tiles& tiles, std::size_t begin, std::size_t end, int left,
+                      std::uint32_t* found);
+
+  // Their items. The limit must not be less than that which the tiles were found with. `hits` has room for every tile.
+  std::size_t (*items)(const Deficits& deficits, int limit, const Tiles& tiles, const std::uint32_t* found,
+                       std::size_t count, Hit* hits);
+};
+
 // The filters for one instruction set.
 struct BoundFilter {
   // Blocks [begin, end) of four-book PackedCodes. Padding items of a last block may be among the hits, for
@@ -45,6 +65,8 @@ struct BoundFilter {
 
   RunFilter short_runs;  // cheaper for an item, but of fewer neighbouring codewords of book 1
   RunFilter long_runs;   // of any
+
+  TileFilter tiles;  // null where cells serve as well
 
   // One bit for each of 64 bytes that is at most `limit`; they stand at an address that 64 divides.
   std::uint64_t (*within)(const std::uint8_t* bytes, int limit);
@@ -67,7 +89,7 @@ class FilterChoice {
   }
 
  private:
-  static constexpr std::size_t kItemsPerCoarse = 100, kItemsPerFine = 400;  // measured; a quarter passes the fine one
+  static constexpr std::size_t kItemsPerCoarse = 20, kItemsPerFine = 80;  // measured; a quarter passes the fine one
 
   const BoundFilter& fine_;
   bool coarse_;

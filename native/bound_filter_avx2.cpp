@@ -124,7 +124,7 @@ LIGHTREC_AVX2 std::uint64_t within(const std::uint8_t* bytes, int limit) {
 
 }  // namespace
 
-const BoundFilter kAvx2Filter = {filter_blocks, {filter_short_runs, 16}, {filter_long_runs, 256}, within, nullptr};
+const BoundFilter kAvx2Filter = {filter_blocks, {filter_short_runs, 16}, {filter_long_runs, 256}, {}, within, nullptr};
 
 }  // namespace lightrec
 #endif

@@ -101,11 +101,11 @@ LIGHTREC_AVX512 inline std::size_t filter_runs(const Deficits& deficits, const P
   return static_cast<std::size_t>(next - hits);
 }
 
-LIGHTREC_AVX512
-std::size_t filter_short_runs(const Deficits& deficits, const Planes& planes, const Run* runs,
+template <typename Table>
+LIGHTREC_AVX512 std::size_t filter_short_runs(const Deficits& deficits, const Planes& planes, const Run* runs,
                                               std::size_t count, Hit* hits) {
   const std::uint8_t *second = deficits.of(1), *words = planes.of_book[0];
-  return filter_runs<Table256>(deficits, planes, runs, count, hits, [=](const Run& run) LIGHTREC_AVX512 {
+  return filter_runs<Table>(deficits, planes, runs, count, hits, [=](const Run& run) LIGHTREC_AVX512 {
     return Table64{_mm512_load_si512(second + (words[run.begin] & 0xC0U))};
   });
 }
@@ -117,21 +117,65 @@ LIGHTREC_AVX512 std::size_t filter_long_runs(const Deficits& deficits, const Pla
   return filter_runs<Table>(deficits, planes, runs, count, hits, [=](const Run&) LIGHTREC_AVX512 { return t1; });
 }
 
+LIGHTREC_AVX512 std::size_t near_tiles(const std::uint8_t* ranges, const Tiles& tiles, std::size_t begin,
+                                       std::size_t end, int left, std::uint32_t* found) {
+  const Table64 table{_mm512_load_si512(ranges)};
+  const __m512i most = _mm512_set1_epi8(static_cast<char>(left));
+  const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  std::uint32_t* next = found;
+  for (std::size_t first = begin; first < end; first += 64) {
+    const __m512i bound = _mm512_min_epu8(table.look_up(tiles.lows + first), table.look_up(tiles.highs + first));
+    const auto present = static_cast<unsigned>(std::min<std::size_t>(end - first, 64));
+    std::uint64_t near = _bzhi_u64(_mm512_cmple_epu8_mask(bound, most), present);
+    __m512i tile = _mm512_add_epi32(lanes, _mm512_set1_epi32(static_cast<int>(first)));
+    do {  // sixteen at once: how many of them are near nobody can predict
+      const auto some = static_cast<__mmask16>(near);
+      _mm512_storeu_si512(next, _mm512_maskz_compress_epi32(some, tile));
+      next += __builtin_popcount(some);
+      tile = _mm512_add_epi32(tile, _mm512_set1_epi32(16));
+      near >>= 16;
+    } while (near != 0);
+  }
+  return static_cast<std::size_t>(next - found);
+}
+
+template <typename Table>
+LIGHTREC_AVX512 std::size_t filter_tiles(const Deficits& deficits, int limit, const Tiles& tiles,
+                                         const std::uint32_t* found, std::size_t count, Hit* hits) {
+  const Table t1 = Table::of(deficits, 1), t2 = Table::of(deficits, 2), t3 = Table::of(deficits, 3);
+  const std::uint8_t* first_book = deficits.of(0);
+  Hit* next = hits;
+  for (const std::uint32_t* tile = found; tile != found + count; ++tile) {
+    const std::uint32_t first = 64 * *tile;
+    const std::uint8_t word = tiles.words[*tile];
+    const __m512i most = _mm512_set1_epi8(static_cast<char>(limit - first_book[word]));
+    const __m512i sum = _mm512_adds_epu8(
+        _mm512_adds_epu8(t2.look_up(tiles.planes.of_book[1] + first), t3.look_up(tiles.planes.of_book[2] + first)),
+        t1.look_up(tiles.planes.of_book[0] + first));
+    const std::uint64_t items = _bzhi_u64(_mm512_cmple_epu8_mask(sum, most), tiles.counts[*tile]);
+    *next = {items, first, word};
+    next += items != 0;
+  }
+  return static_cast<std::size_t>(next - hits);
+}
+
 LIGHTREC_AVX512 std::uint64_t within(const std::uint8_t* bytes, int limit) {
   return _mm512_cmple_epu8_mask(_mm512_load_si512(bytes), _mm512_set1_epi8(static_cast<char>(limit)));
 }
 
 const BoundFilter kCoarse = {filter_blocks<TableOfPairs>,
-                             {filter_short_runs, 64},
+                             {filter_short_runs<TableOfPairs>, 64},
                              {filter_long_runs<TableOfPairs>, 256},
+                             {near_tiles, filter_tiles<TableOfPairs>},
                              within,
                              nullptr};
 
 }  // namespace
 
 const BoundFilter kAvx512Filter = {filter_blocks<Table256>,
-                                   {filter_short_runs, 64},
+                                   {filter_short_runs<Table256>, 64},
                                    {filter_long_runs<Table256>, 256},
+                                   {near_tiles, filter_tiles<Table256>},
                                    within,
                                    &kCoarse};
 

@@ -20,6 +20,7 @@ namespace lightrec {
 struct Scratch {
   std::vector<Hit> hits;
   std::vector<Run> runs;
+  std::vector<std::uint32_t> tiles;
   std::vector<std::uint32_t> places, words;
   RowBits marked, allowed;
   ExcludedRows::Memory excluded;

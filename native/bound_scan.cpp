@@ -7,23 +7,26 @@
 // under older deficits are given a limit anew when they become runs; runs are all filtered before any of their
 // items is scored, and only scoring raises the bar, so none meets other deficits than its limit was made for
 // (cell_walk.cpp). What passes is scored exactly: a looser limit costs time only. The bar that a pass starts
-// with is a guess: where fewer than k items reach it, the pass is made once more without.
+// with is a guess: where fewer than k items reach it, the pass is made once more without. Tiles are found, filtered and
+// scored in this order too, all of them before the next are looked for (tile_walk.cpp).
 #include "bound_scan.hpp"
 
 #include <algorithm>
 #include <numeric>
 
 #include "cell_walk.hpp"
+#include "errors.hpp"
 #include "flat_walk.hpp"
 #include "prefetch.hpp"
 #include "score_table.hpp"
 #include "starting_bar.hpp"
+#include "tile_walk.hpp"
 
 namespace lightrec {
 namespace {
 
 constexpr std::size_t kBlocksSample = 4096;
-constexpr std::size_t kCellsSample = 1024;
+constexpr std::size_t kPromiseSample = 1024;
 constexpr std::size_t kFewOfSample = 128;
 constexpr std::size_t kItemsPerCell = 128;
 constexpr std::size_t kItemsInShortRun = 200;  // on average
@@ -36,9 +39,9 @@ std::uint8_t byte_of(const std::uint8_t* code, std::size_t num_codebooks, std::s
   return static_cast<std::uint8_t>(code[2 * place] | code[2 * place + 1] << 4);
 }
 
-// Cells find a good bar of themselves, the best ones being read first; blocks depend on the sample.
+// Tiles and cells find a good bar of themselves, the best ones being read first; blocks depend on the sample.
 std::vector<std::uint32_t> rows_of_sample(std::size_t num_items, Layout layout) {
-  const std::size_t most = layout == Layout::kCells ? kCellsSample : kBlocksSample;
+  const std::size_t most = layout == Layout::kFlat ? kBlocksSample : kPromiseSample;
   const std::vector<std::size_t> rows = sample_rows(num_items, most);
   return {rows.begin(), rows.end()};
 }
@@ -92,13 +95,17 @@ BoundScan::BoundScan(const std::uint8_t* codes, std::size_t num_items, std::size
   };
   if (layout == Layout::kFlat) {
     blocks_.emplace(num_items, kFourBooks, label_of);
+  } else if (layout == Layout::kTiles) {
+    if (filter_.tiles.near == nullptr) throw ArgumentError("there is no filter of tiles for these instructions");
+    tiles_.emplace(num_items, label_of);
   } else {
     cells_.emplace(num_items, shift_for(num_items, (filter_.*runs_).words_in_run), label_of);
   }
 }
 
 std::size_t BoundScan::memory() const {
-  return sample_.memory() + 4 * sampled_.size() + (cells_ ? cells_->memory() : blocks_->memory());
+  const std::size_t items = cells_ ? cells_->memory() : tiles_ ? tiles_->memory() : blocks_->memory();
+  return sample_.memory() + 4 * sampled_.size() + items;
 }
 
 Ranking BoundScan::top_k(const float* table, std::size_t k, const RowFilter& filter, Order order) const {
@@ -138,38 +145,50 @@ ExcludedRows BoundScan::with_scores(Rows excluded, const float* table) const {
 
 // One pass.
 void BoundScan::scan(BoundQuery& query, std::size_t k, float bar) const {
-  query.start(k, bar, cells_ ? cells_->rows() : nullptr);
+  query.start(k, bar, cells_ ? cells_->rows() : tiles_ ? tiles_->rows() : nullptr);
   if (cells_) {
     walk_cells(query, *cells_, runs_);
+  } else if (tiles_) {
+    walk_tiles(query, *tiles_);
   } else {
     walk_blocks(query, *blocks_);
   }
   query.best.drop_going();
 }
 
-// The score of the item of the right rank among those of the sample that a list or a mask permits. A few of them give
-// a low bar for the filter, and what passes is scored exactly. Excluded rows that reach the bar come on top of the k
-// that are to reach it.
+// The score of the item of the right rank among some of the sample, those that a list or a mask permits. Excluded rows
+// that reach the bar come on top of the k that are to reach it.
 float BoundScan::starting_bar(BoundQuery& query, std::size_t k) const {
   const std::size_t size = sample_.num_items();
   if (size == 0) return kNoBar;
-  const std::size_t few = std::min(kFewOfSample, size), stride = size / few;
-  std::int32_t orders[kFewOfSample];
+  const std::size_t some = blocks_ || query.permitted.all() ? std::min(kFewOfSample, size) : size;
+  const std::size_t stride = size / some;
+  std::int32_t orders[kPromiseSample];
   std::size_t count = 0;
-  for (std::size_t i = 0; i < few; ++i) {
+  for (std::size_t i = 0; i < some; ++i) {
     const std::uint8_t* code = sample_.item(i * stride);
     const float score = query.table.paired() ? query.table.score<true>(code) : query.table.score<false>(code);
     orders[count] = order_of(score);
     count += query.permitted.contains(sampled_[i * stride]) ? 1U : 0U;
   }
-  // As many of the sample, and of all items, as of the few are taken to be permitted.
+  if (blocks_) return bar_of_sample(query, k, orders, count, some);
+  // As many of all items are taken to be permitted as of these.
+  const std::size_t rank = bar_rank(k + query.excluded.size(), count, num_items() * count / some);
+  return rank == 0 ? kNoBar : float_of(order_with(orders, count, rank, rank));
+}
+
+// The same of the whole sample: the `count` permitted of some give a low bar for the filter, and what passes is scored
+// exactly.
+float BoundScan::bar_of_sample(BoundQuery& query, std::size_t k, const std::int32_t* orders, std::size_t count,
+                               std::size_t some) const {
+  const std::size_t size = sample_.num_items();
   const auto rank_for = [&](std::size_t wanted) {
-    return bar_rank(wanted, size * count / few, num_items() * count / few);
+    return bar_rank(wanted, size * count / some, num_items() * count / some);
   };
   const std::size_t most = rank_for(k + query.excluded.size());
   if (count == 0 || most == 0) return kNoBar;
-  const std::size_t rank_of_few = std::min(count, 8 + 2 * most * few / size);
-  const float low = float_of(order_with(orders, count, rank_of_few, rank_of_few));
+  const std::size_t rank_of_some = std::min(count, 8 + 2 * most * some / size);
+  const float low = float_of(order_with(orders, count, rank_of_some, rank_of_some));
   query.start(size, low, sampled_.data());
   score_blocks(query, sample_, 0, sample_.num_blocks());
   for (std::size_t rank = rank_for(k);;) {

@@ -10,7 +10,7 @@ namespace lightrec {
 namespace {
 
 constexpr std::size_t kWords = Deficits::kWords;
-constexpr std::size_t kFirstItems = 1024;  // before the bar is looked at again; then twice as many
+constexpr std::size_t kFewestItems = 256, kFewItems = 1024;  // before the bar is looked at again; then twice as many
 constexpr std::size_t kMostItems = 65536;
 constexpr std::size_t kMostRuns = 4096;
 
@@ -27,16 +27,6 @@ void bounds_of_groups(const std::uint8_t* deficits, unsigned shift, std::uint8_t
   }
 }
 
-// Codewords by their deficits, least first.
-void sort_words(const std::uint8_t* deficits, std::uint8_t* order) {
-  std::uint16_t starts[kWords + 1] = {};
-  for (std::size_t word = 0; word < kWords; ++word) ++starts[deficits[word] + 1];
-  for (std::size_t i = 0; i < kWords; ++i) starts[i + 1] = static_cast<std::uint16_t>(starts[i + 1] + starts[i]);
-  for (std::size_t word = 0; word < kWords; ++word) {
-    order[starts[deficits[word]]++] = static_cast<std::uint8_t>(word);
-  }
-}
-
 // Collects runs of neighbouring cells until there are enough to be worth a look at the bar.
 class CellWalk {
  public:
@@ -47,7 +37,8 @@ class CellWalk {
         runs_(runs),
         num_groups_(kWords >> cells.shift()),
         groups_in_run_(std::max<std::size_t>((query.choice.filter().*runs).words_in_run >> cells.shift(), 1)),
-        within_(query.choice.filter().within) {}
+        within_(query.choice.filter().within),
+        target_(std::clamp(4 * query.best.wanted(), kFewestItems, kFewItems)) {}
 
   // Visits first codewords in the order given, which should be that of their promise.
   void walk(const std::uint8_t* words, std::size_t count) {
@@ -136,16 +127,15 @@ class CellWalk {
   RunFilter BoundFilter::* runs_;
   std::size_t num_groups_, groups_in_run_;
   std::uint64_t (*within_)(const std::uint8_t*, int);
+  std::size_t items_ = 0, target_;
   alignas(64) std::uint8_t bounds_[kWords];
-  std::size_t items_ = 0, target_ = kFirstItems;
 };
 
 }  // namespace
 
 void walk_cells(BoundQuery& query, const CellOrder& cells, RunFilter BoundFilter::* runs) {
   std::uint8_t words[kWords];
-  sort_words(query.deficits.of(0), words);
-  walk_cells_of(query, cells, runs, words, kWords);
+  walk_cells_of(query, cells, runs, words, query.deficits.near_words(0, query.limit, words));
 }
 
 void walk_cells_of(BoundQuery& query, const CellOrder& cells, RunFilter BoundFilter::* runs,

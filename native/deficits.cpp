@@ -75,6 +75,21 @@ void Deficits::quantise(float bar) {
   }
 }
 
+std::size_t Deficits::near_words(std::size_t book, int limit, std::uint8_t* words) const {
+  const std::uint8_t* deficits = of(book);
+  std::uint8_t near[kWords];
+  std::size_t count = 0;
+  for (std::size_t word = 0; word < kWords; ++word) {
+    near[count] = static_cast<std::uint8_t>(word);
+    count += deficits[word] <= limit ? 1U : 0U;
+  }
+  std::uint16_t starts[kWords + 1] = {};
+  for (std::size_t i = 0; i < count; ++i) ++starts[deficits[near[i]] + 1];
+  for (std::size_t i = 0; i < kWords; ++i) starts[i + 1] = static_cast<std::uint16_t>(starts[i + 1] + starts[i]);
+  for (std::size_t i = 0; i < count; ++i) words[starts[deficits[near[i]]]++] = near[i];
+  return count;
+}
+
 int Deficits::limit(float bar) const {
   const float steps = range(bar) * steps_per_unit_;
   return steps < kSteps ? static_cast<int>(steps) + 1 : kLimit;

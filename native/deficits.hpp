@@ -32,6 +32,9 @@ class alignas(64) Deficits {
   // The limit for a bar above the one that was measured for.
   int limit(float bar) const;
 
+  // The codewords of a book whose deficits are at most `limit`, least first; returns their number. words: (256,).
+  std::size_t near_words(std::size_t book, int limit, std::uint8_t* words) const;
+
   // The sum of the codebooks' largest entries: no score lies above it, but for rounding.
   float best() const { return best_; }
 

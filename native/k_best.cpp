@@ -238,37 +238,40 @@ void KBest::drop_ties(std::int32_t order, std::size_t rank) {
   size_ = kept;
 }
 
-// Keys in ascending order. They hold how far a score lies below the best one, then the row; the upper halves
-// are sorted byte by byte, and rows only where they are equal: a sort by comparisons has branches that
-// nobody can predict.
+// Keys in ascending order. They hold how far a score lies below the best one, then the row. A sort by comparisons has
+// branches that nobody can predict: the upper halves are sorted by the sixteen highest of their bits that are ever set,
+// byte by byte, and only what is equal then is compared.
 void KBest::sort_keys() {
-  constexpr std::size_t kFewest = 64, kDigits = 4, kValues = 256;
+  constexpr std::size_t kFewest = 64, kDigits = 2, kValues = 256;
+  constexpr int kBits = 16;
   const std::size_t size = keys_.size();
   if (size < kFewest) {
     std::sort(keys_.begin(), keys_.end());
     return;
   }
+  std::uint64_t used = 1;
+  for (const std::uint64_t key : keys_) used |= key >> 32;
+  const int shift = 32 + std::max(64 - __builtin_clzll(used) - kBits, 0);
   std::uint32_t starts[kDigits][kValues] = {};
-  std::uint32_t used = 0;  // bits that are set in any upper half
   for (const std::uint64_t key : keys_) {
-    const auto upper = static_cast<std::uint32_t>(key >> 32);
-    used |= upper;
-    for (std::size_t digit = 0; digit < kDigits; ++digit) ++starts[digit][upper >> (8 * digit) & 255U];
+    ++starts[0][key >> shift & 255U];
+    ++starts[1][key >> (shift + 8) & 255U];
   }
   sorted_.resize(size);
-  for (std::size_t digit = 0; digit < kDigits && used >> (8 * digit) != 0; ++digit) {
+  for (std::size_t digit = 0; digit < kDigits; ++digit) {
     std::uint32_t before = 0;
     for (std::uint32_t& start : starts[digit]) {
       const std::uint32_t count = start;
       start = before;
       before += count;
     }
-    for (const std::uint64_t key : keys_) sorted_[starts[digit][key >> (32 + 8 * digit) & 255U]++] = key;
+    const std::size_t place = static_cast<std::size_t>(shift) + 8 * digit;
+    for (const std::uint64_t key : keys_) sorted_[starts[digit][key >> place & 255U]++] = key;
     keys_.swap(sorted_);
   }
   for (std::size_t begin = 0; begin < size;) {
     std::size_t end = begin + 1;
-    while (end < size && keys_[end] >> 32 == keys_[begin] >> 32) ++end;
+    while (end < size && keys_[end] >> shift == keys_[begin] >> shift) ++end;
     if (end - begin > 1) {
       std::sort(keys_.begin() + static_cast<std::ptrdiff_t>(begin),
                 keys_.begin() + static_cast<std::ptrdiff_t>(end));

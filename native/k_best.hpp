@@ -76,7 +76,7 @@ class KBest {
   void drop_going();
 
   // Whether there are so many that it pays to raise the bar.
-  bool crowded() const { return size_ > k_ + k_ / 2 + 32 + num_going_; }
+  bool crowded() const { return size_ > k_ + k_ / 4 + 32 + num_going_; }
 
   // Drops what is not among the k best so far, or little more, and raises the bar. There must be more than k beside
   // those that are going. Returns whether the bar rose.

@@ -36,6 +36,13 @@ InstructionSet instruction_set(const std::string& name) {
   throw ArgumentError("instruction_set must be 'avx2' or 'avx512vbmi', not '" + name + "'");
 }
 
+Layout layout_of(const std::string& name) {
+  if (name == "flat") return Layout::kFlat;
+  if (name == "tiles") return Layout::kTiles;
+  if (name == "cells") return Layout::kCells;
+  throw ArgumentError("layout must be 'flat', 'tiles' or 'cells', not '" + name + "'");
+}
+
 Labels checked_labels(const Input<std::uint8_t, 2>& given) {
   require(given.shape(0) == kFourBooks && given.shape(1) == kMaxCodewords, "labels must be (4, 256)");
   Labels labels;
@@ -63,12 +70,12 @@ void init_portable_scan(PortableScan* self, const Input<std::uint8_t, 2>& codes,
 }
 
 void init_bound_scan(BoundScan* self, const Input<std::uint8_t, 2>& codes, std::size_t num_codewords,
-                     const Input<std::uint8_t, 2>& labels, const std::string& set, bool cells) {
+                     const Input<std::uint8_t, 2>& labels, const std::string& set, const std::string& layout) {
   require_catalogue(codes, num_codewords);
   require(codes.shape(1) == kFourBooks || (codes.shape(1) == 2 * kFourBooks && num_codewords <= 16),
           "a scan by bounds needs four codebooks, or eight of at most 16 codewords");
   new (self) BoundScan(codes.data(), codes.shape(0), codes.shape(1), num_codewords, checked_labels(labels), instruction_set(set),
-                       cells ? Layout::kCells : Layout::kFlat);
+                       layout_of(layout));
 }
 
 void require_table_of(const Scan& scan, const Input<float, 2>& table) {
@@ -154,7 +161,7 @@ void bind_scans(nb::module_& module) {
       .def("__init__", &init_portable_scan, nb::arg("codes").noconvert(), "num_codewords"_a);
   nb::class_<BoundScan, Scan>(module, "BoundScan")
       .def("__init__", &init_bound_scan, nb::arg("codes").noconvert(), "num_codewords"_a,
-           nb::arg("labels").noconvert(), "instruction_set"_a, "cells"_a, nb::keep_alive<1, 2>())  // borrows codes
+           nb::arg("labels").noconvert(), "instruction_set"_a, "layout"_a, nb::keep_alive<1, 2>())  // borrows codes
       .def("probe", &scan_probe, nb::arg("table").noconvert(), "k"_a, "nprobe"_a,
            nb::arg("exclude").noconvert() = nb::none(), nb::arg("allow").noconvert() = nb::none(),
            nb::arg("mask").noconvert() = nb::none(), "mask_count"_a = 0);

@@ -9,7 +9,7 @@ namespace lightrec {
 namespace {
 
 constexpr std::size_t kItemsPerSample = 16;  // a sample costs at most this part of the scan
-constexpr std::size_t kSmallestSample = 256;
+constexpr std::size_t kSmallestSample = 128;
 
 }  // namespace
 

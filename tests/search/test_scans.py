@@ -15,7 +15,7 @@ from lightrec.native import KERNELS
 from lightrec.search.filters import BatchFilter, Filter
 from lightrec.search.reference_scan import ReferenceScan
 from lightrec.search.row_mask import RowMask
-from lightrec.search.scan import BoundScan, PortableScan, make_scan
+from lightrec.search.scan import BoundScan, Layout, PortableScan, make_scan
 from lightrec.search.score_table import largest_entry
 from lightrec.search.top_k import TopK, TopKBatch
 
@@ -50,8 +50,8 @@ BOUND_SCANS = [
             reason=f"this processor or installation has no {name}",
         ),
     )
-    for name in SETS
-    for layout in ("flat", "cells")
+    for name, layouts in (("avx2", "flat cells"), ("avx512vbmi", "flat tiles cells"))
+    for layout in layouts.split()
 ]
 FAST_SCANS = [pytest.param(PortableScan, id="portable", marks=needs_kernels), *BOUND_SCANS]
 SCANS = [pytest.param(ReferenceScan, id="reference"), *FAST_SCANS]
@@ -218,14 +218,17 @@ def test_one_first_codeword_for_almost_all(scan_class):
             assert_same(scan.top_k(table, k), reference.top_k(table, k))
 
 
-@pytest.mark.parametrize("layout", ["avx2", "avx512vbmi"])
-def test_new_deficits_amid_a_first_codeword(layout: str) -> None:
-    """From four million items on a first codeword has more cells than are looked at in one go.
+@pytest.mark.parametrize(
+    ("instruction_set", "layout"),
+    [("avx2", "cells"), ("avx512vbmi", "cells"), ("avx512vbmi", "tiles")],
+)
+def test_new_deficits_amid_a_first_codeword(instruction_set: str, layout: Layout) -> None:
+    """A first codeword has more cells, and tiles, than are looked at in one go.
 
     The bar rises between the two looks, deficits are measured anew, and the best item comes after.
     """
-    if HERE == "portable" or SETS.index(layout) > SETS.index(HERE):
-        pytest.skip(f"this processor or installation has no {layout}")
+    if HERE == "portable" or SETS.index(instruction_set) > SETS.index(HERE):
+        pytest.skip(f"this processor or installation has no {instruction_set}")
     rng = np.random.default_rng(0)
     bulk, near = np.zeros((4_200_000, 4), np.uint8), np.zeros((2_000, 4), np.uint8)
     bulk[:, 0], bulk[:, 2] = 2, np.where(rng.random(len(bulk)) < 0.01, 10, 11)
@@ -237,7 +240,7 @@ def test_new_deficits_amid_a_first_codeword(layout: str) -> None:
     table[0, 2:], table[1, 128:] = -100, -180
     table[2, 10:14] = -150, -400, -212, -190
     codes = np.concatenate([bulk, near, long, best])
-    scan = BoundScan(codes, 256, instruction_set=layout, layout="cells")
+    scan = BoundScan(codes, 256, instruction_set=instruction_set, layout=layout)
     found = scan.top_k(table, 10)
     assert found.rows[0] == len(codes) - 1
     assert_same(found, PortableScan(codes, 256).top_k(table, 10))
@@ -489,8 +492,16 @@ def test_threads_that_are_no_number_are_refused(scan_class, threads) -> None:
 
 @pytest.mark.skipif(not BoundScan.available(), reason="needs AVX2")
 def test_layouts_that_there_are_not() -> None:
-    with pytest.raises(ArgumentError, match="layout must be 'flat' or 'cells', not 'tree'"):
+    with pytest.raises(
+        ArgumentError, match="layout must be 'flat', 'tiles' or 'cells', not 'tree'"
+    ):
         BoundScan(np.zeros((3, 4), np.uint8), 4, layout="tree")  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(HERE == "portable", reason="this processor or installation has no AVX2")
+def test_tiles_need_instructions_that_know_them() -> None:
+    with pytest.raises(ArgumentError, match="no filter of tiles for these instructions"):
+        BoundScan(np.zeros((3, 4), np.uint8), 4, instruction_set="avx2", layout="tiles")
 
 
 @pytest.mark.parametrize("scan_class", FAST_SCANS)

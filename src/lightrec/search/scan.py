@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
@@ -16,8 +16,13 @@ from lightrec.search.reference_scan import ReferenceScan, check_batch, check_cod
 from lightrec.search.score_table import check_shape
 from lightrec.search.top_k import TopK, TopKBatch, checked_k, checked_threads
 
-FEWEST_IN_CELLS = {"avx2": 12_000, "avx512vbmi": 32_000}
-"""Items from which on cells are worth skipping; later where reading all of them is cheaper."""
+Layout = Literal["flat", "tiles", "cells"]
+"""How `BoundScan` lays items out."""
+FEWEST_ITEMS: dict[str, dict[Layout, int]] = {
+    "avx2": {"cells": 12_000},
+    "avx512vbmi": {"tiles": 20_000, "cells": 500_000},
+}
+"""Items from which on a layout is the fastest of those that instructions know; flat below."""
 
 
 class Scan(Protocol):
@@ -149,10 +154,12 @@ class PortableScan(CompiledScan):
 class BoundScan(CompiledScan):
     """The fast scan of four-byte items: exact scores only where eight-bit bounds let them matter.
 
-    Flat, it keeps 4 bytes an item in the order of the rows and reads them all. In cells it keeps 7
-    bytes an item, items that share their first codeword and nearly their second side by side, and
-    skips whole cells whose bound fails. Either borrows the codes given, which it reads for lists of
-    allowed or of few excluded rows; they may lie in a mapped file, and must not change.
+    Flat, it keeps 4 bytes an item in the order of the rows and reads them all. In tiles and cells it
+    keeps 7 bytes an item, items that share their first codeword and nearly their second side by
+    side, and skips whole ones whose bound fails: tiles of 64 items, which AVX-512 VBMI alone knows,
+    or cells of as many as share what they share. Any of them borrows the codes given, which it
+    reads for lists of allowed or of few excluded rows; they may lie in a mapped file, and must not
+    change.
 
     Args:
         codes: (N, 4) uint8, or (N, 8) where W is at most 16 and two codes make a byte; every code
@@ -161,7 +168,7 @@ class BoundScan(CompiledScan):
         labels: (4, 256) uint8 from `BoundScan.labels`; any permutations answer the same, good ones
             faster. The codewords' own order when None.
         instruction_set: `avx2` or `avx512vbmi`; the best that the processor has when None.
-        layout: `flat` or `cells`; by the number of items when None.
+        layout: `flat`, `tiles` or `cells`; by the number of items when None.
 
     Raises:
         ArgumentError: The codes do not fit, or the processor or the installation lacks what is
@@ -175,7 +182,7 @@ class BoundScan(CompiledScan):
         labels: np.ndarray | None = None,
         *,
         instruction_set: str | None = None,
-        layout: Literal["flat", "cells"] | None = None,
+        layout: Layout | None = None,
     ) -> None:
         if KERNELS is None or not BoundScan.available():
             raise ArgumentError("BoundScan needs the compiled kernels and AVX2; use make_scan")
@@ -183,16 +190,15 @@ class BoundScan(CompiledScan):
         if labels is None:
             labels = np.tile(np.arange(256, dtype=np.uint8), (4, 1))
         self.instruction_set: str = instruction_set or KERNELS.instruction_set()
-        if layout not in (None, "flat", "cells"):
-            raise ArgumentError(f"layout must be 'flat' or 'cells', not {layout!r}")
-        fewest = FEWEST_IN_CELLS.get(self.instruction_set, 0)
-        self.layout = layout or ("flat" if len(codes) < fewest else "cells")
+        if layout not in (None, *get_args(Layout)):
+            raise ArgumentError(f"layout must be 'flat', 'tiles' or 'cells', not {layout!r}")
+        self.layout: Layout = layout or _fastest_layout(len(codes), self.instruction_set)
         kernel = KERNELS.BoundScan(
             np.ascontiguousarray(codes),
             num_codewords,
             np.ascontiguousarray(labels),
             self.instruction_set,
-            self.layout == "cells",
+            self.layout,
         )
         super().__init__(kernel, codes, num_codewords)
 
@@ -214,6 +220,14 @@ class BoundScan(CompiledScan):
             codebooks: (B, W, D) float32 of a shape that `fits`.
         """
         return neighbourly_labels(codebooks if len(codebooks) == 4 else paired_codebooks(codebooks))
+
+
+def _fastest_layout(num_items: int, instruction_set: str) -> Layout:
+    best: Layout = "flat"
+    for layout, fewest in FEWEST_ITEMS.get(instruction_set, {}).items():
+        if num_items >= fewest:
+            best = layout
+    return best
 
 
 class ScanMaker:
