@@ -70,6 +70,18 @@ std::size_t keep_avx512(const std::int32_t* orders, const std::uint32_t* items, 
   return kept;
 }
 
+LIGHTREC_AVX512
+std::size_t place_of_avx512(std::int32_t order, const std::int32_t* orders, std::size_t size, std::size_t begin) {
+  const __m512i wanted = _mm512_set1_epi32(order);
+  for (; begin < size; begin += kLanes) {
+    const __mmask16 here = lanes(size - begin);
+    const __m512i some = _mm512_maskz_loadu_epi32(here, orders + begin);
+    const __mmask16 found = _mm512_mask_cmpeq_epi32_mask(here, some, wanted);
+    if (found != 0) return begin + static_cast<std::size_t>(__builtin_ctz(found));
+  }
+  return size;
+}
+
 bool has_avx512() {
   static const bool has = best_instruction_set() == InstructionSet::kAvx512Vbmi;
   return has;
@@ -91,9 +103,8 @@ std::size_t keep_from(const std::int32_t* orders, const std::uint32_t* items, st
   return keep_portable(orders, items, size, least, orders_to, items_to);
 }
 
-// The first place from `begin` on that holds the order; size where there is none.
 LIGHTREC_MULTIVERSIONED
-std::size_t place_of(std::int32_t order, const std::int32_t* orders, std::size_t size, std::size_t begin) {
+std::size_t place_of_portable(std::int32_t order, const std::int32_t* orders, std::size_t size, std::size_t begin) {
   constexpr std::size_t kAtOnce = 32;
   for (; begin + kAtOnce <= size; begin += kAtOnce) {
     std::int32_t found = 0;
@@ -102,6 +113,14 @@ std::size_t place_of(std::int32_t order, const std::int32_t* orders, std::size_t
   }
   while (begin < size && orders[begin] != order) ++begin;
   return begin;
+}
+
+// The first place from `begin` on that holds the order; size where there is none.
+std::size_t place_of(std::int32_t order, const std::int32_t* orders, std::size_t size, std::size_t begin) {
+#if LIGHTREC_X86
+  if (has_avx512()) return place_of_avx512(order, orders, size, begin);
+#endif
+  return place_of_portable(order, orders, size, begin);
 }
 
 struct Bounds {

@@ -8,7 +8,7 @@ from lightrec.codes.item_codes import ItemCodes
 from lightrec.codes.score_table import ScoreTableBuilder
 from lightrec.errors import ArgumentError
 from lightrec.native import KERNELS
-from lightrec.search.filters import EVERYTHING, Filter
+from lightrec.search.filters import Filter
 from lightrec.search.post_ranking import ItemVectors, plain_vectors, post_rank
 from lightrec.search.scan import CompiledScan, Scan, make_scan, mask_arguments
 from lightrec.search.top_k import TopK, checked_k
@@ -65,8 +65,12 @@ class CodeSearch:
             raise ArgumentError(
                 f"query must be ({self._builder.width},) float32, not {query.shape} {query.dtype}"
             )
-        k, rows = checked_k(k), rows or EVERYTHING
-        vectors = scales = None
+        k = checked_k(k)
+        exclude = allow = mask = vectors = scales = None
+        permitted = 0
+        if rows is not None:
+            exclude, allow = rows.exclude, rows.allow
+            mask, permitted = mask_arguments(rows, self.scan.num_items)
         compiled = self._compiled
         if item_vectors is not None:
             candidates = self._checked_candidates(candidates, k)
@@ -83,11 +87,12 @@ class CodeSearch:
                 self.scan.kernel,  # type: ignore[attr-defined]
                 np.ascontiguousarray(query),
                 k,
-                rows.exclude,
-                rows.allow,
+                exclude,
+                allow,
                 candidates,
                 vectors,
-                *mask_arguments(rows, self.scan.num_items),
+                mask,
+                permitted,
                 scales,
             )
             return TopK(*found)
