@@ -63,7 +63,8 @@ class TileOrder {
       return places[std::size_t{code_of(row, 0)} << 8 | std::size_t{code_of(row, 1)}];
     };
     for (std::size_t row = 0; row < num_items; ++row) ++place_of(row);
-    for (std::size_t word = 0; word < kCodewords; ++word) add_word(word, places.data() + (word << 8));
+    for (std::size_t word = 0; word < kCodewords; ++word) add_tiles_of(word, places.data() + (word << 8));
+    starts_.push_back(static_cast<std::uint32_t>(num_tiles()));
     rows_.resize(kItems * num_tiles());
     for (auto& plane : planes_) plane.resize(kItems * num_tiles());
     for (std::size_t row = 0; row < num_items; ++row) {
@@ -108,22 +109,21 @@ class TileOrder {
   static constexpr std::size_t kGroup = kCodewords / RangeMinima::kNumbers;  // second codewords that have one bound
   static constexpr std::size_t kPadding = 64;                               // filters read whole vectors
 
-  // Makes tiles for the items of a first codeword. counts: (256,), of each second one; their first places come there.
-  void add_word(std::size_t word, std::uint32_t* counts) {
+  // Makes tiles for the items of a first codeword. places: (256,); in: how many items each second codeword has, out: where
+  // the first of them comes.
+  void add_tiles_of(std::size_t word, std::uint32_t* places) {
     starts_.push_back(static_cast<std::uint32_t>(num_tiles()));
-    auto place = static_cast<std::uint32_t>(kItems * num_tiles()), left = std::uint32_t{0};
+    const auto begin = static_cast<std::uint32_t>(kItems * num_tiles());
+    std::uint32_t end = begin;
     for (std::size_t second = 0; second < kCodewords; ++second) {
-      const std::uint32_t count = counts[second];
-      counts[second] = place;
-      place += count;
-      left += count;
+      const std::uint32_t count = places[second];
+      places[second] = end;
+      end += count;
     }
-    for (std::uint32_t items; left > 0; left -= items) {
-      items = std::min<std::uint32_t>(left, kItems);
+    for (std::uint32_t first = begin; first < end; first += kItems) {
       words_.push_back(static_cast<std::uint8_t>(word));
-      counts_.push_back(static_cast<std::uint8_t>(items));
+      counts_.push_back(static_cast<std::uint8_t>(std::min<std::uint32_t>(end - first, kItems)));
     }
-    if (word + 1 == kCodewords) starts_.push_back(static_cast<std::uint32_t>(num_tiles()));
   }
 
   std::vector<std::uint32_t> starts_;
