@@ -85,9 +85,12 @@ std::vector<NamedScan> every_scan(const std::uint8_t* codes, const Shape& shape,
   scans.push_back({"portable", std::make_unique<PortableScan>(codes, items, books, words)});
   for (const InstructionSet set : {InstructionSet::kAvx2, InstructionSet::kAvx512Vbmi}) {
     if (set > best_instruction_set()) continue;
-    for (const Layout layout : {Layout::kFlat, Layout::kCells}) {
+    for (const Layout layout : {Layout::kFlat, Layout::kTiles, Layout::kCells}) {
+      if (layout == Layout::kTiles && bound_filter(set).tiles.near == nullptr) continue;
       const std::string name = std::string(set == InstructionSet::kAvx2 ? "avx2" : "avx512vbmi") +
-                               (layout == Layout::kFlat ? ", flat" : ", cells");
+                               (layout == Layout::kFlat    ? ", flat"
+                                : layout == Layout::kTiles ? ", tiles"
+                                                           : ", cells");
       scans.push_back({name, std::make_unique<BoundScan>(codes, items, books, words, labels, set, layout)});
     }
   }
