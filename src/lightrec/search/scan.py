@@ -154,8 +154,8 @@ class PortableScan(CompiledScan):
 class BoundScan(CompiledScan):
     """The fast scan of four-byte items: exact scores only where eight-bit bounds let them matter.
 
-    Flat, it keeps 4 bytes an item in the order of the rows and reads them all. In tiles and cells it
-    keeps 7 bytes an item, items that share their first codeword and nearly their second side by
+    Flat, it keeps 4 bytes an item in the order of the rows and reads them all. In tiles and cells
+    it keeps 7 bytes an item, items that share their first codeword and nearly their second side by
     side, and skips whole ones whose bound fails: tiles of 64 items, which AVX-512 VBMI alone knows,
     or cells of as many as share what they share. Any of them borrows the codes given, which it
     reads for lists of allowed or of few excluded rows; they may lie in a mapped file, and must not
