@@ -38,7 +38,7 @@ from lightrec.search.code_search import CodeSearch
 from lightrec.search.filters import BatchFilter, Filter
 from lightrec.search.inverted_file import InvertedFile
 from lightrec.search.row_mask import RowMask
-from lightrec.search.scan import FEWEST_ITEMS, BoundScan, PortableScan, Scan
+from lightrec.search.scan import LAYOUTS, BoundScan, PortableScan, Scan
 from lightrec.search.top_k import TopK, TopKBatch
 
 NAME = "exactness"
@@ -154,7 +154,7 @@ def compiled_scans(given: Searches) -> list[Tally]:
                 BoundScan(codes, words, given.labels, instruction_set=isa, layout=layout),
             )
             for isa in INSTRUCTION_SETS[: best + 1]
-            for layout in ("flat", *FEWEST_ITEMS[isa])
+            for layout in LAYOUTS[isa]
         ]
     best_here = KERNELS.instruction_set()
     every: list[tuple[str, str, Scan]] = [*scans, (best_here, "parts", in_portions(given))]

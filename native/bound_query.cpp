@@ -31,6 +31,19 @@ void BoundQuery::start(std::size_t k, float bar, const std::uint32_t* row_of) {
   limit = Deficits::kLimit;
 }
 
+void BoundQuery::score_hits(std::size_t num_hits, const Planes& planes) {
+  const auto* const* of_book = planes.of_book;
+  if (table.paired()) {
+    score_hits(num_hits, [&](std::uint32_t place, std::uint32_t word) {
+      return table.score<true>(word, of_book[0][place], of_book[1][place], of_book[2][place]);
+    });
+  } else {
+    score_hits(num_hits, [&](std::uint32_t place, std::uint32_t word) {
+      return table.score<false>(word, of_book[0][place], of_book[1][place], of_book[2][place]);
+    });
+  }
+}
+
 // Drops what a list or a mask does not permit, and raises the bar where it can.
 void BoundQuery::settle() {
   if (!permitted.all()) best.filter([&](std::uint32_t row) { return permitted.contains(row); });

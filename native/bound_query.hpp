@@ -42,6 +42,9 @@ struct BoundQuery {
   template <typename Score>
   void score_hits(std::size_t num_hits, Score score);
 
+  // The same of items that lie in planes.
+  void score_hits(std::size_t num_hits, const Planes& planes);
+
   const LabelledTable& table;
   Deficits deficits;
   FilterChoice choice;
@@ -63,8 +66,8 @@ void BoundQuery::score_hits(std::size_t num_hits, Score score) {
   constexpr std::uint64_t kLast = std::uint64_t{1} << 63;
   std::vector<std::uint32_t>&places = scratch.places, &words = scratch.words;
   if (places.size() < num_hits * kBlock + 4) {
-    places.resize(num_hits * kBlock + 4);
     words.resize(num_hits * kBlock + 4);
+    places.resize(num_hits * kBlock + 4);  // last, as its size is asked for: memory may end between the two
   }
   std::size_t num_places = 0;
   for (std::size_t h = 0; h < num_hits; ++h) {

@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <random>
 
 #include "cell_walk.hpp"
 #include "errors.hpp"
@@ -25,8 +26,7 @@
 namespace lightrec {
 namespace {
 
-constexpr std::size_t kBlocksSample = 4096;
-constexpr std::size_t kPromiseSample = 1024;
+constexpr std::size_t kSample = 4096;
 constexpr std::size_t kFewOfSample = 128;
 constexpr std::size_t kItemsPerCell = 128;
 constexpr std::size_t kItemsInShortRun = 200;  // on average
@@ -39,11 +39,12 @@ std::uint8_t byte_of(const std::uint8_t* code, std::size_t num_codebooks, std::s
   return static_cast<std::uint8_t>(code[2 * place] | code[2 * place + 1] << 4);
 }
 
-// Tiles and cells find a good bar of themselves, the best ones being read first; blocks depend on the sample.
-std::vector<std::uint32_t> rows_of_sample(std::size_t num_items, Layout layout) {
-  const std::size_t most = layout == Layout::kFlat ? kBlocksSample : kPromiseSample;
-  const std::vector<std::size_t> rows = sample_rows(num_items, most);
-  return {rows.begin(), rows.end()};
+// In any order, so that the first few are as good a sample as any.
+std::vector<std::uint32_t> rows_of_sample(std::size_t num_items) {
+  const std::vector<std::size_t> ascending = sample_rows(num_items, kSample);
+  std::vector<std::uint32_t> rows(ascending.begin(), ascending.end());
+  std::shuffle(rows.begin(), rows.end(), std::mt19937_64(20190519));  // any fixed seed
+  return rows;
 }
 
 // Short runs are worth while where they hold enough items to fill the registers.
@@ -73,8 +74,9 @@ float score_of(const PaddedTable& table, const std::uint8_t* code, std::size_t n
 // Whether so few rows are better scored one by one. Otherwise the scan sees about num_items / count times k
 // items that it may not return; one of these costs as much as several of the list, which are fetched ahead.
 bool are_few(std::size_t count, std::size_t k, std::size_t num_items) {
-  constexpr std::size_t kListedAsOne = 8;  // measured, of a hundred thousand and of a million items
-  return count <= k || count <= kListedAsOne * k * num_items / count;
+  constexpr double kListedAsOne = 8;  // measured, of a hundred thousand and of a million items
+  const auto listed = static_cast<double>(count);
+  return count <= k || listed * listed <= kListedAsOne * static_cast<double>(k) * static_cast<double>(num_items);
 }
 
 }  // namespace
@@ -86,7 +88,7 @@ BoundScan::BoundScan(const std::uint8_t* codes, std::size_t num_items, std::size
       labels_(labels),
       filter_(bound_filter(set)),
       runs_(kind_of_runs(filter_, num_items)),
-      sampled_(rows_of_sample(num_items, layout)),
+      sampled_(rows_of_sample(num_items)),
       sample_(sampled_.size(), kFourBooks, [&](std::size_t i, std::size_t place) {
         return labels[place][byte_of(codes + sampled_[i] * num_codebooks, num_codebooks, place)];
       }) {
@@ -123,7 +125,6 @@ Ranking BoundScan::top_k(const float* table, std::size_t k, const RowFilter& fil
   const ExcludedRows excluded = with_scores(filter.excluded, table);
   BoundQuery query(labelled, filter_, scratch(), permitted, excluded);
   const float bar = starting_bar(query, k);
-  query.scored = 0;
   scan(query, k, bar);
   const std::size_t expected = std::min(k, num_items() - filter.excluded.size());
   if (bar != kNoBar && query.best.size() < expected) scan(query, k, kNoBar);  // the sample promised too much
@@ -156,38 +157,36 @@ void BoundScan::scan(BoundQuery& query, std::size_t k, float bar) const {
   query.best.drop_going();
 }
 
-// The score of the item of the right rank among some of the sample, those that a list or a mask permits. Excluded rows
-// that reach the bar come on top of the k that are to reach it.
+// The score of the item of the right rank among a few of the sample that a list or a mask permits: tiles and cells find a
+// better bar soon, as their best ones are read first. Excluded rows that reach the bar come on top of the k that are to
+// reach it.
 float BoundScan::starting_bar(BoundQuery& query, std::size_t k) const {
-  const std::size_t size = sample_.num_items();
-  if (size == 0) return kNoBar;
-  const std::size_t some = blocks_ || query.permitted.all() ? std::min(kFewOfSample, size) : size;
-  const std::size_t stride = size / some;
-  std::int32_t orders[kPromiseSample];
-  std::size_t count = 0;
-  for (std::size_t i = 0; i < some; ++i) {
-    const std::uint8_t* code = sample_.item(i * stride);
-    const float score = query.table.paired() ? query.table.score<true>(code) : query.table.score<false>(code);
-    orders[count] = order_of(score);
-    count += query.permitted.contains(sampled_[i * stride]) ? 1U : 0U;
+  std::int32_t orders[kFewOfSample];
+  std::size_t seen = 0, count = 0;
+  for (; seen < sampled_.size() && count < kFewOfSample; ++seen) {
+    if (!query.permitted.contains(sampled_[seen])) continue;
+    const std::uint8_t* code = sample_.item(seen);
+    orders[count++] = order_of(query.table.paired() ? query.table.score<true>(code) : query.table.score<false>(code));
   }
-  if (blocks_) return bar_of_sample(query, k, orders, count, some);
+  query.scored += count;
+  if (count == 0) return kNoBar;
+  if (blocks_) return bar_of_sample(query, k, orders, count, seen);
   // As many of all items are taken to be permitted as of these.
-  const std::size_t rank = bar_rank(k + query.excluded.size(), count, num_items() * count / some);
+  const std::size_t rank = bar_rank(k + query.excluded.size(), count, num_items() * count / seen);
   return rank == 0 ? kNoBar : float_of(order_with(orders, count, rank, rank));
 }
 
 // The same of the whole sample: the `count` permitted of some give a low bar for the filter, and what passes is scored
 // exactly.
 float BoundScan::bar_of_sample(BoundQuery& query, std::size_t k, const std::int32_t* orders, std::size_t count,
-                               std::size_t some) const {
+                               std::size_t seen) const {
   const std::size_t size = sample_.num_items();
   const auto rank_for = [&](std::size_t wanted) {
-    return bar_rank(wanted, size * count / some, num_items() * count / some);
+    return bar_rank(wanted, size * count / seen, num_items() * count / seen);
   };
   const std::size_t most = rank_for(k + query.excluded.size());
-  if (count == 0 || most == 0) return kNoBar;
-  const std::size_t rank_of_some = std::min(count, 8 + 2 * most * some / size);
+  if (most == 0) return kNoBar;
+  const std::size_t rank_of_some = std::min(count, 8 + 2 * most * seen / size);
   const float low = float_of(order_with(orders, count, rank_of_some, rank_of_some));
   query.start(size, low, sampled_.data());
   score_blocks(query, sample_, 0, sample_.num_blocks());

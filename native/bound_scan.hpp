@@ -45,7 +45,7 @@ class BoundScan final : public Scan {
   ExcludedRows with_scores(Rows excluded, const float* table) const;
   float starting_bar(BoundQuery& query, std::size_t k) const;
   float bar_of_sample(BoundQuery& query, std::size_t k, const std::int32_t* orders, std::size_t count,
-                      std::size_t some) const;
+                      std::size_t seen) const;
   void scan(BoundQuery& query, std::size_t k, float bar) const;
   Ranking score_listed(const float* table, std::size_t k, Rows rows, const RowFilter& filter, Order order) const;
 
@@ -60,7 +60,7 @@ class BoundScan final : public Scan {
   std::optional<PackedCodes> blocks_;
   std::optional<TileOrder> tiles_;
   std::optional<CellOrder> cells_;
-  std::vector<std::uint32_t> sampled_;  // the rows of the sample
+  std::vector<std::uint32_t> sampled_;  // the rows of the sample, in any order
   PackedCodes sample_;
 };
 

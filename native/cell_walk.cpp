@@ -99,26 +99,12 @@ class CellWalk {
     const std::size_t count = filter.filter(query_.deficits, planes_, runs.data(), runs.size(), hits.data());
     const float step = query_.deficits.step();
     const std::size_t before = query_.scored;
-    if (query_.table.paired()) {
-      score_hits<true>(count);
-    } else {
-      score_hits<false>(count);
-    }
+    query_.score_hits(count, planes_);
     query_.choice.learn(items_, query_.scored - before);
     if (query_.deficits.step() != step) measure_groups();
     runs.clear();
     items_ = 0;
     target_ = std::min(2 * target_, kMostItems);
-  }
-
-  template <bool kPaired>
-  void score_hits(std::size_t count) {
-    const LabelledTable& table = query_.table;
-    const Planes& planes = planes_;
-    query_.score_hits(count, [&](std::uint32_t place, std::uint32_t word) {
-      return table.score<kPaired>(word, planes.of_book[0][place], planes.of_book[1][place],
-                                  planes.of_book[2][place]);
-    });
   }
 
   BoundQuery& query_;

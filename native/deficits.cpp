@@ -57,12 +57,13 @@ Deficits::Deficits(const float* entries, float magnitude) : magnitude_(magnitude
     const Extremes found = extremes_of(entries + book * kWords);
     largest_[book] = found.largest;
     best_ += found.largest;
+    worst_ += found.smallest;
     magnitude_ += std::max(std::fabs(found.largest), std::fabs(found.smallest));
   }
 }
 
 float Deficits::range(float bar) const {
-  return std::max(best_ - bar, 0.0F) + (kRounding * magnitude_ + kSmallestRange);
+  return std::max(best_ - std::max(bar, worst_), 0.0F) + (kRounding * magnitude_ + kSmallestRange);
 }
 
 void Deficits::quantise(float bar) {

@@ -26,7 +26,7 @@ class alignas(64) Deficits {
   // what the magnitudes of the numbers add up to that a score is the sum of, where these are not the entries.
   explicit Deficits(const float* entries, float magnitude = 0.0F);
 
-  // Measures the deficits for a bar; -infinity makes them all zero, and every item passes.
+  // Measures the deficits for a bar; one that every item reaches for the worst conceivable score.
   void quantise(float bar);
 
   // The limit for a bar above the one that was measured for.
@@ -56,7 +56,7 @@ class alignas(64) Deficits {
   alignas(64) std::array<std::array<std::uint8_t, kWords / 2>, kFourBooks> of_pair_;
   alignas(64) std::array<std::array<std::uint8_t, kWords / 4>, kFourBooks> of_four_;
   std::array<float, kFourBooks> largest_;
-  float best_ = 0.0F, magnitude_ = 0.0F, steps_per_unit_ = 0.0F;
+  float best_ = 0.0F, worst_ = 0.0F, magnitude_ = 0.0F, steps_per_unit_ = 0.0F;
   const float* entries_;
 };
 

@@ -180,16 +180,16 @@ void KBest::start(std::size_t k, float bar, const std::uint32_t* row_of, ScoredR
   size_ = settled_ = num_going_ = 0;
   if (going.size == 0) return;
   if (going_rows_.size() < going.size) {
-    going_rows_.resize(going.size);
     going_orders_.resize(going.size);
+    going_rows_.resize(going.size);  // last, as its size is asked for: memory may end between the two
   }
   num_going_ = keep_from(going.orders, going.rows, going.size, order_of(bar), going_orders_.data(), going_rows_.data());
 }
 
 KBest::Room KBest::room(std::size_t count) {
   if (size_ + count > orders_.size()) {
-    orders_.resize(2 * (size_ + count));
     items_.resize(2 * (size_ + count));
+    orders_.resize(2 * (size_ + count));  // last, as its size is asked for: memory may end between the two
   }
   return {orders_.data() + size_, items_.data() + size_};
 }
@@ -235,7 +235,6 @@ void KBest::drop_going() {
 
 // Of the items that score exactly `order`, which more than `rank` reach, keeps those of the lowest rows.
 void KBest::drop_ties(std::int32_t order, std::size_t rank) {
-  settled_ = 0;
   std::vector<std::uint64_t> tied;  // row and place
   std::size_t kept = 0;
   for (std::size_t i = 0; i < size_; ++i) {
@@ -254,7 +253,7 @@ void KBest::drop_ties(std::int32_t order, std::size_t rank) {
     orders_[kept] = order;
     items_[kept++] = static_cast<std::uint32_t>(tied[i]);
   }
-  size_ = kept;
+  size_ = settled_ = kept;
 }
 
 // Keys in ascending order. They hold how far a score lies below the best one, then the row. A sort by comparisons has

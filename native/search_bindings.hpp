@@ -12,6 +12,9 @@ namespace lightrec {
 
 using OptionalMask = std::optional<Input<std::uint64_t, 1>>;
 
+// To be called once, before the first result is made.
+void load_numpy();
+
 // Rows and scores as a pair of arrays.
 nb::tuple arrays_of(const Ranking& best);
 

@@ -31,7 +31,7 @@ std::size_t bar_rank(std::size_t wanted, std::size_t sample_size, std::size_t nu
       static_cast<double>(wanted) * static_cast<double>(sample_size) / static_cast<double>(num_items);
   // The number of wanted rows in the sample is close to Poisson: 3.5 standard deviations above.
   const double rank = std::ceil(expected + 3.5 * std::sqrt(expected) + 3.0);
-  return rank > static_cast<double>(sample_size) / 2 ? 0 : static_cast<std::size_t>(rank);
+  return rank > static_cast<double>(sample_size) ? 0 : static_cast<std::size_t>(rank);
 }
 
 float bar_below(const KBest& best_of_sample) {

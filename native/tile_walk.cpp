@@ -53,25 +53,11 @@ class TileWalk {
         filter.items(query_.deficits, query_.limit, tiles_, query_.scratch.tiles.data(), count_, hits.data());
     const float step = query_.deficits.step();
     const std::size_t before = query_.scored;
-    if (query_.table.paired()) {
-      score_hits<true>(num_hits);
-    } else {
-      score_hits<false>(num_hits);
-    }
+    query_.score_hits(num_hits, tiles_.planes);
     query_.choice.learn(count_ * TileOrder::kItems, query_.scored - before);
     if (query_.deficits.step() != step) minima_ = TileOrder::minima_of(query_.deficits.of(1));
     count_ = 0;
     target_ = std::min(2 * target_, kMostTiles);
-  }
-
-  template <bool kPaired>
-  void score_hits(std::size_t num_hits) {
-    const LabelledTable& table = query_.table;
-    const Planes& planes = tiles_.planes;
-    query_.score_hits(num_hits, [&](std::uint32_t place, std::uint32_t word) {
-      return table.score<kPaired>(word, planes.of_book[0][place], planes.of_book[1][place],
-                                  planes.of_book[2][place]);
-    });
   }
 
   BoundQuery& query_;

@@ -15,7 +15,7 @@ from lightrec.native import KERNELS
 from lightrec.search.filters import BatchFilter, Filter
 from lightrec.search.reference_scan import ReferenceScan
 from lightrec.search.row_mask import RowMask
-from lightrec.search.scan import BoundScan, Layout, PortableScan, make_scan
+from lightrec.search.scan import LAYOUTS, BoundScan, Layout, PortableScan, make_scan
 from lightrec.search.score_table import largest_entry
 from lightrec.search.top_k import TopK, TopKBatch
 
@@ -26,7 +26,10 @@ HERE = "portable" if KERNELS is None else KERNELS.instruction_set()
 
 
 def bound_scan(instruction_set: str, layout: str):
-    """A scan by bounds where items have four bytes, with codewords numbered at random."""
+    """A scan by bounds where items have four bytes, with codewords numbered at random.
+
+    Codes of other widths get what `make_scan` gives them.
+    """
 
     def make(codes: np.ndarray, num_codewords: int):
         if codes.ndim != 2 or not BoundScan.fits(codes.shape[1], num_codewords):
@@ -50,8 +53,8 @@ BOUND_SCANS = [
             reason=f"this processor or installation has no {name}",
         ),
     )
-    for name, layouts in (("avx2", "flat cells"), ("avx512vbmi", "flat tiles cells"))
-    for layout in layouts.split()
+    for name in SETS
+    for layout in LAYOUTS[name]
 ]
 FAST_SCANS = [pytest.param(PortableScan, id="portable", marks=needs_kernels), *BOUND_SCANS]
 SCANS = [pytest.param(ReferenceScan, id="reference"), *FAST_SCANS]
@@ -231,10 +234,10 @@ def test_new_deficits_amid_a_first_codeword(instruction_set: str, layout: Layout
         pytest.skip(f"this processor or installation has no {instruction_set}")
     rng = np.random.default_rng(0)
     bulk, near = np.zeros((4_200_000, 4), np.uint8), np.zeros((2_000, 4), np.uint8)
-    bulk[:, 0], bulk[:, 2] = 2, np.where(rng.random(len(bulk)) < 0.01, 10, 11)
+    bulk[:, 0], bulk[:, 2] = 2, np.where(rng.random(len(bulk)) < 0.2, 10, 11)
     near[:, 2] = np.where(np.arange(2_000) < 60, 12, 11)
-    long = np.zeros((70_000, 4), np.uint8)
-    long[:, 0], long[:, 2] = 1, np.where(np.arange(70_000) < 60, 13, 11)
+    long = np.zeros((64 * 1_100, 4), np.uint8)  # whole tiles: the best item gets its own
+    long[:, 0], long[:, 2] = 1, np.where(np.arange(len(long)) < 60, 13, 11)
     best = np.array([[1, 200, 0, 0]], np.uint8)
     table = np.zeros((4, 256), np.float32)
     table[0, 2:], table[1, 128:] = -100, -180
@@ -309,19 +312,49 @@ def test_a_mask_that_changes_while_others_search(scan_class):
 
 @pytest.mark.parametrize("scan_class", FAST_SCANS)
 def test_a_sample_that_promises_too_much(scan_class):
-    """400 rows tower above the rest; now and then the sample holds so many that it misleads."""
-    rng = np.random.default_rng(1)
-    row = np.arange(16 * 256)
-    scan = scan_class(np.stack([row // 256, row % 256], axis=1).astype(np.uint8), 256)
-    for _ in range(4):
-        tables = np.zeros((5_000, 2, 256), np.float32)
-        for book, size, towering in ((0, 16, 8), (1, 256, 50)):
-            chosen = rng.random((5_000, size), np.float32).argpartition(towering)[:, :towering]
-            np.put_along_axis(tables[:, book], chosen, 1, axis=1)
-        batch = scan.top_k_batch(tables, 401)
-        assert (batch.counts == 401).all()
-        assert (batch.scores[:, 399:] == [2, 1]).all()
-        assert all(len(scan.top_k(table, 401)) == 401 for table in tables)
+    """The rows of the sample tower above the rest: it misleads, and the scan is made once more."""
+    codes = np.zeros((4_096, 4), np.uint8)
+    sampled = sampled_rows(4_096)
+    codes[sampled, 1] = 1
+    table = np.zeros((4, 256), np.float32)
+    table[1, 1] = 1
+    scan, k = scan_class(codes, 256), len(sampled) + 44
+    if isinstance(scan, BoundScan):
+        assert scan.num_scored(table, k) > 4_096
+    assert_same(scan.top_k(table, k), ReferenceScan(codes, 256).top_k(table, k))
+    others = Filter.of(4_096, exclude=sampled[::3])
+    assert_same(scan.top_k(table, k, others), ReferenceScan(codes, 256).top_k(table, k, others))
+    batch = scan.top_k_batch(np.stack([table, table]), k)
+    assert_same(batch.of(1), scan.top_k(table, k))
+
+
+def sampled_rows(num_items: int) -> list[int]:
+    """The rows from which the kernels guess a bar (native/starting_bar.cpp)."""
+    size = num_items // 16
+    numbers = mersenne_twister(20190519)
+    bounds = [i * num_items // size for i in range(size + 1)]
+    return [
+        begin + number % (end - begin)
+        for begin, end, number in zip(bounds, bounds[1:], numbers, strict=False)
+    ]
+
+
+def mersenne_twister(seed: int) -> list[int]:
+    """The first 312 numbers of C++'s `mt19937_64`."""
+    words = [seed]
+    for i in range(1, 312):
+        last = words[-1] ^ words[-1] >> 62
+        words.append((6364136223846793005 * last + i) % 2**64)
+    for i in range(312):
+        mixed = words[i] >> 31 << 31 | words[(i + 1) % 312] % 2**31
+        words[i] = words[(i + 156) % 312] ^ mixed >> 1 ^ (mixed & 1) * 0xB5026F5AA96619E9
+    numbers = []
+    for word in words:
+        number = word ^ (word >> 29 & 0x5555555555555555)
+        number ^= number << 17 & 0x71D67FFFEDA60000
+        number ^= number << 37 & 0xFFF7EEE000000000
+        numbers.append(number ^ number >> 43)
+    return numbers
 
 
 @pytest.mark.parametrize("scan_class", SCANS)
@@ -491,17 +524,28 @@ def test_threads_that_are_no_number_are_refused(scan_class, threads) -> None:
 
 
 @pytest.mark.skipif(not BoundScan.available(), reason="needs AVX2")
-def test_layouts_that_there_are_not() -> None:
-    with pytest.raises(
-        ArgumentError, match="layout must be 'flat', 'tiles' or 'cells', not 'tree'"
-    ):
-        BoundScan(np.zeros((3, 4), np.uint8), 4, layout="tree")  # type: ignore[arg-type]
+def test_layouts_that_the_instructions_do_not_know() -> None:
+    for layout in ("tree", "tiles"):
+        with pytest.raises(
+            ArgumentError, match=f"layout must be 'flat' or 'cells' with avx2, not '{layout}'"
+        ):
+            BoundScan(
+                np.zeros((3, 4), np.uint8),
+                4,
+                instruction_set="avx2",
+                layout=layout,  # type: ignore[arg-type]
+            )
 
 
-@pytest.mark.skipif(HERE == "portable", reason="this processor or installation has no AVX2")
-def test_tiles_need_instructions_that_know_them() -> None:
-    with pytest.raises(ArgumentError, match="no filter of tiles for these instructions"):
-        BoundScan(np.zeros((3, 4), np.uint8), 4, instruction_set="avx2", layout="tiles")
+@pytest.mark.parametrize("instruction_set", SETS[: SETS.index(HERE) + 1 if HERE in SETS else 0])
+def test_the_layout_follows_from_the_number_of_items(instruction_set: str) -> None:
+    layouts = list(LAYOUTS[instruction_set].items())
+    for (before, _), (layout, fewest) in zip(layouts, layouts[1:], strict=False):
+        codes = np.zeros((fewest, 4), np.uint8)
+        scan = BoundScan(codes, 1, instruction_set=instruction_set)
+        fewer = BoundScan(codes[1:], 1, instruction_set=instruction_set)
+        assert (scan.layout, fewer.layout) == (layout, before)
+        assert 4 * fewest < scan.memory < 12 * fewest + 70_000
 
 
 @pytest.mark.parametrize("scan_class", FAST_SCANS)

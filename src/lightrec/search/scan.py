@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -18,11 +18,11 @@ from lightrec.search.top_k import TopK, TopKBatch, checked_k, checked_threads
 
 Layout = Literal["flat", "tiles", "cells"]
 """How `BoundScan` lays items out."""
-FEWEST_ITEMS: dict[str, dict[Layout, int]] = {
-    "avx2": {"cells": 12_000},
-    "avx512vbmi": {"tiles": 20_000, "cells": 500_000},
+LAYOUTS: dict[str, dict[Layout, int]] = {
+    "avx2": {"flat": 0, "cells": 12_000},
+    "avx512vbmi": {"flat": 0, "tiles": 20_000, "cells": 500_000},
 }
-"""Items from which on a layout is the fastest of those that instructions know; flat below."""
+"""The layouts that instructions know, and from how many items on each is taken."""
 
 
 class Scan(Protocol):
@@ -190,8 +190,12 @@ class BoundScan(CompiledScan):
         if labels is None:
             labels = np.tile(np.arange(256, dtype=np.uint8), (4, 1))
         self.instruction_set: str = instruction_set or KERNELS.instruction_set()
-        if layout not in (None, *get_args(Layout)):
-            raise ArgumentError(f"layout must be 'flat', 'tiles' or 'cells', not {layout!r}")
+        layouts = LAYOUTS.get(self.instruction_set, {})
+        if layout is not None and layout not in layouts:
+            known = " or ".join(repr(each) for each in layouts)
+            raise ArgumentError(
+                f"layout must be {known} with {self.instruction_set}, not {layout!r}"
+            )
         self.layout: Layout = layout or _fastest_layout(len(codes), self.instruction_set)
         kernel = KERNELS.BoundScan(
             np.ascontiguousarray(codes),
@@ -223,11 +227,10 @@ class BoundScan(CompiledScan):
 
 
 def _fastest_layout(num_items: int, instruction_set: str) -> Layout:
-    best: Layout = "flat"
-    for layout, fewest in FEWEST_ITEMS.get(instruction_set, {}).items():
-        if num_items >= fewest:
-            best = layout
-    return best
+    layouts = LAYOUTS.get(instruction_set, {"flat": 0})
+    return max(
+        (layout for layout in layouts if layouts[layout] <= num_items), key=layouts.__getitem__
+    )
 
 
 class ScanMaker:
