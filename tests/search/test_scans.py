@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 
 import numpy as np
@@ -540,7 +541,7 @@ def test_layouts_that_the_instructions_do_not_know() -> None:
 @pytest.mark.parametrize("instruction_set", SETS[: SETS.index(HERE) + 1 if HERE in SETS else 0])
 def test_the_layout_follows_from_the_number_of_items(instruction_set: str) -> None:
     layouts = list(LAYOUTS[instruction_set].items())
-    for (before, _), (layout, fewest) in zip(layouts, layouts[1:], strict=False):
+    for (before, _), (layout, fewest) in itertools.pairwise(layouts):
         codes = np.zeros((fewest, 4), np.uint8)
         scan = BoundScan(codes, 1, instruction_set=instruction_set)
         fewer = BoundScan(codes[1:], 1, instruction_set=instruction_set)
