@@ -155,11 +155,11 @@ class BoundScan(CompiledScan):
     """The fast scan of four-byte items: exact scores only where eight-bit bounds let them matter.
 
     Flat, it keeps 4 bytes an item in the order of the rows and reads them all. In tiles and cells
-    it keeps 7 bytes an item, items that share their first codeword and nearly their second side by
-    side, and skips whole ones whose bound fails: tiles of 64 items, which AVX-512 VBMI alone knows,
-    or cells of as many as share what they share. Any of them borrows the codes given, which it
-    reads for lists of allowed or of few excluded rows; they may lie in a mapped file, and must not
-    change.
+    it keeps 7 bytes an item, and what half-empty tiles cost, items that share their first codeword
+    and nearly their second side by side, and skips whole ones whose bound fails: tiles of up to 64
+    items, which AVX-512 VBMI alone knows, or cells of as many as share what they share. Any of them
+    borrows the codes given, which it reads for lists of allowed or of few excluded rows; they may
+    lie in a mapped file, and must not change.
 
     Args:
         codes: (N, 4) uint8, or (N, 8) where W is at most 16 and two codes make a byte; every code
