@@ -37,6 +37,8 @@ TEXTS = {
     "empty_txt.txt": "",
     "user_list.txt": "u1\nu2\n",
     "item_list.txt": "1001\n",
+    "nameless_items.csv": "1001\n1002\n",
+    "nameless_users.csv": "u1\nu2\n",
     "twice_list.txt": "a\na\n",
     "gap_list.txt": "a\n\nb\n",
     "toml.toml": "seed = 1\n",

@@ -108,6 +108,25 @@ def test_masks_made_of_masks(num_rows: int):
         more.both(RowMask(one))
 
 
+@pytest.mark.parametrize("rows", [[-1], [3], [1.0], [[1], [2, 0]]])
+def test_masks_of_rows_that_there_are_not(rows):
+    with pytest.raises(ArgumentError, match="rows"):
+        RowMask.of_rows(3, rows)
+
+
+@pytest.mark.parametrize(("begin", "end"), [(-5, 2), (2, 1), (0, 4)])
+def test_parts_that_masks_do_not_have(begin: int, end: int):
+    with pytest.raises(ArgumentError, match="no rows"):
+        RowMask(np.ones(3, np.bool_)).part(begin, end)
+
+
+def test_batch_filters_of_an_array():
+    rows = BatchFilter.of(5, 2, exclude=np.array([[2, 1], [3, 4]]))
+    assert rows.exclude_rows.tolist() == [1, 2, 3, 4]
+    with pytest.raises(ArgumentError, match="exclude must be one list"):
+        BatchFilter.of(5, 1, exclude=[[[1], [2, 3]]])
+
+
 def test_filters_refuse_masks_of_other_catalogues():
     mask = RowMask(np.ones(3, np.bool_))
     with pytest.raises(ArgumentError, match="for 3 rows, not 4 items"):

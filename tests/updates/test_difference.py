@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from lightrec.codes.item_codes import ItemCodes
+from lightrec.compress import compress
 from lightrec.errors import ArgumentError, ArtifactError
 from lightrec.interactions.id_map import IdMap
 from lightrec.search.scan import make_scan
@@ -85,6 +86,16 @@ def test_a_sound_model_passes_its_check(make_model):
     assert self_check(replace(make_model(), history=None)).pairs_counted is None
 
 
+def test_a_model_without_users_is_asked_by_its_items(monkeypatch):
+    vectors = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)
+    model = compress(vectors)
+    checked = self_check(model, users=7)
+    assert (checked.users_compared, checked.items_compared) == (0, 7)
+    monkeypatch.setattr("lightrec.serving.ranking.make_scan", wrong_scan)
+    with pytest.raises(ArtifactError, match="item 0: the fast search"):
+        self_check(model)
+
+
 def test_a_popularity_that_was_made_up_is_found(make_model):
     model = make_model()
     counts = model.item_columns["popularity"].to_list()
@@ -97,13 +108,13 @@ def test_a_popularity_that_was_made_up_is_found(make_model):
 
 def test_a_search_that_answers_otherwise_is_found(make_model, monkeypatch):
     model = make_model()
-
-    def wrong_scan(codes):
-        """Searches a catalogue in which two codes changed places."""
-        swapped = codes.codes.copy()
-        swapped[[0, 1]] = swapped[[1, 0]]
-        return make_scan(ItemCodes(swapped, codes.codebooks))
-
     monkeypatch.setattr("lightrec.serving.ranking.make_scan", wrong_scan)
     with pytest.raises(ArtifactError, match="the fast search"):
         self_check(model)
+
+
+def wrong_scan(codes):
+    """Searches a catalogue in which two codes changed places."""
+    swapped = codes.codes.copy()
+    swapped[[0, 1]] = swapped[[1, 0]]
+    return make_scan(ItemCodes(swapped, codes.codebooks))

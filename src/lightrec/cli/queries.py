@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from lightrec.interactions import IdMap
 
 _ID_FILES = frozenset({".txt", ".csv", ".tsv", ".parquet", ".npy"})
+_NAMED_BY_A_LINE = frozenset({".csv", ".tsv"})
 Query = dict[str, Any]
 """One of `users`, `histories` and `vectors`, as `Recommender` takes them."""
 
@@ -149,23 +151,49 @@ def _value(text: str, column: pl.Series, option: str) -> Any:  # noqa: ANN401
     elif dtype == pl.Datetime:
         read = datetime.fromisoformat
     try:
-        return read(text)
+        value = read(text)
     except (ValueError, KeyError):
         raise ArgumentError(
             f"--where {option}: column {column.name!r} holds {dtype}, and {text!r} is none"
         ) from None
+    if dtype == pl.String:
+        _check_is_a_value(value, column, option)
+    return value
+
+
+def _check_is_a_value(value: str, column: pl.Series, option: str) -> None:
+    import polars as pl
+
+    values = column.explode() if isinstance(column.dtype, pl.List) else column
+    if (values == value).any():
+        return
+    known = values.drop_nulls().unique().sort().to_list()
+    near = get_close_matches(value.lower(), [text.lower() for text in known[:10_000]], n=1)
+    similar = [text for text in known if near and text.lower() == near[0]]
+    told = f"did you mean {similar[0]!r}?" if similar else f"there are {', '.join(known[:10])}"
+    more = " ..." if not similar and len(known) > 10 else ""
+    raise ArgumentError(f"--where {option}: no item has that {column.name!r}; {told}{more}")
 
 
 def _ids_of_file(path: Path, id_map: IdMap, what: str) -> pl.Series | list[Any]:
     """The ids in a file, each once, as `IdMap.parse` reads them; a column if they are of one type.
 
     A file may name all users, and a Python object for each takes several times their column.
+
+    Raises:
+        InputError: the file cannot be read, or an id stands where the name of its column should.
     """
     import polars as pl
 
     from lightrec.read_vectors import read_id_column
 
-    ids = read_id_column(path, what).unique(maintain_order=True)
+    column = read_id_column(path, what)
+    if path.suffix.lower() in _NAMED_BY_A_LINE and id_map.knows(column.name):
+        raise InputError(
+            f"{path}: its first line, {column.name!r}, is one of the {what} ids; put the name of "
+            f"the column before it, such as {what}_id, or call the file .txt"
+        )
+    ids = column.unique(maintain_order=True)
     if id_map.dtype_name == "str":
         return ids.cast(pl.String)
     if ids.dtype == pl.Int64:

@@ -13,7 +13,10 @@ from lightrec.cli.terminal import show, show_json
 def verify(
     model: ModelPath,
     users: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Users whose lists are compared.")
+        int,
+        typer.Option(
+            min=0, metavar="N", help="Users whose lists are compared; items where there are none."
+        ),
     ] = 100,
     as_json: Json = False,
 ) -> None:
@@ -46,15 +49,19 @@ def verify(
                 "files": len(manifest.files),
                 "bytes": num_bytes,
                 "users_compared": checked.users_compared,
+                "items_compared": checked.items_compared,
                 "k": checked.k,
                 "pairs_counted": checked.pairs_counted,
             }
         )
         return
+    compared = f"{checked.users_compared:,} users"
+    if checked.items_compared:
+        compared = f"{checked.items_compared:,} items' decoded vectors"
     show(f"{model} is sound: {len(manifest.files)} files, {num_bytes:,} bytes as the manifest says")
     show(
         f"  {loaded.num_items:,} items, {loaded.num_users:,} users; top {checked.k} of "
-        f"{checked.users_compared:,} users as the reference finds them"
+        f"{compared} as the reference finds them"
     )
     if checked.pairs_counted is not None:
         show(f"  popularity counted again from {checked.pairs_counted:,} training pairs")

@@ -22,7 +22,7 @@ def check_num_codewords(codes: AdditiveQuantizationConfig, num_items: int) -> No
     if num_items < codes.num_codewords:
         raise ArgumentError(
             f"the catalogue has {num_items} items, fewer than num_codewords = "
-            f"{codes.num_codewords}; set codes.num_codewords to at most {num_items}"
+            f"{codes.num_codewords}; set codes.num_codewords to at most {num_items} (--config)"
         )
 
 

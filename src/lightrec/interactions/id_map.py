@@ -121,6 +121,10 @@ class IdMap:
             raise ArgumentError(f"row numbers must lie in 0..{len(self) - 1}")
         return self.series.gather(numbers).to_list()
 
+    def knows(self, text: str) -> bool:
+        """Whether a text is one of the ids, as `parse` reads it."""
+        return bool(self.find([self.parse(text)])[0] >= 0)
+
     def parse(self, text: str) -> str | int:
         """Reads an id that was typed on a command line or sent over HTTP.
 

@@ -138,7 +138,8 @@ class BatchFilter:
         """
         if exclude is not None and len(exclude) != num_queries:
             raise ArgumentError(f"exclude has {len(exclude)} lists for {num_queries} queries")
-        lists = [ascending_rows(rows, num_items, "exclude") for rows in exclude or []]
+        given = () if exclude is None else exclude
+        lists = [ascending_rows(rows, num_items, "exclude") for rows in given]
         indptr = np.zeros(num_queries + 1, np.int64)
         if lists:
             np.cumsum([len(rows) for rows in lists], out=indptr[1:])

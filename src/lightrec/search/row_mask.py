@@ -25,6 +25,7 @@ class RowMask:
     """
 
     def __init__(self, mask: np.ndarray) -> None:
+        mask = np.asarray(mask)
         if mask.ndim != 1 or mask.dtype != np.bool_:
             raise ArgumentError(f"a mask must be (N,) bool, not {mask.shape} {mask.dtype}")
         self.num_rows = len(mask)
@@ -36,10 +37,14 @@ class RowMask:
         self._changing = Lock()
 
     @classmethod
-    def of_rows(cls, num_rows: int, rows: np.ndarray) -> RowMask:
-        """The mask that permits these rows, integers from 0 to num_rows - 1, and no others."""
+    def of_rows(cls, num_rows: int, rows: np.ndarray | Sequence[int]) -> RowMask:
+        """The mask that permits these rows and no others.
+
+        Raises:
+            ArgumentError: A row is not a whole number from 0 to num_rows - 1.
+        """
         mask = np.zeros(num_rows, np.bool_)
-        mask[rows] = True
+        mask[_checked_rows(rows, num_rows, "rows")] = True
         return cls(mask)
 
     @classmethod
@@ -64,7 +69,13 @@ class RowMask:
         return RowMask._of_words(self.num_rows, self.words & other.words)
 
     def part(self, begin: int, end: int) -> RowMask:
-        """A new mask of the rows from `begin` up to `end`, which count from 0 in it."""
+        """A new mask of the rows from `begin` up to `end`, which count from 0 in it.
+
+        Raises:
+            ArgumentError: There are no such rows.
+        """
+        if not 0 <= begin <= end <= self.num_rows:
+            raise ArgumentError(f"there are no rows {begin} to {end} among {self.num_rows}")
         first, shift = begin // 64, np.uint64(begin % 64)
         num_words = -(-(end - begin) // 64)
         words = np.zeros(num_words + 1, np.uint64)
@@ -156,15 +167,23 @@ def ascending_rows(rows: np.ndarray | Sequence[int], num_items: int, what: str) 
     Raises:
         ArgumentError: They are no integers, or no rows of so many items.
     """
-    array = np.asarray(rows)
+    return np.unique(_checked_rows(rows, num_items, what)).astype(np.int32)
+
+
+def _checked_rows(rows: np.ndarray | Sequence[int], num_items: int, what: str) -> np.ndarray:
+    """Row numbers as (n,) integers, in the order given."""
+    try:
+        array = np.asarray(rows)
+    except ValueError:
+        raise ArgumentError(f"{what} must be one list of row numbers") from None
     if array.size == 0:
         return np.empty(0, np.int32)
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise ArgumentError(
             f"{what} must be a list of row numbers, not {array.shape} {array.dtype}"
         )
-    unique = np.unique(array)
-    if unique[0] < 0 or unique[-1] >= num_items:
-        outside = unique[0] if unique[0] < 0 else unique[-1]
+    least, largest = array.min(), array.max()
+    if least < 0 or largest >= num_items:
+        outside = least if least < 0 else largest
         raise ArgumentError(f"{what} holds row {outside}; rows go from 0 to {num_items - 1}")
-    return unique.astype(np.int32)
+    return array

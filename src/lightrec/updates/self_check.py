@@ -7,6 +7,7 @@ parts say of one another, and that the fast search finds what the slow one does.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -26,12 +27,14 @@ class SelfCheck:
 
     Attributes:
         users_compared: Users whose lists by the fast search equal those by the reference.
+        items_compared: Items whose decoded vectors asked for such lists, where there are no users.
         k: Length of those lists.
         pairs_counted: Training pairs that the items' popularity was counted again from; None where
             the model holds none.
     """
 
     users_compared: int
+    items_compared: int
     k: int
     pairs_counted: int | None
 
@@ -41,7 +44,7 @@ def self_check(model: Model, *, users: int = 100, progress: bool = False) -> Sel
 
     Args:
         model: The model.
-        users: Most users whose lists are compared, evenly spaced.
+        users: Most users whose lists are compared, evenly spaced; items of a model without users.
         progress: Shows a progress bar when standard error is a terminal.
 
     Raises:
@@ -57,20 +60,29 @@ def self_check(model: Model, *, users: int = 100, progress: bool = False) -> Sel
                 f"but {counted[wrong[0]]} users have it in the history; "
                 f"{len(wrong):,} items differ; train again"
             )
-    rows = spread_rows(model.num_users, users)
+    of_users = model.num_users > 0
+    rows = spread_rows(model.num_users if of_users else model.num_items, users)
     k = min(_K, max(model.num_items, 1))
     fast = Recommender(model)
     slow_scan = ReferenceScan(model.item_codes.codes, model.item_codes.num_codewords)
     slow = Recommender(model, scan=slow_scan)
     for row in track(rows.tolist(), "comparing lists", total=len(rows), enabled=progress):
-        user = model.user_ids.ids([row])
-        found, wanted = (each.recommend(users=user, k=k) for each in (fast, slow))
+        query: dict[str, Any] = (
+            {"users": model.user_ids.ids([row])}
+            if of_users
+            else {"vectors": model.item_codes.decode(np.array([row]))}
+        )
+        found, wanted = (each.recommend(**query, k=k) for each in (fast, slow))
         same = found.item_ids.equals(wanted.item_ids) and np.array_equal(
             found.item_scores, wanted.item_scores
         )
         if not same:
+            ids = model.user_ids if of_users else model.item_ids
+            who = f"{'user' if of_users else 'item'} {ids.ids([row])[0]!r}"
             raise ArtifactError(
-                f"user {user[0]!r}: the fast search answers otherwise than the reference; please "
-                "report this with the model and what lightrec inspect shows"
+                f"{who}: the fast search answers otherwise than the reference; please report this "
+                "with the model and what lightrec inspect shows"
             )
-    return SelfCheck(len(rows), k, None if model.history is None else len(model.history))
+    users_compared, items_compared = (len(rows), 0) if of_users else (0, len(rows))
+    pairs_counted = None if model.history is None else len(model.history)
+    return SelfCheck(users_compared, items_compared, k, pairs_counted)
