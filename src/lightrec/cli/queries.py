@@ -91,7 +91,8 @@ def read_conditions(texts: Sequence[str], columns: pl.DataFrame) -> dict[str, li
     """Conditions on item columns, from texts such as `category=Crime`.
 
     Raises:
-        ArgumentError: a text is no condition, names no column, or its value does not fit.
+        ArgumentError: a text is no condition, names no column, its value does not fit, or it is a
+            text that no item has.
     """
     conditions: dict[str, list[Any]] = {}
     for text in texts:
@@ -162,9 +163,10 @@ def _value(text: str, column: pl.Series, option: str) -> Any:  # noqa: ANN401
 
 
 def _check_is_a_value(value: str, column: pl.Series, option: str) -> None:
+    """Refuses a text that no item has in a column of texts or of lists of them."""
     import polars as pl
 
-    values = column.explode() if isinstance(column.dtype, pl.List) else column
+    values = column.explode() if isinstance(column.dtype, pl.List | pl.Array) else column
     if (values == value).any():
         return
     known = values.drop_nulls().unique().sort().to_list()
